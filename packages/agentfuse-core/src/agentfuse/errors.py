@@ -1,0 +1,88 @@
+"""Everything AgentFuse raises, in one tree.
+
+AgentFuseError
+ ├── BudgetExceeded        a limit would be passed: nothing was sent, or the stream was stopped
+ ├── UnknownPrice          a budgeted call on a model without a price (also a LookupError)
+ ├── ConfigurationError    the caller's words are off (also a ValueError)
+ ├── StoreUnavailable      a cache, ledger or spend book cannot be read or written
+ ├── WouldSuspend          a blocking call met a port that wanted to wait
+ └── ProviderFailed        the provider, or the way to it, failed
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentfuse.tickets import Refusal
+
+
+class AgentFuseError(Exception):
+    """The root of every error that AgentFuse raises itself."""
+
+
+class BudgetExceeded(AgentFuseError):  # noqa: N818 - the product's published name
+    """A call would pass a limit, so it was stopped.
+
+    ``refusal`` names the limit with what was needed and what was left (nanodollars), or is None
+    where a running stream used up its lease. ``partial_text`` is what that stream had said.
+    ``results`` are the answers the run had already received, oldest first, and ``receipt`` is the
+    run's receipt at the time of the stop.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        refusal: Refusal | None = None,
+        partial_text: str = "",
+        results: tuple[str, ...] = (),
+        receipt: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+        self.partial_text = partial_text
+        self.results = results
+        self.receipt = receipt
+
+
+class UnknownPrice(AgentFuseError, LookupError):  # noqa: N818 - the product's published name
+    """No price is known for ``model``, so no budget could hold it."""
+
+    def __init__(self, model: str, provider: str = "") -> None:
+        where = f" of {provider}" if provider else ""
+        super().__init__(
+            f"no price is known for model {model!r}{where}: give one with"
+            f" Fuse(prices={{{model!r}: {{'input': ..., 'output': ...}}}}) in dollars per million"
+            " tokens, or choose on_unknown_model='free' if it costs nothing"
+        )
+        self.model = model
+        self.provider = provider
+
+
+class ConfigurationError(AgentFuseError, ValueError):
+    """What the caller asked for cannot be done as it was written."""
+
+
+class StoreUnavailable(AgentFuseError):  # noqa: N818 - the product's published name
+    """A store cannot be read or written; the message names it."""
+
+
+class WouldSuspend(AgentFuseError, RuntimeError):  # noqa: N818 - the product's published name
+    """A blocking call met a port that wanted to wait: an async client in the blocking wiring."""
+
+
+class ProviderFailed(AgentFuseError):  # noqa: N818 - the product's published name
+    """The provider refused or broke; the SDK's own error is the ``__cause__``.
+
+    ``kind`` is one of ``agentfuse.providers.failures.KINDS``; ``status`` the HTTP status (0 where
+    there was none); ``retry_after`` the provider's own advice in seconds, or None.
+    """
+
+    def __init__(
+        self, message: str, *, kind: str, status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+        self.retry_after = retry_after

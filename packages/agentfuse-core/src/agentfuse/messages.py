@@ -1,0 +1,160 @@
+"""What is asked and what was said, in no provider's dialect.
+
+A request keeps each block it does not understand whole, so that what goes out is what came in.
+Parameters stay as the caller wrote them: their meaning belongs to the provider named beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from agentfuse.nothing import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentfuse.usage import UsageReport
+
+Json = Any
+"""A JSON value: None, bool, int, float, str, or lists and string-keyed dicts of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text; ``extra`` holds the fields that stood beside it (``cache_control`` ...)."""
+
+    text: str
+    extra: Mapping[str, Json] = NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """An image, sound, document or film, by ``url`` or as base64 ``data``.
+
+    ``block`` is the block as it was written, whole: it is sent back where the dialect is the same.
+    """
+
+    kind: Literal["image", "audio", "document", "video"]
+    url: str = ""
+    data: str = ""
+    media_type: str = ""
+    block: Mapping[str, Json] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """The model's thinking as far as it is shown; ``block`` keeps signatures and ids."""
+
+    text: str
+    block: Mapping[str, Json] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A provider's own block, kept whole."""
+
+    block: Mapping[str, Json]
+
+
+Part = Text | Media | Reasoning | Other
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the model asks for; ``arguments`` is the JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+    extra: Mapping[str, Json] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn: ``role`` is system, developer, user, assistant or tool."""
+
+    role: str
+    parts: tuple[Part, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    name: str = ""
+    extra: Mapping[str, Json] = NOTHING
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question to one model.
+
+    ``api`` names the dialect of ``params``, ``tools`` and the kept blocks (``chat.completions``,
+    ``anthropic.messages``, ``langchain`` ...). ``params`` holds every other parameter as the caller
+    gave it; ``max_output_tokens`` is kept apart, since a budget may lower it. ``base_url`` is empty
+    for the provider's own address.
+    """
+
+    provider: str
+    model: str
+    messages: tuple[Message, ...]
+    api: str = "chat.completions"
+    max_output_tokens: int | None = None
+    tools: tuple[Mapping[str, Json], ...] = ()
+    params: Mapping[str, Json] = NOTHING
+    stream: bool = False
+    tenant: str | None = None
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of the answers to a request.
+
+    ``finish_reason`` is stop, length, tool_calls, content_filter, refusal, another word of the
+    provider's own, or empty for an answer that was cut off.
+    """
+
+    parts: tuple[Part, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str = ""
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What was said.
+
+    ``report`` is None where the provider gave no usage. ``raw`` is the answer in its own ``shape``
+    as JSON text (immutable, so a hit can never be changed by who got the one before it).
+    """
+
+    choices: tuple[Choice, ...]
+    report: UsageReport | None = None
+    model: str = ""
+    id: str = ""
+    shape: str = ""
+    raw: str = ""
+
+    @property
+    def text(self) -> str:
+        """The first answer's text."""
+        return self.choices[0].text if self.choices else ""
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the first answer ended; empty if it was cut off."""
+        return self.choices[0].finish_reason if self.choices else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one chunk of a stream added that is billed as output: text, reasoning, arguments."""
+
+    text: str = ""
