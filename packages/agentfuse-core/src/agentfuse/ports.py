@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
-    from agentfuse.messages import Reply
+    from agentfuse.messages import Delta, Reply
     from agentfuse.tickets import Balance, Event, Lease, Limit, Refusal, Settlement
 
 
@@ -95,4 +95,35 @@ class Listener(Protocol):
 
     def hear(self, event: Event) -> None:
         """Take note of an event."""
+        ...
+
+
+Result = TypeVar("Result")
+Chunk = TypeVar("Chunk")
+
+
+class Codec(Protocol[Result, Chunk]):
+    """How an adapter speaks: its framework's answers and chunks on one side, ours on the other.
+
+    ``reply_of(result_of(reply))`` equals ``reply``. The objects made for a hit are fresh each time.
+    """
+
+    def reply_of(self, result: Result) -> Reply:
+        """Read a whole answer."""
+        ...
+
+    def result_of(self, reply: Reply) -> Result:
+        """Make the framework's own answer of a reply that may come from another framework."""
+        ...
+
+    def delta_of(self, chunk: Chunk) -> Delta:
+        """Read what a chunk adds to the billed output."""
+        ...
+
+    def joined(self, chunks: Sequence[Chunk]) -> Reply:
+        """Read the chunks seen so far; no finish_reason says that the stream was cut."""
+        ...
+
+    def chunks_of(self, reply: Reply) -> Iterator[Chunk]:
+        """Replay a reply as the chunks of a true stream."""
         ...
