@@ -100,30 +100,42 @@ class Listener(Protocol):
 
 Result = TypeVar("Result")
 Chunk = TypeVar("Chunk")
+Answer = TypeVar("Answer", covariant=True)
+Shown = TypeVar("Shown", covariant=True)
 
 
-class Codec(Protocol[Result, Chunk]):
-    """How an adapter speaks: its framework's answers and chunks on one side, ours on the other.
+class Codec(Protocol[Result, Chunk, Answer, Shown]):
+    """How an adapter speaks: what the provider sends on one side, our words in the middle.
 
-    ``reply_of(result_of(reply))`` equals ``reply``. The objects made for a hit are fresh each time.
+    ``Result`` and ``Chunk`` come off the wire; ``Answer`` and ``Shown`` are what the caller gets,
+    often the same types. ``reply_of`` undoes ``result_of``. What is made for a hit is fresh each
+    time. An instance serves one call.
     """
 
     def reply_of(self, result: Result) -> Reply:
         """Read a whole answer."""
         ...
 
-    def result_of(self, reply: Reply) -> Result:
-        """Make the framework's own answer of a reply that may come from another framework."""
+    def answer_of(self, result: Result) -> Answer:
+        """Give the caller what just came off the wire."""
+        ...
+
+    def result_of(self, reply: Reply) -> Answer:
+        """Make the caller's own type of a reply that may come from another framework."""
         ...
 
     def delta_of(self, chunk: Chunk) -> Delta:
         """Read what a chunk adds to the billed output."""
         ...
 
+    def shown(self, chunk: Chunk) -> Sequence[Shown]:
+        """Give the caller what a live chunk says; nothing where it is for our own books."""
+        ...
+
     def joined(self, chunks: Sequence[Chunk]) -> Reply:
         """Read the chunks seen so far; no finish_reason says that the stream was cut."""
         ...
 
-    def chunks_of(self, reply: Reply) -> Iterator[Chunk]:
+    def chunks_of(self, reply: Reply) -> Iterator[Shown]:
         """Replay a reply as the chunks of a true stream."""
         ...

@@ -1,0 +1,1 @@
+"""The law: what happens to a call, in pure code over ports."""

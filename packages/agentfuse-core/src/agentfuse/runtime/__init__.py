@@ -1,0 +1,1 @@
+"""What runs the policy: two wirings, four call shapes, streams and settings."""
