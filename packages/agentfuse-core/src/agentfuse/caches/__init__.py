@@ -1,0 +1,1 @@
+"""Where answers are kept and calls are joined: all keeping ``ports.Cache`` or ``ports.Flights``."""

@@ -1,0 +1,31 @@
+"""How much memory a reply takes, near enough to bound a cache by it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from sys import getsizeof
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Reply
+
+
+def bytes_of(reply: Reply) -> int:
+    """Estimate a reply's bytes: its objects, strings and blocks as CPython keeps them."""
+    return _weight(reply)
+
+
+def _weight(thing: Any) -> int:
+    if thing is None or isinstance(thing, bool):
+        return 0
+    return getsizeof(thing) + sum(map(_weight, _inside(thing)))
+
+
+def _inside(thing: Any) -> list[Any]:
+    if is_dataclass(thing):
+        return [getattr(thing, field.name) for field in fields(thing)]
+    if isinstance(thing, tuple | list):
+        return list(thing)
+    if hasattr(thing, "items"):
+        return [half for pair in thing.items() for half in pair]
+    return []

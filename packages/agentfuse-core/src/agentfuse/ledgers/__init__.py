@@ -1,0 +1,1 @@
+"""Where limits and leases live: one module for each store, all keeping ``ports.Ledger``."""
