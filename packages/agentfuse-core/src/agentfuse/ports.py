@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
+    from agentfuse.errors import BudgetExceeded
     from agentfuse.messages import Delta, Reply
     from agentfuse.tickets import Balance, Event, Lease, Limit, Refusal, Settlement
 
@@ -90,6 +91,27 @@ class Flights(Protocol):
         ...
 
 
+class Teller(Protocol):
+    """Hands an event to every listener; never raises."""
+
+    def __call__(self, event: Event) -> None:
+        """Tell an event."""
+        ...
+
+
+class Run(Protocol):
+    """The run a call belongs to: its limits now, and what a stop has to carry."""
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """All limits of a call, the run's own and its parents'."""
+        ...
+
+    def stopped(self, message: str, refusal: Refusal) -> BudgetExceeded:
+        """Make the error of a refused call, with the run's receipt and results so far."""
+        ...
+
+
 class Listener(Protocol):
     """Hears one frozen event per step; what it raises is counted and never reaches the call."""
 
@@ -100,14 +122,14 @@ class Listener(Protocol):
 
 Result = TypeVar("Result")
 Chunk = TypeVar("Chunk")
-Answer = TypeVar("Answer", covariant=True)
-Shown = TypeVar("Shown", covariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
+Shown_co = TypeVar("Shown_co", covariant=True)
 
 
-class Codec(Protocol[Result, Chunk, Answer, Shown]):
+class Codec(Protocol[Result, Chunk, Answer_co, Shown_co]):
     """How an adapter speaks: what the provider sends on one side, our words in the middle.
 
-    ``Result`` and ``Chunk`` come off the wire; ``Answer`` and ``Shown`` are what the caller gets,
+    ``Result`` and ``Chunk`` come off the wire; ``Answer_co`` and ``Shown_co`` are what the caller gets,
     often the same types. ``reply_of`` undoes ``result_of``. What is made for a hit is fresh each
     time. An instance serves one call.
     """
@@ -116,11 +138,11 @@ class Codec(Protocol[Result, Chunk, Answer, Shown]):
         """Read a whole answer."""
         ...
 
-    def answer_of(self, result: Result) -> Answer:
+    def answer_of(self, result: Result) -> Answer_co:
         """Give the caller what just came off the wire."""
         ...
 
-    def result_of(self, reply: Reply) -> Answer:
+    def result_of(self, reply: Reply) -> Answer_co:
         """Make the caller's own type of a reply that may come from another framework."""
         ...
 
@@ -128,7 +150,7 @@ class Codec(Protocol[Result, Chunk, Answer, Shown]):
         """Read what a chunk adds to the billed output."""
         ...
 
-    def shown(self, chunk: Chunk) -> Sequence[Shown]:
+    def shown(self, chunk: Chunk) -> Sequence[Shown_co]:
         """Give the caller what a live chunk says; nothing where it is for our own books."""
         ...
 
@@ -136,6 +158,6 @@ class Codec(Protocol[Result, Chunk, Answer, Shown]):
         """Read the chunks seen so far; no finish_reason says that the stream was cut."""
         ...
 
-    def chunks_of(self, reply: Reply) -> Iterator[Shown]:
+    def chunks_of(self, reply: Reply) -> Iterator[Shown_co]:
         """Replay a reply as the chunks of a true stream."""
         ...

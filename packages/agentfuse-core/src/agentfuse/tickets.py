@@ -87,22 +87,32 @@ class Quote:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a stream has come: output tokens counted, the text itself, and its ending."""
+    """How far a stream has come: ``counted`` tokens, then ``unread`` bytes, of ``allowed`` tokens.
 
-    tokens: int = 0
+    ``allowed`` is None where no lease sets an end.
+    """
+
+    allowed: int | None = None
+    counted: int = 0
+    unread: int = 0
     texts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """Leave to ask the provider: send ``request`` (it may differ from what was asked)."""
+    """Leave to ask the provider: send ``request``, which may differ from what was ``asked``.
+
+    ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
+    ``leading`` says that identical calls wait for this one.
+    """
 
     id: str
+    asked: Request
     request: Request
-    key: str | None
-    quote: Quote | None
-    lease: Lease | None
     started: float
+    key: str | None = None
+    quote: Quote | None = None
+    lease: Lease | None = None
     attempt: int = 1
     leading: bool = False
     progress: Progress = field(default_factory=Progress)
@@ -126,6 +136,7 @@ class Receipt:
 
     ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
+    ``priced`` is False where no price is known (possible without a budget only).
     """
 
     id: str
@@ -139,6 +150,7 @@ class Receipt:
     card_id: str = ""
     attempt: int = 1
     estimated: bool = False
+    priced: bool = True
     seconds: float = 0.0
     text: str = ""
 
@@ -157,6 +169,7 @@ class Failed:
 
     id: str
     model: str
+    provider: str
     kind: str
     attempt: int
     cost: int = 0

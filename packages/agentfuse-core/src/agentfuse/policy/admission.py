@@ -1,0 +1,94 @@
+"""Leave to spend: quote a request, fit it into what is left, and set the money aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agentfuse.money import usd
+from agentfuse.pricing import affordable_output, quote_of
+from agentfuse.tickets import Lease, Progress, Refusal, Refused
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Request
+    from agentfuse.policy.given import Ports, Rules
+    from agentfuse.ports import Run
+    from agentfuse.pricing import PriceCard
+    from agentfuse.tickets import Admitted, Limit, Quote
+    from agentfuse.tokens import TokenEstimate
+
+# Between a refusal and the next try others may take what was left: a few tries, then no.
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The gate of a run."""
+
+    ports: Ports
+    rules: Rules
+    run: Run
+
+    async def admit(self, ticket: Admitted) -> Admitted:
+        """Reserve the worst case on every limit; without limits nothing is counted or held.
+
+        Raises BudgetExceeded before anything is sent, and UnknownPrice for a model no budget can
+        hold.
+        """
+        limits = self.run.limits
+        if not limits:
+            return ticket
+        asked = ticket.asked
+        card = self.ports.book.card(asked.model, asked.provider)
+        estimate = self.ports.counter.count_request(asked)
+        return await self._reserve(ticket, limits, card, estimate)
+
+    async def _reserve(
+        self, ticket: Admitted, limits: tuple[Limit, ...], card: PriceCard, estimate: TokenEstimate
+    ) -> Admitted:
+        """Try the request as it is, then with less output as long as the rules allow."""
+        request = ticket.asked
+        for attempt in range(TRIES):
+            quote = quote_of(request, card, estimate)
+            outcome = await self.ports.ledger.reserve(self._lease(ticket, quote, limits))
+            if isinstance(outcome, Lease):
+                return replace(
+                    ticket,
+                    request=request,
+                    quote=quote,
+                    lease=outcome,
+                    progress=Progress(allowed=affordable_output(quote, outcome.amount)),
+                )
+            smaller = self._clamped(ticket.asked, quote, outcome)
+            if smaller is None or attempt == TRIES - 1:
+                break
+            request = smaller
+        self.ports.tell(Refused(model=request.model, refusal=outcome))
+        raise self.run.stopped(_refused(request, outcome), outcome)
+
+    def _lease(self, ticket: Admitted, quote: Quote, limits: tuple[Limit, ...]) -> Lease:
+        return Lease(
+            id=ticket.id,
+            amount=quote.worst,
+            estimate=min(quote.expected, quote.worst),
+            limits=limits,
+            deadline=self.ports.clock.now() + self.rules.lease_ttl,
+        )
+
+    def _clamped(self, asked: Request, quote: Quote, refusal: Refusal) -> Request | None:
+        """Lower the output maximum to what is left, if the caller set none and enough remains."""
+        if not self.rules.clamp or asked.max_output_tokens is not None:
+            return None
+        tokens = affordable_output(quote, refusal.left)
+        if tokens < self.rules.min_output_tokens:
+            return None
+        return replace(asked, max_output_tokens=tokens)
+
+
+def _refused(request: Request, refusal: Refusal) -> str:
+    limit = refusal.limit
+    return (
+        f"{limit.scope} {limit.id!r} has {usd(max(refusal.left, 0))} left of"
+        f" {usd(limit.nanodollars)}, and this call of {request.model} could cost"
+        f" {usd(refusal.needed)}: nothing was sent"
+    )

@@ -1,0 +1,58 @@
+"""What may be remembered: which requests may be answered from memory, which answers kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentfuse.messages import Json, Reply, Request
+
+# Requests whose answer hangs on state the provider keeps and others change, or that only start a
+# job: https://platform.openai.com/docs/api-reference/responses/create
+STATEFUL = frozenset({"background", "conversation", "previous_response_id"})
+
+# Tools the caller runs itself. Any other type is run by the provider (web search, code, computer
+# use), so that the answer hangs on a world that moves on.
+CALLERS_TOOLS = frozenset({"", "function", "custom"})
+
+COMPLETE = frozenset({"stop", "tool_calls"})
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRules:
+    """What the user allows.
+
+    A request whose ``temperature`` is given and above ``max_temperature`` asks for variety and is
+    never answered from memory; one that leaves it out is. An answer that calls one of
+    ``side_effect_tools`` is never kept.
+    """
+
+    max_temperature: float = 0.5
+    side_effect_tools: frozenset[str] = frozenset()
+
+
+def may_be_remembered(request: Request, rules: CacheRules) -> bool:
+    """Say whether this request may be answered from memory at all."""
+    temperature = request.params.get("temperature")
+    if isinstance(temperature, int | float) and temperature > rules.max_temperature:
+        return False
+    if not STATEFUL.isdisjoint(request.params) or "web_search_options" in request.params:
+        return False
+    return all(_is_callers(tool) for tool in request.tools)
+
+
+def may_be_kept(reply: Reply, rules: CacheRules) -> bool:
+    """Say whether an answer is whole: not cut, truncated, filtered, refused or empty."""
+    return bool(reply.choices) and all(
+        choice.finish_reason in COMPLETE
+        and bool(choice.text or choice.tool_calls)
+        and rules.side_effect_tools.isdisjoint(call.name for call in choice.tool_calls)
+        for choice in reply.choices
+    )
+
+
+def _is_callers(tool: Mapping[str, Json]) -> bool:
+    return "input_schema" in tool or tool.get("type", "") in CALLERS_TOOLS

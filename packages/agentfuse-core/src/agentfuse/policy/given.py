@@ -1,0 +1,46 @@
+"""What the policy is given: the user's rules, and its whole view of the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agentfuse.policy.cacheable import CacheRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentfuse.policy.retrying import Failure
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
+    from agentfuse.pricing import PriceBook
+    from agentfuse.tokens import TokenCounter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the user allows, beside the limits.
+
+    ``clamp`` lowers the output maximum of a request that set none, so that its worst case fits what
+    is left, but never below ``min_output_tokens``. A lease lasts ``lease_ttl`` seconds.
+    """
+
+    cache: CacheRules = field(default_factory=CacheRules)
+    clamp: bool = True
+    min_output_tokens: int = 128
+    lease_ttl: float = 900.0
+    max_attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The policy's whole view of the world."""
+
+    ledger: Ledger
+    cache: Cache | None
+    flights: Flights
+    clock: Clock
+    book: PriceBook
+    counter: TokenCounter
+    tell: Teller
+    failure_of: Callable[[BaseException], Failure]
+    draw: Callable[[], float]

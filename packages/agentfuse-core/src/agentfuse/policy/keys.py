@@ -1,0 +1,124 @@
+"""The name under which an answer is remembered: a digest of everything that was asked.
+
+Whatever is not known to leave the answer alone is part of the key, so a new parameter can cost a
+miss but never a wrong answer. Ids of tool calls are numbered in order of appearance, since
+frameworks invent them anew in every run.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Media, Other, Reasoning, Text
+from agentfuse.nothing import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentfuse.messages import Message, Part, Request
+
+KEY_VERSION = 1
+
+# What changes how an answer travels or is billed, but not what it says:
+# https://platform.openai.com/docs/api-reference/chat/create (stream, stream_options, metadata,
+# prompt_cache_key, prompt_cache_retention); timeout is the SDK's own.
+IGNORED = frozenset(
+    {
+        "metadata",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "stream",
+        "stream_options",
+        "timeout",
+    }
+)
+
+# Parameters whose effect is all in the text and the tool calls, which every framework can rebuild.
+# A request with any other is answered only in the dialect it was asked in: log probabilities, say,
+# live in the provider's own fields.
+PORTABLE = frozenset(
+    {
+        "frequency_penalty",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "reasoning_effort",
+        "response_format",
+        "seed",
+        "stop",
+        "temperature",
+        "tool_choice",
+        "top_p",
+    }
+)
+
+
+def key_of(request: Request) -> str | None:
+    """Digest a request (hex SHA-256); None where a parameter has no canonical form."""
+    ids: dict[str, str] = {}
+    try:
+        pieces = [*_frame(request), *(p for m in request.messages for p in _message(m, ids))]
+    except (TypeError, ValueError):
+        return None
+    canonical = "".join([f"{len(piece)}:{piece}" for piece in pieces])
+    return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _frame(request: Request) -> tuple[str, ...]:
+    """Give all that is not the conversation; the tenant comes first, and none is one too."""
+    params = {k: v for k, v in request.params.items() if k not in IGNORED}
+    return (
+        f"agentfuse {KEY_VERSION}",
+        "no tenant" if request.tenant is None else f"tenant {request.tenant}",
+        request.provider,
+        request.model,
+        request.base_url,
+        "" if PORTABLE.issuperset(params) else request.api,
+        str(request.max_output_tokens),
+        _canonical(request.tools) if request.tools else "",
+        _canonical(params) if params else "",
+    )
+
+
+def _message(message: Message, ids: dict[str, str]) -> list[str]:
+    """Spell one turn out; counts come before lists, so no two turns read alike."""
+    pieces = [
+        message.role,
+        message.name,
+        _numbered(message.tool_call_id, ids),
+        f"{len(message.parts)} {len(message.tool_calls)}",
+        _canonical(message.extra) if message.extra is not NOTHING else "",
+    ]
+    for part in message.parts:
+        pieces += _part(part)
+    for call in message.tool_calls:
+        extra = _canonical(call.extra) if call.extra is not NOTHING else ""
+        pieces += (_numbered(call.id, ids), call.name, call.arguments, extra)
+    return pieces
+
+
+def _part(part: Part) -> tuple[str, ...]:
+    match part:
+        case Text():
+            extra = _canonical(part.extra) if part.extra is not NOTHING else ""
+            return ("text", part.text, extra)
+        case Media():
+            return (part.kind, part.url, part.data, part.media_type, _canonical(part.block))
+        case Reasoning():
+            return ("reasoning", part.text, _canonical(part.block))
+        case Other():
+            return ("other", _canonical(part.block))
+
+
+def _numbered(call_id: str, ids: dict[str, str]) -> str:
+    """Replace a tool call's id by its place in the conversation."""
+    return ids.setdefault(call_id, f"call {len(ids)}") if call_id else ""
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(value)

@@ -1,0 +1,187 @@
+"""The way of a call: remembered, joined, or quoted, reserved, asked, settled, kept and told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+from agentfuse.errors import StoreUnavailable
+from agentfuse.policy.admission import Admission
+from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
+from agentfuse.policy.keys import key_of
+from agentfuse.policy.metering import meter
+from agentfuse.policy.retrying import delay_of
+from agentfuse.policy.settling import Settling
+from agentfuse.tickets import Admitted, Answered, Failed, Receipt, StoreTrouble
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Delta, Reply, Request
+    from agentfuse.policy.given import Ports, Rules
+    from agentfuse.policy.retrying import Failure
+    from agentfuse.ports import Run
+    from agentfuse.tickets import Ticket
+
+Source = Literal["exact", "coalesced"]
+
+# A waiter whose leader came back empty may lead itself once; after that it asks alone, so that a
+# consumer of an open stream who asks the same again can never wait for itself.
+ROUNDS = 2
+
+
+class Policy:
+    """The law for the calls of one run."""
+
+    __slots__ = ("_admission", "_ports", "_rules", "_run", "_settling")
+
+    def __init__(self, ports: Ports, rules: Rules, run: Run) -> None:
+        self._ports = ports
+        self._rules = rules
+        self._run = run
+        self._admission = Admission(ports, rules, run)
+        self._settling = Settling(ports)
+
+    async def begin(self, request: Request) -> Ticket:
+        """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice."""
+        started = self._ports.clock.now()
+        ticket = Admitted(id=uuid4().hex, asked=request, request=request, started=started)
+        cache = self._ports.cache
+        if cache is None or not may_be_remembered(request, self._rules.cache):
+            return await self._admission.admit(ticket)
+        key = key_of(request)
+        if key is None:
+            return await self._admission.admit(ticket)
+        ticket = replace(ticket, key=key)
+        reply = await self._find(key)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact")
+        return await self._join(ticket, key)
+
+    async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
+        """Settle the true cost, keep the answer if it is whole, and write the receipt."""
+        keep = ticket.key is not None and may_be_kept(reply, self._rules.cache)
+        try:
+            await self._settling.settle(ticket, reply)
+            if keep and ticket.key is not None:
+                await self._keep(ticket.key, reply)
+        finally:
+            self._land(ticket, reply if keep else None)
+        return reply
+
+    async def fail(
+        self, ticket: Admitted, error: BaseException, *, final: bool = False
+    ) -> Admitted | None:
+        """Give the money back, or book what was likely billed.
+
+        A new ticket says that another attempt is worth it, and has its money set aside; ``final``
+        rules that out.
+        """
+        failure = self._ports.failure_of(error)
+        try:
+            cost = await self._settling.abandon(ticket, billed=failure.billed)
+            self._ports.tell(
+                Failed(
+                    id=ticket.id,
+                    model=ticket.request.model,
+                    provider=ticket.request.provider,
+                    kind=failure.kind,
+                    attempt=ticket.attempt,
+                    cost=cost,
+                )
+            )
+            delay = None if final else self._delay(ticket, failure)
+            if delay is not None:
+                await self._ports.clock.sleep(delay)
+                return await self._admission.admit(self._again(ticket))
+        except BaseException:
+            self._land(ticket, None)
+            raise
+        self._land(ticket, None)
+        return None
+
+    def meter(self, ticket: Admitted, delta: Delta) -> None:
+        """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
+        meter(ticket, delta, self._ports.counter.count_text)
+
+    async def _join(self, ticket: Admitted, key: str) -> Ticket:
+        """Wait for an identical call in the air, or lead one."""
+        for _ in range(ROUNDS):
+            flight = self._ports.flights.join(key)
+            if flight is None:
+                return await self._lead(replace(ticket, leading=True), key)
+            reply = await self._ports.flights.wait(flight)
+            if reply is not None:
+                return self._answered(ticket, reply, "coalesced")
+        return await self._admission.admit(ticket)
+
+    async def _lead(self, ticket: Admitted, key: str) -> Ticket:
+        """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
+        try:
+            reply = await self._find(key)
+            if reply is None:
+                return await self._admission.admit(ticket)
+        except BaseException:
+            self._land(ticket, None)
+            raise
+        self._land(ticket, reply)
+        return self._answered(ticket, reply, "exact")
+
+    def _answered(self, ticket: Admitted, reply: Reply, source: Source) -> Answered:
+        request = ticket.request
+        price = self._settling.price_of(request, reply)
+        self._ports.tell(
+            Receipt(
+                id=ticket.id,
+                model=request.model,
+                provider=request.provider,
+                source=source,
+                saved=price.nanodollars if price else 0,
+                usage=reply.report.usage if reply.report else None,
+                finish_reason=reply.finish_reason,
+                card_id=price.card_id if price else "",
+                priced=price is not None,
+                seconds=self._ports.clock.now() - ticket.started,
+                text=reply.text,
+            )
+        )
+        return Answered(id=ticket.id, reply=reply, source=source)
+
+    def _again(self, ticket: Admitted) -> Admitted:
+        return Admitted(
+            id=uuid4().hex,
+            asked=ticket.asked,
+            request=ticket.asked,
+            key=ticket.key,
+            started=ticket.started,
+            attempt=ticket.attempt + 1,
+            leading=ticket.leading,
+        )
+
+    def _delay(self, ticket: Admitted, failure: Failure) -> float | None:
+        """Give the wait before another attempt, if there is to be one."""
+        if ticket.attempt >= self._rules.max_attempts:
+            return None
+        return delay_of(failure, ticket.attempt, self._ports.draw())
+
+    def _land(self, ticket: Admitted, reply: Reply | None) -> None:
+        if ticket.leading and ticket.key is not None:
+            self._ports.flights.land(ticket.key, reply)
+
+    async def _find(self, key: str) -> Reply | None:
+        """Look in the cache; one that cannot be read is a miss, and is told."""
+        if self._ports.cache is None:
+            return None
+        try:
+            return await self._ports.cache.find(key)
+        except StoreUnavailable as error:
+            self._ports.tell(StoreTrouble(store="cache", error=str(error)))
+            return None
+
+    async def _keep(self, key: str, reply: Reply) -> None:
+        """Keep an answer; a cache that cannot be written costs a hit, not a call."""
+        if self._ports.cache is None:
+            return
+        try:
+            await self._ports.cache.keep(key, reply)
+        except StoreUnavailable as error:
+            self._ports.tell(StoreTrouble(store="cache", error=str(error)))

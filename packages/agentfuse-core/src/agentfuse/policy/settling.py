@@ -1,0 +1,96 @@
+"""The bill of a call: its true price, or an honest estimate where the provider gave no usage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agentfuse.errors import UnknownPrice
+from agentfuse.tickets import Overrun, Receipt
+from agentfuse.usage import BilledUsage, Usage, UsageReport
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Reply, Request
+    from agentfuse.policy.given import Ports
+    from agentfuse.pricing import Cost
+    from agentfuse.tickets import Admitted
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Books what calls cost."""
+
+    ports: Ports
+
+    async def settle(self, ticket: Admitted, reply: Reply) -> None:
+        """Book a reply's cost on its lease and tell the receipt."""
+        report, estimated = self._report_of(ticket, reply)
+        price = self._price_of(ticket.request, report)
+        cost = price.nanodollars if price else 0
+        await self._book(ticket, cost)
+        self.ports.tell(
+            Receipt(
+                id=ticket.id,
+                model=ticket.request.model,
+                provider=ticket.request.provider,
+                source="provider",
+                cost=cost,
+                usage=report.usage,
+                finish_reason=reply.finish_reason,
+                card_id=price.card_id if price else "",
+                attempt=ticket.attempt,
+                estimated=estimated or report.approximate,
+                priced=price is not None,
+                seconds=self.ports.clock.now() - ticket.started,
+                text=reply.text,
+            )
+        )
+
+    async def abandon(self, ticket: Admitted, *, billed: bool) -> int:
+        """Release a failed attempt, or book its estimate where the provider likely billed it."""
+        if not billed:
+            if ticket.lease is not None:
+                await self.ports.ledger.release(ticket.lease.id)
+            return 0
+        price = self._price_of(ticket.request, self._estimate_of(ticket, Usage(), ""))
+        cost = price.nanodollars if price else 0
+        await self._book(ticket, cost)
+        return cost
+
+    def price_of(self, request: Request, reply: Reply) -> Cost | None:
+        """Price a remembered reply as if it were asked today; None where no price is known."""
+        return self._price_of(request, reply.report) if reply.report else None
+
+    async def _book(self, ticket: Admitted, cost: int) -> None:
+        if ticket.lease is None:
+            return
+        settlement = await self.ports.ledger.settle(ticket.lease.id, cost)
+        if settlement.overrun:
+            self.ports.tell(
+                Overrun(id=ticket.id, model=ticket.request.model, nanodollars=settlement.overrun)
+            )
+
+    def _price_of(self, request: Request, report: UsageReport) -> Cost | None:
+        try:
+            return self.ports.book.cost(report, request.provider)
+        except UnknownPrice:
+            # Only possible without a limit: a budgeted call is refused before it is sent.
+            return None
+
+    def _report_of(self, ticket: Admitted, reply: Reply) -> tuple[UsageReport, bool]:
+        """Give the provider's own usage, or an estimate; a cut stream's usage is no final one."""
+        if reply.report is not None and reply.finish_reason:
+            return reply.report, False
+        so_far = reply.report.usage if reply.report else Usage()
+        return self._estimate_of(ticket, so_far, reply.text), True
+
+    def _estimate_of(self, ticket: Admitted, so_far: Usage, text: str) -> UsageReport:
+        """Estimate from what was asked and what was seen, never below what was reported."""
+        request = ticket.request
+        seen = "".join(ticket.progress.texts) or text
+        output = max(so_far.output_tokens, self.ports.counter.count_text(seen, request.model))
+        tokens = so_far.input_tokens
+        if not tokens:
+            tokens = self.ports.counter.count_request(request).tokens
+        usage = replace(so_far, input_tokens=tokens, output_tokens=output)
+        return UsageReport(items=(BilledUsage(model=request.model, usage=usage),))

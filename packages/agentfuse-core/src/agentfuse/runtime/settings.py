@@ -1,0 +1,107 @@
+"""What a user may set, checked once; the only place that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+from agentfuse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from agentfuse.observe.spend_book import SpendBook
+    from agentfuse.ports import Cache, Clock, Ledger, Listener
+
+DAY = 86_400.0
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of ``Fuse``, each with its default in ``Settings``."""
+
+    name: str
+    tenant: str | None
+    cache: bool | str | Path | Cache
+    cache_ttl: float
+    max_temperature: float
+    side_effect_tools: Sequence[str]
+    clamp: bool
+    min_output_tokens: int
+    lease_ttl: float
+    max_retries: int
+    prices: Mapping[str, Mapping[str, Any]] | str | Path | None
+    on_unknown_model: Literal["raise", "max_of_family", "free"]
+    ledger: Ledger | None
+    clock: Clock | None
+    listeners: Sequence[Listener]
+    spend_book: bool | str | Path | SpendBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for a fuse.
+
+    ``name`` names the run in refusals and receipts. ``tenant`` keeps answers apart: None is a
+    tenant of its own. ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
+    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
+    that calls one of ``side_effect_tools``. ``clamp`` lowers the output maximum of a request that
+    set none so that it fits what is left, but not below ``min_output_tokens``. A reservation lasts
+    ``lease_ttl`` seconds. ``max_retries`` counts further attempts after a passing failure; adapters
+    leave them to the client they wrap. ``prices`` are the user's own (dollars per million tokens),
+    a mapping or a TOML or JSON file. ``spend_book`` is the journal behind ``get_spend_report``.
+    """
+
+    name: str = ""
+    tenant: str | None = None
+    cache: bool | str | Path | Cache = True
+    cache_ttl: float = DAY
+    max_temperature: float = 0.5
+    side_effect_tools: Sequence[str] = ()
+    clamp: bool = True
+    min_output_tokens: int = 128
+    lease_ttl: float = 900.0
+    max_retries: int = 0
+    prices: Mapping[str, Mapping[str, Any]] | str | Path | None = None
+    on_unknown_model: Literal["raise", "max_of_family", "free"] = "raise"
+    ledger: Ledger | None = None
+    clock: Clock | None = None
+    listeners: Sequence[Listener] = ()
+    spend_book: bool | str | Path | SpendBook = True
+
+    @classmethod
+    def of(cls, options: Options) -> Settings:
+        """Check the words and the bounds; raises ConfigurationError for one that is off."""
+        known = {f.name for f in fields(cls)}
+        for word in options:
+            if word not in known:
+                raise ConfigurationError(f"Fuse knows no option {word!r}; it knows {sorted(known)}")
+        settings = cls(**cast("dict[str, Any]", options))
+        for word in ("cache_ttl", "lease_ttl", "min_output_tokens"):
+            _require(getattr(settings, word) > 0, word, getattr(settings, word), "above zero")
+        for word in ("max_temperature", "max_retries"):
+            _require(getattr(settings, word) >= 0, word, getattr(settings, word), "zero or more")
+        return settings
+
+
+def _require(holds: bool, word: str, value: object, what: str) -> None:  # noqa: FBT001 - a test's result
+    if not holds:
+        raise ConfigurationError(f"{word} must be {what}, not {value!r}")
+
+
+def environment() -> Mapping[str, str]:
+    """Give the process's variables: the keys and addresses of the providers."""
+    return os.environ
+
+
+def home() -> Path:
+    """Give the folder of what survives a restart: ``AGENTFUSE_HOME``, or the platform's own."""
+    chosen = os.environ.get("AGENTFUSE_HOME")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_data_path
+
+    return user_data_path("agentfuse", appauthor=False)

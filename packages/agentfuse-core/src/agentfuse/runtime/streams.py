@@ -1,0 +1,245 @@
+"""Streams that are metered as they flow and settled once, however they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from agentfuse.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+    from types import TracebackType
+
+    from agentfuse.messages import Reply
+    from agentfuse.ports import Codec
+    from agentfuse.runtime.fuse import Fuse
+    from agentfuse.tickets import Admitted
+
+Chunk = TypeVar("Chunk")
+Shown = TypeVar("Shown")
+
+
+class _Course(Generic[Chunk, Shown]):
+    """What a stream has said so far, and what that makes as a reply."""
+
+    __slots__ = ("_codec", "_seen", "ended", "fuse", "ticket", "wire")
+
+    def __init__(
+        self, fuse: Fuse, ticket: Admitted, wire: Any, codec: Codec[Any, Chunk, Any, Shown]
+    ) -> None:
+        self.fuse = fuse
+        self.ticket = ticket
+        self.wire = wire
+        self.ended = False
+        self._codec = codec
+        self._seen: list[Chunk] = []
+
+    def take(self, chunk: Chunk) -> Iterable[Shown]:
+        """Meter a chunk and give what the caller sees of it."""
+        self._seen.append(chunk)
+        self.fuse.meter(self.ticket, self._codec.delta_of(chunk))
+        return self._codec.shown(chunk)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has come yet."""
+        return not self._seen
+
+    def reply(self, error: BaseException | None) -> Reply:
+        """Join what was seen.
+
+        After an error it is cut, whatever it looks like; a caller who hangs up on the last words
+        has missed nothing if the usage was among them.
+        """
+        reply = self._codec.joined(self._seen)
+        if error is None or (isinstance(error, GeneratorExit) and reply.report is not None):
+            return reply
+        return replace(reply, choices=tuple(replace(c, finish_reason="") for c in reply.choices))
+
+
+class MeteredStream(Generic[Chunk, Shown]):
+    """An iterator over what the caller sees of a live or remembered stream.
+
+    A context manager too. ``close()`` ends the provider's stream at once and settles what was
+    streamed; so do an error, the end, and the garbage collector. Raises BudgetExceeded, with the
+    partial text, when the lease runs out.
+    """
+
+    def __init__(
+        self,
+        fuse: Fuse,
+        ticket: Admitted,
+        wire: Iterable[Chunk],
+        codec: Codec[Any, Chunk, Any, Shown],
+    ) -> None:
+        self._course: _Course[Chunk, Shown] | None = _Course(fuse, ticket, wire, codec)
+        self._chunks: Iterator[Shown] = self._flow(self._course)
+
+    @classmethod
+    def replayed(cls, chunks: Iterator[Shown]) -> Self:
+        """Wrap the chunks of a remembered answer: nothing is metered or settled."""
+        stream = object.__new__(cls)
+        stream._course = None
+        stream._chunks = chunks
+        return stream
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Shown:
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            self._end(None)
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up, and settle what was streamed; doing it again changes nothing."""
+        self._end(GeneratorExit())
+
+    def __del__(self) -> None:
+        if getattr(self, "_course", None) is not None:
+            self.close()
+
+    @staticmethod
+    def _flow(course: _Course[Chunk, Shown]) -> Iterator[Shown]:
+        for chunk in course.wire:
+            yield from course.take(chunk)
+
+    def _end(self, error: BaseException | None) -> None:
+        course = self._course
+        if course is None or course.ended:
+            return
+        course.ended = True
+        try:
+            _hang_up(course.wire)
+        finally:
+            self._settle(course, error)
+
+    @staticmethod
+    def _settle(course: _Course[Chunk, Shown], error: BaseException | None) -> None:
+        if error is not None and course.silent:
+            course.fuse.fail(course.ticket, error, final=True)
+        else:
+            course.fuse.finish(course.ticket, course.reply(error))
+        if isinstance(error, BudgetExceeded):
+            course.fuse.stopped(error)
+
+
+class AsyncMeteredStream(Generic[Chunk, Shown]):
+    """Do as ``MeteredStream``, awaited; close it with ``aclose()`` or ``async with``."""
+
+    def __init__(
+        self,
+        fuse: Fuse,
+        ticket: Admitted,
+        wire: AsyncIterable[Chunk],
+        codec: Codec[Any, Chunk, Any, Shown],
+    ) -> None:
+        self._course: _Course[Chunk, Shown] | None = _Course(fuse, ticket, wire, codec)
+        self._chunks: AsyncIterator[Shown] = self._flow(self._course)
+
+    @classmethod
+    def replayed(cls, chunks: Iterator[Shown]) -> Self:
+        """Wrap the chunks of a remembered answer: nothing is metered or settled."""
+        stream = object.__new__(cls)
+        stream._course = None
+        stream._chunks = _awaited(chunks)
+        return stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Shown:
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            await self._end(None)
+            raise
+        except BaseException as error:
+            await self._end(error)
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Hang up, and settle what was streamed; doing it again changes nothing."""
+        await self._end(GeneratorExit())
+
+    async def close(self) -> None:
+        """Do as ``aclose``: the name the vendors' SDKs give it."""
+        await self.aclose()
+
+    def __del__(self) -> None:
+        """Settle a stream that was dropped; its connection is the garbage collector's."""
+        course = getattr(self, "_course", None)
+        if course is not None and not course.ended:
+            course.ended = True
+            MeteredStream._settle(course, GeneratorExit())  # noqa: SLF001 - the same settling, at once
+
+    @staticmethod
+    async def _flow(course: _Course[Chunk, Shown]) -> AsyncIterator[Shown]:
+        async for chunk in course.wire:
+            for shown in course.take(chunk):
+                yield shown
+
+    async def _end(self, error: BaseException | None) -> None:
+        course = self._course
+        if course is None or course.ended:
+            return
+        course.ended = True
+        try:
+            await _ahang_up(course.wire)
+        finally:
+            await self._asettle(course, error)
+
+    @staticmethod
+    async def _asettle(course: _Course[Chunk, Shown], error: BaseException | None) -> None:
+        if error is not None and course.silent:
+            await course.fuse.afail(course.ticket, error, final=True)
+        else:
+            await course.fuse.afinish(course.ticket, course.reply(error))
+        if isinstance(error, BudgetExceeded):
+            course.fuse.stopped(error)
+
+
+async def _awaited(chunks: Iterator[Shown]) -> AsyncIterator[Shown]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _hang_up(wire: Any) -> None:
+    close = getattr(wire, "close", None)
+    if close is not None:
+        close()
+
+
+async def _ahang_up(wire: Any) -> None:
+    """Close an SDK's stream (``close`` is a coroutine there) or an async generator."""
+    close = getattr(wire, "aclose", None) or getattr(wire, "close", None)
+    if close is not None:
+        await close()

@@ -1,0 +1,121 @@
+"""Which concrete port stands behind each word: the only file that knows both."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
+from agentfuse.caches.memory import MemoryCache
+from agentfuse.ledgers.memory import MemoryLedger
+from agentfuse.policy.cacheable import CacheRules
+from agentfuse.policy.given import Ports, Rules
+from agentfuse.pricing import PriceBook
+from agentfuse.providers.failures import failure_of
+from agentfuse.tokens import TokenCounter
+
+if TYPE_CHECKING:
+    from agentfuse.ports import Cache, Clock, Ledger, Teller
+    from agentfuse.runtime.settings import Settings
+
+
+class BlockingClock:
+    """The system's time; waiting holds the thread and suspends nothing."""
+
+    def now(self) -> float:
+        """Give the time in seconds since the epoch."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class AwaitedClock(BlockingClock):
+    """The system's time; waiting lets the event loop go on."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What a fuse and its sessions have in common."""
+
+    settings: Settings
+    ledger: Ledger
+    cache: Cache | None
+    flights: FlightTable
+    book: PriceBook
+    counter: TokenCounter
+
+
+def shared_of(settings: Settings) -> Shared:
+    """Make the stores and books of a fuse."""
+    return Shared(
+        settings=settings,
+        ledger=settings.ledger or MemoryLedger(settings.clock),
+        cache=_cache_of(settings),
+        flights=FlightTable(),
+        book=PriceBook(settings.prices, on_unknown_model=settings.on_unknown_model),
+        counter=TokenCounter(),
+    )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Read the rules off the settings."""
+    return Rules(
+        cache=CacheRules(
+            max_temperature=settings.max_temperature,
+            side_effect_tools=frozenset(settings.side_effect_tools),
+        ),
+        clamp=settings.clamp,
+        min_output_tokens=settings.min_output_tokens,
+        lease_ttl=settings.lease_ttl,
+        max_attempts=1 + settings.max_retries,
+    )
+
+
+def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
+    """Make the policy's ports for blocking or for awaited callers, over the same stores."""
+    clock: Clock = BlockingClock() if blocking else AwaitedClock()
+    flights: Any = BlockingFlights if blocking else AwaitedFlights
+    return Ports(
+        ledger=shared.ledger,
+        cache=shared.cache if blocking else _off_the_loop(shared.cache),
+        flights=flights(shared.flights),
+        clock=shared.settings.clock or clock,
+        book=shared.book,
+        counter=shared.counter,
+        tell=tell,
+        failure_of=failure_of,
+        draw=random.random,
+    )
+
+
+def _cache_of(settings: Settings) -> Cache | None:
+    choice = settings.cache
+    if choice is False:
+        return None
+    memory = MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
+    if choice is True:
+        return memory
+    if isinstance(choice, str | Path):
+        from agentfuse.caches.sqlite import SqliteCache
+        from agentfuse.caches.tiered import TieredCache
+
+        path = Path(choice).expanduser()
+        back = SqliteCache(path, ttl=settings.cache_ttl, clock=settings.clock)
+        return TieredCache(memory, back)
+    return choice
+
+
+def _off_the_loop(cache: Cache | None) -> Cache | None:
+    """Give the awaited face of a cache that touches a disk."""
+    awaited = getattr(cache, "awaited", None)
+    return awaited() if awaited is not None else cache
