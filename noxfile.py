@@ -1,0 +1,157 @@
+"""Every check of the workspace, each in an environment of its own.
+
+Whatever lies in ``packages/*`` is found by itself: adding a package is adding a folder. Arguments
+behind ``--`` go to pytest, to the demo, or to the benchmark.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PACKAGES = tuple(sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")))
+CORE = "agentfuse-core"
+# One environment with every package in it: what a user of several frameworks has.
+TOGETHER = "together"
+CONSTRAINTS = "constraints.txt"
+# Settings of this machine's uv would leak addresses and paths into what `lock` writes.
+NO_UV_SETTINGS = {name: None for name in os.environ if name.startswith("UV_")}
+
+nox.needs_version = ">=2026.10.20"
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "types", "arrows", "tests"]
+
+
+def members_of(package: str) -> tuple[str, ...]:
+    """Name the packages of one environment, core first; core's own tests see no sibling."""
+    others = PACKAGES if package == TOGETHER else (package,)
+    return (CORE, *(name for name in others if name != CORE))
+
+
+def requirements_of(package: str, *groups: str) -> list[str]:
+    """Give install arguments: the packages from their folders, their test groups, root ``groups``."""
+    arguments: list[str] = []
+    for name in members_of(package):
+        arguments += ["-e", f"packages/{name}"]
+    tested = PACKAGES if package == TOGETHER else (package,)
+    arguments += [f"--group=packages/{name}/pyproject.toml:test" for name in tested]
+    return arguments + [f"--group={group}" for group in groups]
+
+
+def folders_of(package: str) -> list[str]:
+    """Name the tests of one environment; the workspace's own run where everything is installed."""
+    return ["tests"] if package == TOGETHER else [f"packages/{package}/tests"]
+
+
+def run_pytest(session: nox.Session, package: str) -> None:
+    """Run the tests of one environment."""
+    session.run("python", "-m", "pytest", *folders_of(package), *session.posargs)
+
+
+@nox.session
+@nox.parametrize("package", [*PACKAGES, TOGETHER], ids=[*PACKAGES, TOGETHER])
+def tests(session: nox.Session, package: str) -> None:
+    """Run each package's tests with the pinned versions, then the workspace's over all of them."""
+    groups = ("test", "arrows") if package == TOGETHER else ("test",)
+    session.install("-c", CONSTRAINTS, *requirements_of(package, *groups))
+    run_pytest(session, package)
+
+
+@nox.session
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def oldest(session: nox.Session, package: str) -> None:
+    """Run a package's tests with the oldest versions it says it takes."""
+    session.install("--resolution=lowest-direct", *requirements_of(package, "test"))
+    run_pytest(session, package)
+
+
+@nox.session
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def newest(session: nox.Session, package: str) -> None:
+    """Run a package's tests, alone, with the newest versions there are."""
+    session.install("--resolution=highest", "--upgrade", *requirements_of(package, "test"))
+    run_pytest(session, package)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Read the code with every rule of ruff that the root pyproject does not argue against."""
+    session.install("-c", CONSTRAINTS, "--group=lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the sources' types with mypy and pyright, both strict."""
+    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "types"))
+    session.run("mypy", *(f"packages/{name}/src" for name in PACKAGES))
+    session.run("pyright")
+
+
+@nox.session
+def arrows(session: nox.Session) -> None:
+    """Check that imports point down the house (see docs/architecture.md)."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}", "--group=arrows")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build every wheel, install them into a clean environment, and run the README there."""
+    built = Path(session.create_tmp()) / "wheels"
+    session.run_install(
+        "uv", "build", "--wheel", "--all-packages", "--clear", f"--out-dir={built}", external=True
+    )
+    wheels = [str(path) for path in sorted(built.glob("*.whl"))]
+    groups = [f"--group=packages/{name}/pyproject.toml:test" for name in PACKAGES]
+    session.install("-c", CONSTRAINTS, *wheels, *groups, "--group=test")
+    session.run("python", "scripts/list_wheels.py", *wheels)
+    session.run("python", "-m", "pytest", "tests/test_readme.py", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run a real agent over real questions under one small budget (``-- --live`` asks OpenAI)."""
+    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "demo"))
+    session.run("python", "examples/demo/run.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what AgentFuse adds to a call (``-- --json FILE`` keeps every figure)."""
+    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "bench"))
+    session.run("python", "bench/run.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a dead link is an error."""
+    members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]
+    session.install("-c", CONSTRAINTS, *members, "--group=docs")
+    session.run("mkdocs", "build", "--strict", f"--site-dir={session.create_tmp()}/site")
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write constraints.txt anew: versions only, for every Python and system we support."""
+    sources = ["pyproject.toml", *(f"packages/{name}/pyproject.toml" for name in PACKAGES)]
+    session.run(
+        *("uv", "pip", "compile", "--universal", "--python-version=3.11", "--upgrade"),
+        *("--no-config", "--no-header", "--no-annotate", "--all-extras", "--quiet"),
+        *("--no-emit-index-url", "--no-emit-find-links", f"--output-file={CONSTRAINTS}"),
+        *(f"--no-emit-package={name}" for name in PACKAGES),
+        *(f"--group={source}:{group}" for source in sources for group in groups_of(source)),
+        *sources,
+        env=NO_UV_SETTINGS,
+        external=True,
+    )
+
+
+def groups_of(source: str) -> list[str]:
+    """Name the dependency groups of a pyproject file."""
+    return sorted(nox.project.load_toml(ROOT / source).get("dependency-groups", {}))
