@@ -1,0 +1,8 @@
+"""What calls cost: price cards, quotes before a call and exact bills after it."""
+
+from __future__ import annotations
+
+from agentfuse.pricing.book import Cost, PriceBook
+from agentfuse.pricing.cards import PriceCard, Rates
+
+__all__ = ["Cost", "PriceBook", "PriceCard", "Rates"]

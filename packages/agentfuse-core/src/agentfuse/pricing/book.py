@@ -1,0 +1,153 @@
+"""Find the price card for a model, and price what a provider reports."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Literal
+
+from agentfuse.errors import ConfigurationError, UnknownPrice
+from agentfuse.money import MAX_NANO, cost_of, dollars_of, nano_of_pico
+from agentfuse.pricing.cards import FREE, PriceCard
+from agentfuse.pricing.ceilings import max_output_of
+from agentfuse.pricing.overrides import overrides_of
+from agentfuse.usage import STANDARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from agentfuse.pricing.overrides import Prices
+    from agentfuse.usage import PriceContext, Usage, UsageReport
+
+OnUnknownModel = Literal["raise", "max_of_family", "free"]
+
+# Tools of the provider's own that no list charges for.
+_FREE_TOOLS = frozenset({"web_fetch", "tool_search"})
+
+# Some prices hold by the hour (DeepSeek's peak hours begin on the half hour at the finest), so a
+# card is compiled anew for every half hour in which it is asked for.
+_WINDOW = 1800
+
+Key = tuple[str, str, "PriceContext"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an answer cost; ``card_id`` names the price list's entries that say so.
+
+    ``approximate`` marks an inconsistent usage or terms that no list states.
+    """
+
+    nanodollars: int
+    approximate: bool = False
+    card_id: str = ""
+
+    @property
+    def usd(self) -> Decimal:
+        """The cost in exact dollars."""
+        return dollars_of(self.nanodollars)
+
+
+class PriceBook:
+    """Prices by model: the caller's own first, then genai-prices.
+
+    ``prices`` are dollars per million tokens by model, or a TOML or JSON file of them; a key may
+    name the provider too (``"azure/gpt-4o"``). ``on_unknown_model`` says what a model without a
+    price costs: ``raise`` UnknownPrice, ``max_of_family`` (the dearest of its namesakes) or
+    ``free``. ``now`` gives seconds since the epoch. Raises ConfigurationError for prices that
+    cannot be read.
+    """
+
+    def __init__(
+        self,
+        prices: Prices | None = None,
+        on_unknown_model: OnUnknownModel = "raise",
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        if on_unknown_model not in ("raise", "max_of_family", "free"):
+            raise ConfigurationError(
+                "on_unknown_model is 'raise', 'max_of_family' or 'free',"
+                f" not {on_unknown_model!r}"
+            )
+        self._own = overrides_of(prices)
+        self._on_unknown_model = on_unknown_model
+        self._now = now
+        self._window = -1
+        self._cards: dict[Key, PriceCard | None] = {}
+        self._lock = Lock()
+
+    def card(self, model: str, provider: str = "", context: PriceContext = STANDARD) -> PriceCard:
+        """Give the card of a model under a context's terms (tier, batch, speed, region).
+
+        Raises UnknownPrice where no price is known and the book was told to raise.
+        """
+        now = self._now()
+        window = int(now // _WINDOW)
+        if window != self._window:
+            with self._lock:
+                self._cards, self._window = {}, window
+        key = (model, provider, context)
+        card = self._cards.get(key)
+        if card is None and key not in self._cards:
+            card = self._found(model, provider, context)
+            self._remember(key, card)
+        if card is None:
+            raise UnknownPrice(model, provider)
+        return card
+
+    def cost(self, report: UsageReport, provider: str = "") -> Cost:
+        """Price a report, each item by its own model, rounded up once to nanodollars.
+
+        A cost that the provider reports itself wins. Raises UnknownPrice as ``card`` does.
+        """
+        reported = _reported(report.reported_cost)
+        if reported is not None:
+            return Cost(reported, report.approximate, "reported")
+        pico, approximate, ids = 0, report.approximate, dict[str, None]()
+        for item in report.items:
+            card = self.card(item.model, provider, item.context)
+            pico += card.cost(item.usage)
+            approximate = approximate or card.approximate or _has_unpriced(item.usage, card)
+            ids[card.id] = None
+        return Cost(nano_of_pico(pico), approximate, ",".join(ids))
+
+    def _remember(self, key: Key, card: PriceCard | None) -> None:
+        with self._lock:
+            if len(self._cards) >= 4096:  # noqa: PLR2004 - names come from outside: keep it bounded
+                self._cards.clear()
+            self._cards[key] = card
+
+    def _found(self, model: str, provider: str, context: PriceContext) -> PriceCard | None:
+        from agentfuse.pricing import catalogue  # noqa: PLC0415 - its data take 0.2 s to import
+
+        own = self._overridden(model, provider)
+        if own is not None:
+            return own
+        card = catalogue.card_of(model, provider, context, self._now())
+        if card is not None or self._on_unknown_model == "raise":
+            return card
+        if self._on_unknown_model == "max_of_family":
+            return catalogue.dearest_of(model, provider, context, self._now())
+        return PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
+
+    def _overridden(self, model: str, provider: str) -> PriceCard | None:
+        if not self._own:
+            return None
+        name = model.strip().lower()
+        spelled = (f"{provider.lower()}/{name}", name, name.rpartition("/")[2])
+        return next((self._own[key] for key in spelled if key in self._own), None)
+
+
+def _has_unpriced(usage: Usage, card: PriceCard) -> bool:
+    tools = usage.tool_requests
+    return bool(tools) and not tools.keys() <= card.tool_fees.keys() | _FREE_TOOLS
+
+
+def _reported(cost: Decimal | None) -> int | None:
+    """Read a reported cost as nanodollars; one that is no amount of money is not believed."""
+    if cost is None or not cost.is_finite() or not 0 <= cost <= dollars_of(MAX_NANO):
+        return None
+    return cost_of(cost)
