@@ -25,7 +25,7 @@ class _Entry(NamedTuple):
 
 
 class MemoryCache:
-    """At most ``max_entries`` answers and about ``max_bytes`` bytes, each fresh for ``ttl`` seconds.
+    """At most ``max_entries`` answers and about ``max_bytes``, each fresh for ``ttl`` seconds.
 
     ``jitter`` shortens each lifetime by a random share of up to that much, so that what was kept
     together does not go stale together; no answer outlives ``ttl``. ``random`` gives numbers in

@@ -1,0 +1,100 @@
+"""The ledger in memory keeps the contract, forgets in bounds, and is fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agentfuse.ledgers import memory
+from agentfuse.ledgers.memory import MemoryLedger
+from agentfuse.runtime.now import run_now
+from agentfuse.testing import FrozenClock, LedgerContract
+from agentfuse.testing.ways import Awaited
+from agentfuse.tickets import Balance, Lease, Limit, Settlement
+
+if TYPE_CHECKING:
+    from agentfuse.ports import Clock, Ledger
+
+RUN = Limit("run", "r1", 10**12)
+
+
+class TestBlocking(LedgerContract):
+    """For blocking callers."""
+
+    def ledger(self, clock: Clock) -> Ledger:
+        """Give an empty ledger."""
+        return MemoryLedger(clock)
+
+
+class TestAwaited(Awaited, LedgerContract):
+    """For awaiting callers."""
+
+    examples = 10
+
+    def ledger(self, clock: Clock) -> Ledger:
+        """Give an empty ledger."""
+        return MemoryLedger(clock)
+
+
+def a_lease(name: str, deadline: float) -> Lease:
+    """A lease of 10 nanodollars, with 5 expected."""
+    return Lease(id=name, amount=10, estimate=5, limits=(RUN,), deadline=deadline)
+
+
+def test_a_settled_lease_is_remembered_for_a_day_and_then_forgotten() -> None:
+    """The memory of repeats is bounded by age."""
+    clock = FrozenClock()
+    ledger = MemoryLedger(clock)
+    run_now(ledger.reserve(a_lease("a", clock.now() + 60)))
+    run_now(ledger.settle("a", 7))
+    clock.advance(memory.REMEMBERED_SECONDS - 1)
+    assert run_now(ledger.settle("a", 7)) == Settlement(booked=7, repeated=True)
+    clock.advance(1)
+    run_now(ledger.reserve(a_lease("b", clock.now() + 60)))
+    run_now(ledger.release("b"))
+    assert run_now(ledger.settle("a", 7)) == Settlement(booked=0, repeated=True)
+    assert run_now(ledger.balance(RUN.key)) == Balance(spent=7)
+
+
+def test_only_so_many_settled_leases_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of repeats is bounded by number, and the oldest leave first."""
+    monkeypatch.setattr(memory, "REMEMBERED_LEASES", 3)
+    ledger = MemoryLedger(FrozenClock(0.0))
+    for name in "abcde":
+        run_now(ledger.reserve(a_lease(name, 60.0)))
+        run_now(ledger.settle(name, 1))
+    remembered = [run_now(ledger.settle(name, 1)).booked for name in "abcde"]
+    assert remembered == [0, 0, 1, 1, 1]
+    assert run_now(ledger.balance(RUN.key)) == Balance(spent=5)
+
+
+def test_many_short_calls_with_far_deadlines_leave_nothing_behind() -> None:
+    """Deadlines of settled leases do not pile up."""
+    clock = FrozenClock()
+    ledger = MemoryLedger(clock)
+    for turn in range(5_000):
+        run_now(ledger.reserve(a_lease(str(turn), clock.now() + 86_400)))
+        run_now(ledger.settle(str(turn), 1))
+    assert len(ledger._deadlines) <= memory._SPARE_DEADLINES + 2
+    assert run_now(ledger.open_leases()) == ()
+
+
+def test_a_lease_outlives_the_rebuilding_of_the_deadlines() -> None:
+    """An open lease still expires after thousands of others came and went."""
+    clock = FrozenClock()
+    ledger = MemoryLedger(clock)
+    run_now(ledger.reserve(a_lease("old", clock.now() + 100)))
+    for turn in range(3_000):
+        run_now(ledger.reserve(a_lease(str(turn), clock.now() + 50)))
+        run_now(ledger.release(str(turn)))
+    assert run_now(ledger.balance(RUN.key)) == Balance(held=10)
+    clock.advance(100)
+    assert run_now(ledger.balance(RUN.key)) == Balance(spent=5)
+
+
+def test_without_a_clock_the_time_of_day_is_read() -> None:
+    """A deadline in the past is past."""
+    ledger = MemoryLedger()
+    run_now(ledger.reserve(a_lease("a", 0.0)))
+    assert run_now(ledger.balance(RUN.key)) == Balance(spent=5)
