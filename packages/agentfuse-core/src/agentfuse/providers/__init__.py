@@ -1,0 +1,1 @@
+"""Who answers a model's name, and how each provider is spoken to."""
