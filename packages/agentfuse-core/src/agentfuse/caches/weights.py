@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from sys import getsizeof
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,6 @@ def _inside(thing: Any) -> list[Any]:
         return [getattr(thing, field.name) for field in fields(thing)]
     if isinstance(thing, tuple | list):
         return list(thing)
-    if hasattr(thing, "items"):
+    if isinstance(thing, Mapping):
         return [half for pair in thing.items() for half in pair]
     return []
