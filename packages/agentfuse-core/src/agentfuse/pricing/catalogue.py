@@ -48,6 +48,9 @@ STANDARD_TIERS = frozenset(
     {"", "default", "standard", "standard_only", "auto", "on_demand", "provisioned", "scale"}
 )
 
+# Never dearer than standard terms, whatever they are.
+_DISCOUNTS = frozenset({"flex", "batch"})
+
 # OpenAI and Anthropic charge a tenth more for keeping the computation in one region.
 _REGIONAL_PROVIDERS = frozenset({"openai", "anthropic"})
 _REGIONS = frozenset({"us", "eu"})
@@ -116,7 +119,8 @@ def _compiled(
         writes_unasked=info.id.rpartition("/")[2].startswith("gpt-"),
     )
     if unknown:
-        card = _dearest_terms(card, info, unknown, when)
+        rivals = _rivals_of(info, unknown) if context.service_tier not in _DISCOUNTS else []
+        card = _dearest_terms(card, info, rivals, when)
     if context.region in _REGIONS and source.id in _REGIONAL_PROVIDERS:
         card = _scaled(card, 11, 10)
     return card
@@ -136,14 +140,20 @@ def _terms_of(info: ModelInfo, context: PriceContext) -> tuple[dict[str, str], s
     return terms, unknown
 
 
-def _dearest_terms(card: PriceCard, info: ModelInfo, unknown: set[str], when: datetime) -> PriceCard:
-    """Price unknown terms at the dearest of the like: a tier as the dearest tier, or standard."""
+def _rivals_of(info: ModelInfo, unknown: set[str]) -> list[dict[str, str]]:
+    """List the terms of the same kinds that do have a price: other tiers for an unknown tier."""
+    return [variant.when for variant in info.price_variants or () if unknown & variant.when.keys()]
+
+
+def _dearest_terms(
+    card: PriceCard, info: ModelInfo, rivals: list[dict[str, str]], when: datetime
+) -> PriceCard:
+    """Price unknown terms at the dearest of standard terms and ``rivals``."""
     cards = [card]
-    for variant in info.price_variants or ():
-        if unknown & variant.when.keys():
-            prices = info.get_prices(when, variant.when).__dict__
-            tiers = tuple((start, _rates_at(prices, start + 1)) for start in _thresholds_of(prices))
-            cards.append(replace(card, rates=_rates_at(prices, 0), tiers=tiers))
+    for terms in rivals:
+        prices = info.get_prices(when, terms).__dict__
+        tiers = tuple((start, _rates_at(prices, start + 1)) for start in _thresholds_of(prices))
+        cards.append(replace(card, rates=_rates_at(prices, 0), tiers=tiers))
     return _highest(card.id, cards)
 
 
@@ -204,8 +214,9 @@ def _first(prices: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 def _at(price: Any, input_tokens: int) -> Decimal | None:
     tiers = [tier for tier in getattr(price, "tiers", ()) if input_tokens > tier.start]
     if tiers:
-        return max(tiers, key=lambda tier: tier.start).price
-    return getattr(price, "base", price)
+        return Decimal(max(tiers, key=lambda tier: tier.start).price)
+    base = getattr(price, "base", price)
+    return None if base is None else Decimal(base)
 
 
 def _pico(price: Decimal | None, scale: Decimal) -> int:

@@ -68,7 +68,7 @@ def _content_of(path: Path) -> Mapping[str, Any]:
 def _cards_of(prices: Mapping[str, Any], source: str) -> dict[str, PriceCard]:
     cards: dict[str, PriceCard] = {}
     for model, fields in prices.items():
-        if not isinstance(model, str) or not model.strip():
+        if not str(model).strip():
             raise ConfigurationError(f"{source}: {model!r} is not a model's name")
         where = f"{source}: {model}"
         if not isinstance(fields, Mapping):
