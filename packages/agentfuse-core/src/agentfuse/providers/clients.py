@@ -59,7 +59,7 @@ class ClientPool:
 
     def aclient(self, access: Access, timeout: float = DEFAULT_TIMEOUT) -> Any:
         """Give the awaited client of the running loop; it is closed when the loop shuts down."""
-        import asyncio  # noqa: PLC0415 - 20 ms that blocking callers never need
+        import asyncio  # 20 ms that blocking callers never need
 
         if self._pid != os.getpid():
             self._forget()
@@ -97,7 +97,7 @@ class ClientPool:
 
     async def aclose(self) -> None:
         """Close the awaited clients of the running loop."""
-        import asyncio  # noqa: PLC0415 - see above
+        import asyncio
 
         loop = asyncio.get_running_loop()
         self._by_loop.pop(loop, None)
@@ -123,7 +123,7 @@ def _made(access: Access, timeout: float, *, awaited: bool) -> Any:
 
 def _anthropic(access: Access, timeout: float, *, awaited: bool) -> Any:
     try:
-        import anthropic  # noqa: PLC0415 - heavy, and optional
+        import anthropic  # heavy, and optional
     except ImportError as error:
         raise _not_installed("anthropic") from error
     kind = anthropic.AsyncAnthropic if awaited else anthropic.Anthropic
@@ -134,7 +134,7 @@ def _anthropic(access: Access, timeout: float, *, awaited: bool) -> Any:
 
 def _openai(access: Access, timeout: float, *, awaited: bool) -> Any:
     try:
-        import openai  # noqa: PLC0415 - heavy, and optional
+        import openai  # heavy, and optional
     except ImportError as error:
         raise _not_installed("openai") from error
     common: dict[str, Any] = {"api_key": access.key, "timeout": timeout, "max_retries": 0}

@@ -1,0 +1,85 @@
+"""A provider's failure in our words, with the SDK's own error as its cause."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from agentfuse.errors import AgentFuseError, ProviderFailed
+from agentfuse.providers.failures import failure_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from agentfuse.messages import Request
+
+# What is not the provider's doing: our caller stopped waiting, or one of us made a mistake.
+NOT_THEIRS = frozenset({"cancelled", "unknown"})
+
+
+@contextmanager
+def translating(request: Request) -> Iterator[None]:
+    """Raise ProviderFailed for whatever the provider, or the way to it, did to ``request``."""
+    try:
+        yield
+    except AgentFuseError:
+        raise
+    except Exception as error:
+        failure = failure_of(error)
+        if failure.kind in NOT_THEIRS:
+            raise
+        raise ProviderFailed(
+            f"{request.provider} could not answer {request.model}"
+            f" ({failure.kind.replace('_', ' ')}): {failure.message}",
+            kind=failure.kind,
+            status=failure.status,
+            retry_after=failure.retry_after,
+        ) from error
+
+
+class Translated:
+    """A provider's stream whose failures are told in our words."""
+
+    def __init__(self, wire: Any, request: Request) -> None:
+        self._wire = wire
+        self._chunks = iter(wire)
+        self._request = request
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        with translating(self._request):
+            try:
+                return next(self._chunks)
+            except StopIteration:
+                pass
+        raise StopIteration
+
+    def close(self) -> None:
+        """Hang up."""
+        self._wire.close()
+
+
+class AsyncTranslated:
+    """Do as ``Translated``, awaited."""
+
+    def __init__(self, wire: Any, request: Request) -> None:
+        self._wire = wire
+        self._chunks: AsyncIterator[Any] = aiter(wire)
+        self._request = request
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        with translating(self._request):
+            try:
+                return await anext(self._chunks)
+            except StopAsyncIteration:
+                pass
+        raise StopAsyncIteration
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._wire.close()
