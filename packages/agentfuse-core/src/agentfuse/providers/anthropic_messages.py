@@ -1,0 +1,128 @@
+"""Anthropic's Messages API on the wire, ChatCompletion for the caller: the codec and four ways.
+
+``request_of``, ``body_of``, ``ask``, ``open_stream``, ``aask`` and ``aopen_stream`` have the same
+form in ``openai_chat``, so that a caller picks a module by ``Target.api``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Delta
+from agentfuse.providers.anthropic_replies import reply_of_message
+from agentfuse.providers.anthropic_requests import body_of
+from agentfuse.providers.anthropic_streams import ChunkMaker, body_of_events, said_in
+from agentfuse.providers.chat_replies import completion_body, completion_of
+from agentfuse.providers.chat_requests import request_of
+from agentfuse.providers.chat_streams import chunks_of_body
+from agentfuse.providers.openai_chat import arguments_of, checked, wants_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anthropic import AsyncStream, Stream
+    from anthropic.types import Message, RawMessageStreamEvent
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+    from agentfuse.messages import Reply, Request
+
+__all__ = [
+    "AnthropicMessages",
+    "aask",
+    "aopen_stream",
+    "ask",
+    "body_of",
+    "open_stream",
+    "request_of",
+    "wants_usage",
+]
+
+
+class AnthropicMessages:
+    """Hears Anthropic's Messages and events; gives ChatCompletion and its chunks.
+
+    An instance serves one call, since telling a stream as chunks needs to remember its beginning.
+    Thinking comes as ``reasoning_content``, and whole as ``thinking_blocks``: sent back in the next
+    turn's message they become the blocks they were. Answers with blocks that OpenAI has no word for
+    carry all their blocks in ``content_blocks``, with the same use.
+    """
+
+    __slots__ = ("_chunks", "_events", "_include_usage", "_model", "_provider")
+
+    def __init__(
+        self, provider: str = "anthropic", model: str = "", *, include_usage: bool = False
+    ) -> None:
+        self._provider = provider
+        self._model = model
+        self._include_usage = include_usage
+        self._chunks = ChunkMaker()
+        self._events: list[RawMessageStreamEvent] = []
+
+    def reply_of(self, result: Message) -> Reply:
+        """Read a whole answer."""
+        raw = result.model_dump_json(exclude_unset=True, warnings=False)
+        body = json.loads(raw)
+        return reply_of_message(body, provider=self._provider, model=self._model, raw=raw)
+
+    def answer_of(self, result: Message) -> ChatCompletion:
+        """Give what came off the wire as a ChatCompletion."""
+        return completion_of(self.reply_of(result))
+
+    def result_of(self, reply: Reply) -> ChatCompletion:
+        """Make a fresh ChatCompletion of any reply."""
+        return completion_of(reply)
+
+    def delta_of(self, chunk: RawMessageStreamEvent) -> Delta:
+        """Read what an event adds to the billed output."""
+        return Delta(said_in(chunk))
+
+    def shown(self, chunk: RawMessageStreamEvent) -> tuple[ChatCompletionChunk, ...]:
+        """Tell an event as chunks: none, one, or at the end the usage that was asked for."""
+        if self._include_usage and chunk.type in {"message_start", "message_delta"}:
+            self._events.append(chunk)
+        if chunk.type == "message_stop":
+            report = self.joined(self._events).report if self._include_usage else None
+            return () if report is None else (self._chunks.usage_chunk(report),)
+        body = chunk.model_dump(mode="json", exclude_unset=True, warnings=False)
+        return tuple(
+            self._chunks.chunk(delta, finish) for delta, finish in self._chunks.deltas_of(body)
+        )
+
+    def joined(self, chunks: Sequence[RawMessageStreamEvent]) -> Reply:
+        """Read the events of a stream, whole or cut, as one answer."""
+        body = body_of_events(
+            chunk.model_dump(mode="json", exclude_unset=True, warnings=False) for chunk in chunks
+        )
+        return reply_of_message(body, provider=self._provider, model=self._model)
+
+    def chunks_of(self, reply: Reply) -> Iterator[ChatCompletionChunk]:
+        """Replay a reply as the chunks of a true stream."""
+        return chunks_of_body(completion_body(reply), include_usage=self._include_usage)
+
+
+def ask(client: Any, request: Request) -> Message:
+    """Ask and wait for the whole answer; raises what the SDK raises."""
+    create = client.messages.create
+    answer: Message = checked(create(**arguments_of(create, body_of(request))), "content")
+    return answer
+
+
+def open_stream(client: Any, request: Request) -> Stream[RawMessageStreamEvent]:
+    """Ask for a stream; the first event may still be on its way."""
+    create = client.messages.create
+    return create(**arguments_of(create, body_of(request)))  # type: ignore[no-any-return]
+
+
+async def aask(client: Any, request: Request) -> Message:
+    """Ask and await the whole answer; raises what the SDK raises."""
+    create = client.messages.create
+    said = await create(**arguments_of(create, body_of(request)))
+    answer: Message = checked(said, "content")
+    return answer
+
+
+async def aopen_stream(client: Any, request: Request) -> AsyncStream[RawMessageStreamEvent]:
+    """Ask for a stream of an awaited client."""
+    create = client.messages.create
+    return await create(**arguments_of(create, body_of(request)))  # type: ignore[no-any-return]
