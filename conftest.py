@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What the providers' SDKs and AgentFuse read: `OPENAI_API_KEY`, `DEEPSEEK_BASE_URL`, `AGENTFUSE_...`.
+# What the SDKs and AgentFuse read: `OPENAI_API_KEY`, `DEEPSEEK_BASE_URL`, `AGENTFUSE_PRICES` ...
 TELLING = ("_API_KEY", "_BASE_URL", "_API_BASE", "_AUTH_TOKEN", "_ORG_ID", "_PROJECT_ID")
 TELLING_STARTS = (
     "AGENTFUSE_",

@@ -33,7 +33,7 @@ def members_of(package: str) -> tuple[str, ...]:
 
 
 def requirements_of(package: str, *groups: str) -> list[str]:
-    """Give install arguments: the packages from their folders, their test groups, root ``groups``."""
+    """Name what to install: packages from their folders, their test groups, the root's groups."""
     arguments: list[str] = []
     for name in members_of(package):
         arguments += ["-e", f"packages/{name}"]

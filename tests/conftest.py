@@ -6,10 +6,18 @@ import ast
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentfuse.testing import Upstream
+
 ROOT = Path(__file__).parents[1]
+# Anthropic's SDK adds the version to its address by itself.
+ADDRESSES = {"OPENAI": "{}/v1", "ANTHROPIC": "{}", "DEEPSEEK": "{}/v1"}
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +51,16 @@ def parsed_sources() -> dict[Path, ast.Module]:
     """Parse what the packages ship, keyed by the path from the workspace's folder."""
     paths = sorted(ROOT.glob("packages/*/src/**/*.py"))
     return {path.relative_to(ROOT): ast.parse(path.read_text("utf-8")) for path in paths}
+
+
+@pytest.fixture
+def simulated_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    """A local provider at which every SDK's variables point, in a folder of its own."""
+    from agentfuse.testing import Upstream
+
+    monkeypatch.chdir(tmp_path)
+    with Upstream() as upstream:
+        for provider, url in ADDRESSES.items():
+            monkeypatch.setenv(f"{provider}_BASE_URL", url.format(upstream.url))
+            monkeypatch.setenv(f"{provider}_API_KEY", "sk-test")
+        yield upstream
