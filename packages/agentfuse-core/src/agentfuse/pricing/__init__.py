@@ -4,5 +4,14 @@ from __future__ import annotations
 
 from agentfuse.pricing.book import Cost, PriceBook
 from agentfuse.pricing.cards import PriceCard, Rates
+from agentfuse.pricing.quotes import affordable_output, context_of, quote_of
 
-__all__ = ["Cost", "PriceBook", "PriceCard", "Rates"]
+__all__ = [
+    "Cost",
+    "PriceBook",
+    "PriceCard",
+    "Rates",
+    "affordable_output",
+    "context_of",
+    "quote_of",
+]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from agentfuse.tokens.counter import TokenCounter
+from agentfuse.tokens.encodings import warm
+from agentfuse.tokens.estimates import TokenEstimate
+from agentfuse.tokens.streams import StreamCounter
 from agentfuse.tokens.text import count_text
 
-__all__ = ["count_text"]
+__all__ = ["StreamCounter", "TokenCounter", "TokenEstimate", "count_text", "warm"]

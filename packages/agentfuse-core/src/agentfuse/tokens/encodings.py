@@ -61,6 +61,11 @@ def encoding_of(vocabulary: Vocabulary) -> Encoding:
         return _loaded[vocabulary]
 
 
+def warm() -> None:
+    """Load the vocabulary that nearly every count uses, so that no call waits for it."""
+    encoding_of("o200k_base")
+
+
 def ranks_of(vocabulary: Vocabulary) -> dict[bytes, int]:
     """Unpack a vocabulary file: the count, a length byte for each token, the bytes of all."""
     path = files("agentfuse.tokens") / "vocabularies" / f"{vocabulary}.zlib"

@@ -1,0 +1,149 @@
+"""What a request may cost before it is sent, and how much output a sum can buy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Media, Text
+from agentfuse.money import PICO_PER_NANO, nano_of_pico
+from agentfuse.tickets import Quote
+from agentfuse.usage import PriceContext
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from agentfuse.messages import Message, Request
+    from agentfuse.pricing.cards import Caching, PriceCard
+    from agentfuse.tokens import TokenEstimate
+
+# The mean answer in recorded agent traffic is below this; what is booked where no usage comes back.
+EXPECTED_OUTPUT = 500
+
+# How often a provider's own tool may run in one request that sets no maximum itself.
+_TOOL_USES = 10
+
+
+def quote_of(request: Request, card: PriceCard, estimate: TokenEstimate) -> Quote:
+    """Quote a request in nanodollars.
+
+    ``worst`` holds for ``estimate.high`` input tokens and the longest answer the request allows
+    (else the model's longest), for each of ``n`` or ``best_of`` choices, at the dearest rates the
+    card has for such a request: the tier of the high count, cache writes where caching is asked
+    for, audio where there is any. ``floor`` is that worst case without any output, and
+    ``max_output_tokens`` and ``per_output_token`` count the tokens of all choices together.
+    """
+    high = _fitting(estimate, card)
+    caching = caching_of(request)
+    audio = _has_audio(request)
+    most = _per_choice(request, card) * choices_of(request)
+    allowance = _tool_allowance(request, card)
+    floor = card.worst(high, 0, caching=caching, audio=audio) + allowance
+    worst = card.worst(high, most, caching=caching, audio=audio) + allowance
+    expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices_of(request)))
+    return Quote(
+        expected=nano_of_pico(min(expected, worst)),
+        worst=nano_of_pico(worst),
+        floor=nano_of_pico(floor),
+        per_output_token=card.dearest_output(card.rates_at(high), audio=audio),
+        input_tokens=estimate.tokens,
+        max_output_tokens=most,
+        card_id=card.id,
+    )
+
+
+def affordable_output(quote: Quote, left: int) -> int:
+    """Say how many output tokens, over all choices, fit into ``left`` nanodollars.
+
+    0 where not even the input fits; the quote's maximum where output costs nothing.
+    """
+    room = (left - quote.floor) * PICO_PER_NANO
+    if room < 0:
+        return 0
+    if quote.per_output_token == 0:
+        return quote.max_output_tokens
+    return min(room // quote.per_output_token, quote.max_output_tokens)
+
+
+def context_of(request: Request) -> PriceContext:
+    """Read the terms a request asks for: its service tier, speed and region."""
+    params = request.params
+    return PriceContext(
+        service_tier=_word(params.get("service_tier")),
+        speed=_word(params.get("speed")),
+        region=_word(params.get("inference_geo")),
+    )
+
+
+def caching_of(request: Request) -> Caching:
+    """Say how long a request asks for its prompt to be cached (``cache_control`` anywhere)."""
+    found: Caching = ""
+    for fields in _marked_fields(request):
+        control = fields.get("cache_control")
+        if control:
+            if isinstance(control, dict) and control.get("ttl") == "1h":
+                return "1h"
+            found = "5m"
+    return found
+
+
+def choices_of(request: Request) -> int:
+    """Count the answers a request asks for: ``n``, or ``best_of`` where more are billed."""
+    asked = [request.params.get(word) for word in ("n", "best_of")]
+    return max([1, *(count for count in asked if isinstance(count, int))])
+
+
+def _fitting(estimate: TokenEstimate, card: PriceCard) -> int:
+    """Cap the high count at the context window, above which a provider refuses unbilled."""
+    window = max(card.context_window, estimate.tokens)
+    return min(estimate.high, window) if card.context_window else estimate.high
+
+
+def _per_choice(request: Request, card: PriceCard) -> int:
+    asked = request.max_output_tokens
+    return card.max_output_tokens if asked is None else max(asked, 0)
+
+
+def _tool_allowance(request: Request, card: PriceCard) -> int:
+    """Set aside the fees of the provider's own tools for as often as they may run."""
+    if not card.tool_fees:
+        return 0
+    general = request.params.get("max_tool_calls")
+    allowance = 0
+    for tool in request.tools:
+        kind = str(tool.get("type", ""))
+        fee = next((fee for name, fee in card.tool_fees.items() if kind.startswith(name)), 0)
+        uses = tool.get("max_uses") or general
+        allowance += fee * (uses if isinstance(uses, int) else _TOOL_USES)
+    if request.params.get("web_search_options") is not None:
+        allowance += card.tool_fees.get("web_search", 0)
+    return allowance
+
+
+def _has_audio(request: Request) -> bool:
+    modalities = request.params.get("modalities")
+    if isinstance(modalities, list | tuple) and "audio" in modalities:
+        return True
+    return any(
+        isinstance(part, Media) and part.kind in {"audio", "video"}
+        for message in request.messages
+        for part in message.parts
+    )
+
+
+def _marked_fields(request: Request) -> Iterator[Mapping[str, Any]]:
+    yield request.params
+    yield from request.tools
+    for message in request.messages:
+        yield from _fields_of(message)
+
+
+def _fields_of(message: Message) -> Iterable[Mapping[str, Any]]:
+    yield message.extra
+    for part in message.parts:
+        yield part.extra if isinstance(part, Text) else part.block
+    for call in message.tool_calls:
+        yield call.extra
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,78 @@
+"""Claude's overheads around the text of a request.
+
+Anthropic publishes no tokenizer since Claude 3; overheads are measured on recorded usages, and the
+tool prompts agree with https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/overview.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.tokens.contents import contents_of, json_tokens
+from agentfuse.tokens.estimates import TokenEstimate, estimate_of
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Request
+    from agentfuse.tokens.contents import Contents
+
+_PER_REQUEST = 7
+_PER_CALL = 50
+_PER_FURTHER_TOOL = 32
+_SCHEMA = 140
+_THINKING = 30  # a request with thinking switched on
+
+# The hidden tool prompt where the model may choose, and where it must call, by family.
+_TOOL_PROMPT = {
+    "claude-3": (270, 270),
+    "claude-4": (310, 300),
+    "claude-4.5": (490, 600),
+    "claude-4.7": (400, 350),
+}
+
+
+def claude_estimate(request: Request) -> TokenEstimate:
+    """Count a request to one of Claude's models by measured ratios and overheads."""
+    contents = contents_of(request)
+    tools = _tool_tokens(request, contents)
+    tokens = (
+        _PER_REQUEST
+        + contents.text
+        + contents.calls
+        + _PER_CALL * contents.call_count
+        + contents.media
+        + tools
+        + _schema_tokens(request, contents)
+        + (_THINKING if request.params.get("thinking") else 0)
+    )
+    builtin = any("input_schema" not in _definition(tool) for tool in request.tools)
+    factor = 2000 if contents.opaque or builtin else contents.family.high
+    cushion = contents.spare + (60 if not builtin else 3000)
+    return estimate_of(tokens, factor=factor, cushion=cushion, method="rules")
+
+
+def _definition(tool: Any) -> Any:
+    """Read a tool in Anthropic's own shape; OpenAI's (``parameters``) counts the same."""
+    inner = tool.get("function")
+    definition = inner if isinstance(inner, dict) else tool
+    if "parameters" in definition:
+        return {**definition, "input_schema": definition["parameters"]}
+    return definition
+
+
+def _tool_tokens(request: Request, contents: Contents) -> int:
+    if not request.tools:
+        return 0
+    choice = request.params.get("tool_choice")
+    word = choice.get("type") if isinstance(choice, dict) else choice
+    forced = word in {"any", "tool", "required", "function"}
+    prompt = _TOOL_PROMPT[contents.family.name][forced]
+    further = _PER_FURTHER_TOOL * (len(request.tools) - 1)
+    return prompt + further + json_tokens(contents.family, list(request.tools))
+
+
+def _schema_tokens(request: Request, contents: Contents) -> int:
+    given = request.params.get("output_format") or request.params.get("response_format")
+    config = request.params.get("output_config")
+    if isinstance(config, dict):
+        given = config.get("format", given)
+    return _SCHEMA + json_tokens(contents.family, given) if given else 0

@@ -1,0 +1,117 @@
+"""What a request is made of, weighed in one family's tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
+
+from agentfuse.messages import Media, Other, Reasoning, Text
+from agentfuse.tokens.families import bare, family_of
+from agentfuse.tokens.images import image_tokens, size_of
+from agentfuse.tokens.text import vocabulary_count
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Message, Part, Request
+    from agentfuse.tokens.families import Family
+
+# A provider's page in a document is a picture and its text; at most one page in two kilobytes.
+_BYTES_PER_DOCUMENT_TOKEN = 2
+# Compressed speech: 4 kB a second at the least, and at most 32 tokens a second (Gemini's figure).
+_BYTES_PER_AUDIO_TOKEN = 125
+# Film: 263 tokens a second (Gemini), at 30 kB a second at the least.
+_BYTES_PER_VIDEO_TOKEN = 115
+# A document, sound or film behind a URL has no size to go by.
+_UNSEEN = 20_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Contents:
+    """A request taken apart: ``text`` tokens in messages, calls, pictures, and what is unsure.
+
+    ``spare`` is how far all media together may exceed ``media``.
+    """
+
+    family: Family
+    model: str
+    text: int = 0
+    calls: int = 0
+    call_count: int = 0
+    results: int = 0
+    named: int = 0
+    media: int = 0
+    spare: int = 0
+    opaque: bool = False
+    system: bool = False
+
+
+def contents_of(request: Request) -> Contents:
+    """Weigh everything in a request's messages, each text once and from memory when resent."""
+    family = family_of(request.model, request.provider)
+    contents = Contents(family=family, model=bare(request.model))
+    for message in request.messages:
+        _weigh_message(contents, message)
+    return contents
+
+
+def text_tokens(family: Family, text: str) -> int:
+    """Count prose in a family's tokens, rounded up."""
+    return -(-vocabulary_count(text, family.vocabulary) * family.text // 1000)
+
+
+def json_tokens(family: Family, value: Any) -> int:
+    """Count a JSON value, written compactly, in a family's tokens, rounded up."""
+    return -(-vocabulary_count(compact(value), family.vocabulary) * family.json // 1000)
+
+
+def compact(value: Any) -> str:
+    """Write a JSON value without spaces; what is no JSON is written as its text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _weigh_message(contents: Contents, message: Message) -> None:
+    contents.system = contents.system or message.role in {"system", "developer"}
+    contents.results += message.role == "tool" or bool(message.tool_call_id)
+    if message.name:
+        contents.named += 1
+        contents.text += text_tokens(contents.family, message.name)
+    for part in message.parts:
+        _weigh_part(contents, part)
+    for call in message.tool_calls:
+        contents.call_count += 1
+        contents.calls += text_tokens(contents.family, call.name)
+        contents.calls += text_tokens(contents.family, call.arguments)
+
+
+def _weigh_part(contents: Contents, part: Part) -> None:
+    match part:
+        case Text():
+            contents.text += text_tokens(contents.family, part.text)
+        case Reasoning():
+            contents.text += text_tokens(contents.family, part.text)
+            contents.opaque = True
+        case Media():
+            likely, most = media_tokens(contents, part)
+            contents.media += likely
+            contents.spare += most - likely
+        case Other():
+            contents.text += json_tokens(contents.family, part.block)
+            contents.opaque = True
+        case _:
+            assert_never(part)
+
+
+def media_tokens(contents: Contents, media: Media) -> tuple[int, int]:
+    """Give (likely, at most) tokens of a picture, document, sound or film."""
+    if media.kind == "image":
+        size = size_of(media.data) if media.data else None
+        return image_tokens(contents.model, contents.family.name, size)
+    if not media.data:
+        return _UNSEEN // 10, _UNSEEN
+    per_token = {
+        "document": _BYTES_PER_DOCUMENT_TOKEN,
+        "audio": _BYTES_PER_AUDIO_TOKEN,
+        "video": _BYTES_PER_VIDEO_TOKEN,
+    }[media.kind]
+    most = max(len(media.data) * 3 // 4 // per_token, 1000)
+    return most // 4, most

@@ -1,0 +1,30 @@
+"""How many tokens a request is thought to be, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Method = Literal["exact", "rules", "heuristic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEstimate:
+    """Input tokens of a request: ``low <= tokens <= high``.
+
+    ``high`` is what to set money aside for. ``method`` is exact (the provider's own vocabulary and
+    known overheads), rules (measured overheads) or heuristic (a ratio).
+    """
+
+    tokens: int
+    low: int
+    high: int
+    method: Method
+
+
+def estimate_of(tokens: int, *, factor: int, cushion: int = 0, method: Method) -> TokenEstimate:
+    """Put bounds around a count: ``factor`` in thousandths, and ``cushion`` tokens on top."""
+    high = -(-tokens * factor // 1000) + cushion
+    return TokenEstimate(
+        tokens=tokens, low=max(tokens * 1000 // factor - cushion, 0), high=high, method=method
+    )
