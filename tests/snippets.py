@@ -36,7 +36,7 @@ def snippets_of(page: Path) -> Iterator[Snippet]:
 
 
 def run_page(page: Path, blocks: int | None = None) -> int:
-    """Run the first ``blocks`` of a page, or all; gives how many ran. Errors name the page's line."""
+    """Run the first ``blocks`` of a page, or all, and count them; errors name the page's line."""
     module = ModuleType("page")
     snippets = list(snippets_of(page))[:blocks]
     for snippet in snippets:
