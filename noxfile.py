@@ -109,7 +109,8 @@ def wheel(session: nox.Session) -> None:
     )
     wheels = [str(path) for path in sorted(built.glob("*.whl"))]
     groups = [f"--group=packages/{name}/pyproject.toml:test" for name in PACKAGES]
-    session.install("-c", CONSTRAINTS, *wheels, *groups, "--group=test")
+    # Without this uv would put the workspace's folders in the place of the wheels.
+    session.install("--no-sources", "-c", CONSTRAINTS, *wheels, *groups, "--group=test")
     session.run("python", "scripts/list_wheels.py", *wheels)
     session.run("python", "-m", "pytest", "tests/test_readme.py", *session.posargs)
 
@@ -136,7 +137,7 @@ def docs(session: nox.Session) -> None:
     session.run("mkdocs", "build", "--strict", f"--site-dir={session.create_tmp()}/site")
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write constraints.txt anew: versions only, for every Python and system we support."""
     sources = ["pyproject.toml", *(f"packages/{name}/pyproject.toml" for name in PACKAGES)]

@@ -1,8 +1,8 @@
 """List what wheels hold, and refuse what must not be in one.
 
-Usage: ``python scripts/list_wheels.py WHEEL ...``. A ``.pth`` file would run code in every Python of
-the machine; a package's tests and another package's modules have no business in it; ``py.typed`` is
-what makes type checkers read it.
+Usage: ``python scripts/list_wheels.py WHEEL ...``. A ``.pth`` file would run code at every start
+of Python; tests and another package's modules have no business in a wheel; ``py.typed`` is what
+makes type checkers read it.
 """
 
 from __future__ import annotations
