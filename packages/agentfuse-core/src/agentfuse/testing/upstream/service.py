@@ -1,0 +1,244 @@
+"""The life of one request: its fault, the vendor's rules, the answer, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from agentfuse.testing.upstream.answering import answer_of, id_of
+from agentfuse.testing.upstream.counting import PromptMemory
+from agentfuse.testing.upstream.faults import Faults, Pace
+from agentfuse.testing.upstream.problems import Problem
+from agentfuse.testing.upstream.record import Entry, Records, WireRequest
+from agentfuse.testing.upstream.said import Say, compact
+from agentfuse.testing.upstream.script import said_by_default
+from agentfuse.testing.upstream.wire import ClientLeft, Wire
+from agentfuse.tokens import count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentfuse.testing.upstream.dialect import Dialect
+    from agentfuse.testing.upstream.faults import Fault
+    from agentfuse.testing.upstream.said import Answer, Asked, Event, Json, Responder
+
+JSON_HEADERS = {"content-type": "application/json"}
+STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+_KNOWN = ("gpt-", "o1", "o3", "o4", "chatgpt-", "claude-", "deepseek-", "gemini-", "mistral-",
+          "llama", "grok-", "qwen")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A request as the server read it; header names are lower-case."""
+
+    path: str
+    headers: Mapping[str, str]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """Who decides what is said: a script, a responder, the default."""
+
+    responder: Responder | None
+    answer_tokens: int
+    script: deque[Say]
+
+    def say(self, asked: Asked) -> Say:
+        """Decide one answer."""
+        try:
+            return self.script.popleft()
+        except IndexError:
+            said = self.responder(asked) if self.responder else None
+        return said_by_default(asked, self.answer_tokens) if said is None else said
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """Everything that belongs to one running request."""
+
+    dialect: Dialect
+    wire: Wire
+    entry: Entry
+    headers: Mapping[str, str]
+    body: Mapping[str, Json]
+    request_id: str
+
+
+class Service:
+    """Answers requests in every dialect, for many threads at once."""
+
+    def __init__(
+        self, voice: Voice, keys: frozenset[str], models: Sequence[str], pace: Pace
+    ) -> None:
+        self.voice = voice
+        self.keys = keys
+        self.models = tuple(models)
+        self.records = Records()
+        self.faults = Faults(pace)
+        self.memory = PromptMemory()
+        self._serials = count(1)
+        self._lock = Lock()
+
+    def handle(self, dialect: Dialect, incoming: Incoming, wire: Wire) -> None:
+        """Serve one request to its end and record it."""
+        body = _object_in(incoming.raw)
+        entry = self.records.open(
+            WireRequest(
+                api=dialect.api,
+                path=incoming.path,
+                headers=incoming.headers,
+                body=body or {},
+                at=time.time(),
+                model=str((body or {}).get("model", "")),
+                streamed=bool((body or {}).get("stream")),
+            )
+        )
+        request_id = id_of("req_", self._serial())
+        exchange = _Exchange(dialect, wire, entry, incoming.headers, body or {}, request_id)
+        try:
+            self._serve(exchange, well_formed=body is not None)
+        except ClientLeft:
+            wire.open = False
+            entry.note(aborted=True)
+        finally:
+            entry.end()
+
+    def _serve(self, exchange: _Exchange, *, well_formed: bool) -> None:
+        fault = self.faults.take()
+        exchange.wire.wait(self.faults.pace.latency + fault.hang)
+        if fault.status:
+            advice = {"retry-after": fault.retry_after} if fault.retry_after else {}
+            _refuse(exchange, exchange.dialect.fault_of(fault.status), advice)
+        elif fault.cut_after is not None and fault.cut_after < 0:
+            exchange.wire.cut()
+        elif not well_formed:
+            _refuse(exchange, Problem(400, "We could not parse the JSON body of your request."))
+        elif problem := self._problem_of(exchange):
+            _refuse(exchange, problem)
+        else:
+            self._answer(exchange, fault)
+
+    def _problem_of(self, exchange: _Exchange) -> Problem | None:
+        dialect, body = exchange.dialect, exchange.body
+        key = dialect.key_of(exchange.headers)
+        if key not in self.keys:
+            return dialect.unauthorised(key)
+        model = body.get("model")
+        if not isinstance(model, str):
+            return Problem(400, "you must provide a model parameter")
+        if not self.knows(model):
+            return dialect.unknown_model(model)
+        return dialect.problem_of(body, exchange.headers)
+
+    def knows(self, model: str) -> bool:
+        """Tell whether a model exists here: listed, or named like a vendor's own."""
+        return model in self.models or (model.startswith(_KNOWN) and "/" not in model)
+
+    def _answer(self, exchange: _Exchange, fault: Fault) -> None:
+        dialect = exchange.dialect
+        asked = dialect.asked_of(exchange.body)
+        key = dialect.key_of(exchange.headers)
+        billed = dialect.prompt_billed(self.memory, key, dialect.prompt_of(asked))
+        say = self.voice.say(asked)
+        answer = answer_of(asked, say, billed, self._serial(), int(time.time()))
+        if asked.stream:
+            self._stream(exchange, asked, answer, fault)
+        else:
+            _whole(exchange, asked, answer, fault)
+
+    def _stream(self, exchange: _Exchange, asked: Asked, answer: Answer, fault: Fault) -> None:
+        """Send the events one by one; before the last one the record is complete."""
+        wire, entry, pace = exchange.wire, exchange.entry, self.faults.pace
+        events = list(exchange.dialect.events_of(asked, answer))
+        if fault.garble:
+            events = [replace(event, data=b'data: {"id": "garbled\n\n') for event in events]
+        entry.note(status=200)
+        wire.start(200, {**STREAM_HEADERS, **_request_header(exchange)})
+        sent = 0
+        try:
+            for event in events:
+                if sent == fault.cut_after:
+                    break
+                wire.wait(pace.per_chunk)
+                sent += 1
+                last = sent == len(events)
+                if last:
+                    entry.note(chunks_sent=sent, **_billed(exchange.dialect, answer))
+                wire.push(event.data, last=last)
+        except ClientLeft:
+            sent -= 1 if sent else 0
+            entry.note(chunks_sent=sent, **_broken(exchange.dialect, asked, answer, events[:sent]))
+            raise
+        if sent < len(events):
+            entry.note(chunks_sent=sent, **_broken(exchange.dialect, asked, answer, events[:sent]))
+            wire.cut()
+
+    def _serial(self) -> int:
+        with self._lock:
+            return next(self._serials)
+
+
+def _whole(exchange: _Exchange, asked: Asked, answer: Answer, fault: Fault) -> None:
+    data = compact(exchange.dialect.reply_of(asked, answer)).encode(errors="replace")
+    exchange.wire.wait(0.0)
+    exchange.entry.note(status=200, **_billed(exchange.dialect, answer))
+    headers = {**JSON_HEADERS, **_request_header(exchange)}
+    if fault.cut_after is not None:
+        exchange.entry.note(**_broken(exchange.dialect, asked, answer, ()))
+        exchange.wire.start(200, headers)
+        exchange.wire.cut()
+        return
+    exchange.wire.send(200, headers, data[: len(data) // 2] if fault.garble else data)
+
+
+def _refuse(
+    exchange: _Exchange, problem: Problem, headers: Mapping[str, str] | None = None
+) -> None:
+    exchange.entry.note(status=problem.status)
+    body = compact(exchange.dialect.error_of(problem, exchange.request_id)).encode()
+    all_headers = {**JSON_HEADERS, **_request_header(exchange), **(headers or {})}
+    exchange.wire.send(problem.status, all_headers, body)
+
+
+def _request_header(exchange: _Exchange) -> dict[str, str]:
+    anthropic = exchange.dialect.api == "anthropic.messages"
+    return {"request-id" if anthropic else "x-request-id": exchange.request_id}
+
+
+def _billed(dialect: Dialect, answer: Answer) -> dict[str, Json]:
+    return {
+        "usage": dialect.usage_of(answer),
+        "billed": answer.billed,
+        "finish": dialect.finish_of(answer),
+    }
+
+
+def _broken(
+    dialect: Dialect, asked: Asked, answer: Answer, sent: Sequence[Event]
+) -> dict[str, Json]:
+    """Bill an answer that broke off: the prompt, hidden reasoning, and the text that was sent."""
+    text = "".join(event.text for event in sent)
+    shown = any(choice.reasoning for choice in answer.choices)
+    hidden = 0 if shown else answer.billed.reasoning_tokens
+    output = min(answer.billed.output_tokens, count_text(text, asked.model) + hidden)
+    part = replace(
+        answer.billed,
+        output_tokens=output,
+        reasoning_tokens=min(answer.billed.reasoning_tokens, output),
+    )
+    return {"usage": dialect.usage_of(replace(answer, billed=part)), "billed": part, "finish": ""}
+
+
+def _object_in(raw: bytes) -> dict[str, Json] | None:
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
