@@ -29,6 +29,11 @@ _TOOL_PROMPT = {
     "claude-4.7": (400, 350),
 }
 
+# How far small requests went above the rules, and requests with the provider's own tools.
+_SPARE = 60
+_OLD_TOOL_SPARE = 300  # Opus 3's tool prompt is twice that of its siblings
+_BUILTIN = {"web_": 35_000, "code_execution": 12_000, "mcp": 4_000}
+
 
 def claude_estimate(request: Request) -> TokenEstimate:
     """Count a request to one of Claude's models by measured ratios and overheads."""
@@ -44,10 +49,20 @@ def claude_estimate(request: Request) -> TokenEstimate:
         + _schema_tokens(request, contents)
         + (_THINKING if request.params.get("thinking") else 0)
     )
-    builtin = any("input_schema" not in _definition(tool) for tool in request.tools)
+    builtin = sum(_builtin_spare(tool) for tool in request.tools)
     factor = 2000 if contents.opaque or builtin else contents.family.high
-    cushion = contents.spare + (60 if not builtin else 3000)
+    cushion = _SPARE + contents.spare + builtin
+    if tools and contents.family.name == "claude-3":
+        cushion += _OLD_TOOL_SPARE
     return estimate_of(tokens, factor=factor, cushion=cushion, method="rules")
+
+
+def _builtin_spare(tool: Any) -> int:
+    """Allow for what Anthropic's own tools add: long prompts, and results billed as input."""
+    if "input_schema" in _definition(tool):
+        return 0
+    kind = str(tool.get("type", ""))
+    return next((most for word, most in _BUILTIN.items() if kind.startswith(word)), 4000)
 
 
 def _definition(tool: Any) -> Any:

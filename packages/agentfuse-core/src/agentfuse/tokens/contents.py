@@ -29,7 +29,8 @@ _UNSEEN = 20_000
 class Contents:
     """A request taken apart: ``text`` tokens in messages, calls, pictures, and what is unsure.
 
-    ``spare`` is how far all media together may exceed ``media``.
+    ``spare`` is how far the media may exceed ``media``, and past thinking, which providers mostly
+    leave out of what they bill.
     """
 
     family: Family
@@ -88,7 +89,7 @@ def _weigh_part(contents: Contents, part: Part) -> None:
         case Text():
             contents.text += text_tokens(contents.family, part.text)
         case Reasoning():
-            contents.text += text_tokens(contents.family, part.text)
+            contents.spare += text_tokens(contents.family, part.text)
             contents.opaque = True
         case Media():
             likely, most = media_tokens(contents, part)

@@ -18,7 +18,7 @@ _PER_MESSAGE = 5
 _PER_TOOL = 25
 # Hidden prompts of the families without rules: gpt-oss +67, tools of Llama and Nova some hundred.
 _CUSHION = 100
-_TOOL_CUSHION = 400
+_TOOL_CUSHION = 700
 
 
 class TokenCounter:
@@ -46,7 +46,7 @@ def ratio_estimate(request: Request) -> TokenEstimate:
     """Count a request by its family's ratio and a general allowance for frames and tools."""
     contents = contents_of(request)
     family = contents.family
-    tokens = contents.text + contents.calls + contents.media
+    tokens = family.frame + contents.text + contents.calls + contents.media
     tokens += _PER_MESSAGE * (len(request.messages) + contents.call_count + contents.results)
     schema = request.params.get("response_format") or request.params.get("response_schema")
     for given in (list(request.tools), schema):

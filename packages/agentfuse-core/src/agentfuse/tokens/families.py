@@ -21,7 +21,7 @@ class Family:
 
     ``text`` is the ratio of prose, ``json`` that of tools and schemas, both in thousandths of an
     o200k_base (or own ``vocabulary``) count; ``high`` is the factor, in thousandths, that covers
-    a prompt of plain text in 95 of 100 recorded requests.
+    a prompt of plain text in 95 of 100 recorded requests. ``frame`` is a hidden prompt.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Family:
     text: int = 1000
     json: int = 1000
     high: int = 1500
+    frame: int = 0
     rules: str = "other"
 
 
@@ -40,7 +41,8 @@ _FAMILIES: dict[str, Family] = {
         Family(name="openai-old", vocabulary="cl100k_base", high=1000, rules="openai"),
         Family(name="openai", high=1000, rules="openai"),
         Family(name="openai-reasoning", high=1000, rules="openai"),
-        Family(name="gpt-oss", high=1110, rules="other"),
+        Family(name="openai-unnamed", high=1300, rules="openai"),
+        Family(name="gpt-oss", high=1110, frame=67, rules="other"),
         Family(name="claude-3", text=1150, json=1150, high=1400, rules="claude"),
         Family(name="claude-4", text=1150, json=1200, high=1730, rules="claude"),
         Family(name="claude-4.5", text=1150, json=1200, high=1250, rules="claude"),
@@ -49,7 +51,7 @@ _FAMILIES: dict[str, Family] = {
         Family(name="mistral", text=1080, json=1180, high=1490),
         Family(name="deepseek", text=1050, json=1140, high=1400),
         Family(name="llama-3", text=1050, json=1000, high=1500),
-        Family(name="llama-4", text=1030, json=1000, high=2000),
+        Family(name="llama-4", text=1030, json=1000, high=2000, frame=10),
         Family(name="qwen", text=1050, json=1070, high=1500),
         Family(name="nova", text=1050, json=1150, high=2000),
         UNKNOWN,
@@ -79,7 +81,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 
-_PROVIDER_FAMILIES = {"openai": "openai-reasoning", "azure": "openai-reasoning"}
+_PROVIDER_FAMILIES = {"openai": "openai-reasoning", "azure": "openai-unnamed"}
 
 
 def family_of(model: str, provider: str = "") -> Family:

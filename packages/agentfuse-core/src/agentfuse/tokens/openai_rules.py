@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PER_MESSAGE = 4  # the frame (3) and the role (1)
 _PER_REPLY = 3
-_REASONING = 2  # o3, o4 and gpt-5 onwards
+_PER_REASONED_REPLY = 2  # o3, o4 and gpt-5 onwards
 _GPT5_CHAT_TOOLS = 81  # a hidden prompt that gpt-5 gets with tools on the chat endpoint
 
 
@@ -29,21 +29,16 @@ def openai_estimate(request: Request) -> TokenEstimate:
     """Count a request to one of OpenAI's models; plain text is exact."""
     contents = contents_of(request)
     family = contents.family
-    plain = (
-        contents.text
-        + _PER_MESSAGE * len(request.messages)
-        + contents.named
-        + _PER_REPLY
-        + (_REASONING if family.name == "openai-reasoning" else 0)
-    )
+    reply = _PER_REASONED_REPLY if family.name == "openai-reasoning" else _PER_REPLY
+    plain = contents.text + _PER_MESSAGE * len(request.messages) + contents.named + reply
     tools = _tool_tokens(request, contents) + _history_tokens(contents)
     schema = _schema_tokens(request, contents)
     total = plain + tools + schema + contents.media
-    if total == plain and not contents.opaque and not contents.spare:
+    known = family.name != "openai-unnamed" and not contents.opaque
+    if total == plain and known and not contents.spare:
         return estimate_of(total, factor=1000, method="exact")
     factor, cushion = _doubt(request, contents)
-    bounds = estimate_of(total, factor=factor, cushion=cushion + contents.spare, method="rules")
-    return bounds
+    return estimate_of(total, factor=factor, cushion=cushion + contents.spare, method="rules")
 
 
 def _doubt(request: Request, contents: Contents) -> tuple[int, int]:
@@ -52,8 +47,8 @@ def _doubt(request: Request, contents: Contents) -> tuple[int, int]:
     if builtin or contents.opaque:
         return 2000, 500
     if request.tools or contents.call_count:
-        return 1150, 120 if request.api == "chat.completions" else 250
-    return 1050, 20
+        return max(1150, contents.family.high), 60 if request.api == "chat.completions" else 250
+    return max(1050, contents.family.high), 20
 
 
 def _tool_tokens(request: Request, contents: Contents) -> int:

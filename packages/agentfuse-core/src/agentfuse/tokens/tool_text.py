@@ -36,9 +36,13 @@ def namespace_of(functions: Iterable[Mapping[str, Any]]) -> str:
         schema = schema if isinstance(schema, dict) else {}
         body = _properties(schema, schema, 0)
         name = function.get("name")
-        lines += [f"type {name} = (_: {{", *body, "}) => any;"] if body else [f"type {name} = () => any;"]
+        lines += [f"type {name} = (_: {{", *body, "}) => any;"] if body else [_bare(name)]
         lines.append("")
     return "\n".join([*lines, "} // namespace functions"])
+
+
+def _bare(name: Any) -> str:
+    return f"type {name} = () => any;"
 
 
 def _properties(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[str]:
@@ -51,7 +55,7 @@ def _properties(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) 
         lines += [f"// {line}" for line in _lines(part.get("description"))]
         mark = "" if isinstance(required, list) and name in required else "?"
         kind = _type(part, root, depth + 1)
-        default = f" // default: {_json(part['default'])}" if part.get("default") is not None else ""
+        default = f" // default: {_json(part['default'])}" if "default" in part else ""
         lines.append(f"{name}{mark}: {kind},{default}")
     return lines
 
