@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.money import usd
-from agentfuse.pricing import affordable_output, quote_of
+from agentfuse.pricing import affordable_output, context_of, quote_of
 from agentfuse.tickets import Lease, Progress, Refusal, Refused
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Admission:
         if not limits:
             return ticket
         asked = ticket.asked
-        card = self.ports.book.card(asked.model, asked.provider)
+        card = self.ports.book.card(asked.model, asked.provider, context_of(asked))
         estimate = self.ports.counter.count_request(asked)
         return await self._reserve(ticket, limits, card, estimate)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from agentfuse.errors import AgentFuseError, ProviderFailed
 from agentfuse.providers.failures import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from agentfuse.messages import Request
 
@@ -17,24 +16,18 @@ if TYPE_CHECKING:
 NOT_THEIRS = frozenset({"cancelled", "unknown"})
 
 
-@contextmanager
-def translating(request: Request) -> Iterator[None]:
-    """Raise ProviderFailed for whatever the provider, or the way to it, did to ``request``."""
-    try:
-        yield
-    except AgentFuseError:
-        raise
-    except Exception as error:
-        failure = failure_of(error)
-        if failure.kind in NOT_THEIRS:
-            raise
-        raise ProviderFailed(
-            f"{request.provider} could not answer {request.model}"
-            f" ({failure.kind.replace('_', ' ')}): {failure.message}",
-            kind=failure.kind,
-            status=failure.status,
-            retry_after=failure.retry_after,
-        ) from error
+def retell(error: Exception, request: Request) -> NoReturn:
+    """Raise ProviderFailed from what the provider's SDK raised; all else as it is."""
+    failure = failure_of(error)
+    if isinstance(error, AgentFuseError) or failure.kind in NOT_THEIRS:
+        raise error
+    raise ProviderFailed(
+        f"{request.provider} could not answer {request.model}"
+        f" ({failure.kind.replace('_', ' ')}): {failure.message}",
+        kind=failure.kind,
+        status=failure.status,
+        retry_after=failure.retry_after,
+    ) from error
 
 
 class Translated:
@@ -49,12 +42,12 @@ class Translated:
         return self
 
     def __next__(self) -> Any:
-        with translating(self._request):
-            try:
-                return next(self._chunks)
-            except StopIteration:
-                pass
-        raise StopIteration
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            raise
+        except Exception as error:  # noqa: BLE001 - sorted and raised again
+            retell(error, self._request)
 
     def close(self) -> None:
         """Hang up."""
@@ -73,12 +66,12 @@ class AsyncTranslated:
         return self
 
     async def __anext__(self) -> Any:
-        with translating(self._request):
-            try:
-                return await anext(self._chunks)
-            except StopAsyncIteration:
-                pass
-        raise StopAsyncIteration
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:  # noqa: BLE001 - sorted and raised again
+            retell(error, self._request)
 
     async def close(self) -> None:
         """Hang up."""

@@ -1,0 +1,64 @@
+"""Measure what AgentFuse adds: imports, hits, pass-throughs and streamed chunks.
+
+    nox -s bench -- --json FILE
+
+CPU time of the calling thread alone, medians of seven rounds, over a simulated provider on
+loopback (its threads are not counted). Compare ratios within one run, not microseconds between machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+from calls import call_figures, stream_figures
+from imports import import_figures
+
+from agentfuse.testing import Upstream
+
+
+def main() -> None:
+    """Print the tables, and keep every figure in FILE if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="keep every figure in this file")
+    args = parser.parse_args()
+    say("measuring imports ...")
+    imports = import_figures()
+    with Upstream(answer_tokens=200) as upstream:
+        say("measuring calls ...")
+        calls = call_figures(upstream)
+        say("measuring streams ...")
+        streams = stream_figures(upstream)
+    figures = {"python": platform.python_version(), "imports": imports}
+    figures |= {"calls": calls, "streams": streams}
+    print_tables(imports, calls + streams)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def say(text: str) -> None:
+    """Show that work goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_tables(imports: dict[str, object], rows: list[dict[str, object]]) -> None:
+    """Print what was measured, a line a figure."""
+    print(
+        f"import agentfuse: {imports['added_cpu_ms']:.0f} ms CPU above bare Python"
+        f" ({imports['bare_cpu_ms']:.0f} ms), {imports['modules_added']} modules more,"
+        f" heavy ones loaded: {imports['heavy_loaded'] or 'none'}"
+    )
+    print(f"{'':9}{'size':12}{'what':28}{'CPU us':>10}{'fastest':>10}{'of bare':>9}{'a chunk':>9}")
+    for row in rows:
+        chunk = f"{row['us_per_chunk']:.2f}" if "us_per_chunk" in row else ""
+        print(
+            f"{row['way']:9}{row['size']:12}{row['what']:28}{row['median']:10.1f}"
+            f"{row['fastest']:10.1f}{row['of_bare']:9.3f}{chunk:>9}"
+        )
+
+
+if __name__ == "__main__":
+    main()
