@@ -7,25 +7,26 @@ form in ``openai_chat``, so that a caller picks a module by ``Target.api``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Delta
 from agentfuse.providers.anthropic_replies import reply_of_message
-from agentfuse.providers.anthropic_requests import body_of
+from agentfuse.providers.anthropic_requests import DEFAULT_MAX_TOKENS, body_of
 from agentfuse.providers.anthropic_streams import ChunkMaker, body_of_events, said_in
+from agentfuse.providers import chat_requests
 from agentfuse.providers.chat_replies import completion_body, completion_of
-from agentfuse.providers.chat_requests import request_of
 from agentfuse.providers.chat_streams import chunks_of_body
 from agentfuse.providers.openai_chat import arguments_of, checked, wants_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from anthropic import AsyncStream, Stream
     from anthropic.types import Message, RawMessageStreamEvent
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-    from agentfuse.messages import Reply, Request
+    from agentfuse.messages import Json, Reply, Request
 
 __all__ = [
     "AnthropicMessages",
@@ -33,6 +34,7 @@ __all__ = [
     "aopen_stream",
     "ask",
     "body_of",
+    "codec_of",
     "open_stream",
     "request_of",
     "wants_usage",
@@ -48,7 +50,7 @@ class AnthropicMessages:
     carry all their blocks in ``content_blocks``, with the same use.
     """
 
-    __slots__ = ("_chunks", "_events", "_include_usage", "_model", "_provider")
+    __slots__ = ("_chunks", "_include_usage", "_model", "_provider")
 
     def __init__(
         self, provider: str = "anthropic", model: str = "", *, include_usage: bool = False
@@ -57,7 +59,6 @@ class AnthropicMessages:
         self._model = model
         self._include_usage = include_usage
         self._chunks = ChunkMaker()
-        self._events: list[RawMessageStreamEvent] = []
 
     def reply_of(self, result: Message) -> Reply:
         """Read a whole answer."""
@@ -79,10 +80,8 @@ class AnthropicMessages:
 
     def shown(self, chunk: RawMessageStreamEvent) -> tuple[ChatCompletionChunk, ...]:
         """Tell an event as chunks: none, one, or at the end the usage that was asked for."""
-        if self._include_usage and chunk.type in {"message_start", "message_delta"}:
-            self._events.append(chunk)
         if chunk.type == "message_stop":
-            report = self.joined(self._events).report if self._include_usage else None
+            report = self._reply_of(self._chunks.heard).report if self._include_usage else None
             return () if report is None else (self._chunks.usage_chunk(report),)
         body = chunk.model_dump(mode="json", exclude_unset=True, warnings=False)
         return tuple(
@@ -91,14 +90,32 @@ class AnthropicMessages:
 
     def joined(self, chunks: Sequence[RawMessageStreamEvent]) -> Reply:
         """Read the events of a stream, whole or cut, as one answer."""
-        body = body_of_events(
+        return self._reply_of(
             chunk.model_dump(mode="json", exclude_unset=True, warnings=False) for chunk in chunks
         )
+
+    def _reply_of(self, events: Iterable[Mapping[str, Json]]) -> Reply:
+        body = body_of_events(events)
         return reply_of_message(body, provider=self._provider, model=self._model)
 
     def chunks_of(self, reply: Reply) -> Iterator[ChatCompletionChunk]:
         """Replay a reply as the chunks of a true stream."""
         return chunks_of_body(completion_body(reply), include_usage=self._include_usage)
+
+
+def request_of(
+    target: Target, body: Mapping[str, Json], *, tenant: str | None = None, stream: bool = False
+) -> Request:
+    """Read what a caller of ``chat.completions.create`` wrote; Claude always needs a maximum."""
+    request = chat_requests.request_of(target, body, tenant=tenant, stream=stream)
+    return replace(request, output_ceiling=DEFAULT_MAX_TOKENS)
+
+
+def codec_of(request: Request) -> AnthropicMessages:
+    """Make the codec of one call."""
+    return AnthropicMessages(
+        request.provider, request.model, include_usage=wants_usage(request.params)
+    )
 
 
 def ask(client: Any, request: Request) -> Message:

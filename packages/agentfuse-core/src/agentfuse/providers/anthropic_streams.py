@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.providers.anthropic_replies import finish_of
-from agentfuse.providers.chat_replies import finish_word, typed, usage_body
+from agentfuse.providers.chat_replies import finish_word, kept_blocks, typed, usage_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,15 +85,17 @@ def said_in(event: Any) -> str:
 class ChunkMaker:
     """Tells one stream of Anthropic events as OpenAI chunks, as they come."""
 
-    __slots__ = ("_calls", "_thinking", "_top")
+    __slots__ = ("_calls", "_thinking", "_top", "heard")
 
     def __init__(self) -> None:
         self._top: dict[str, Json] = {}
         self._calls: dict[int, int] = {}
         self._thinking: dict[int, dict[str, Json]] = {}
+        self.heard: list[Mapping[str, Json]] = []
 
     def deltas_of(self, event: Mapping[str, Json]) -> list[tuple[dict[str, Json], str | None]]:
-        """Give what an event says as (delta, finish_reason) pairs, none or one of them."""
+        """Give what an event says as (delta, finish_reason) pairs: none, one or two."""
+        self.heard.append(event)
         match event.get("type"):
             case "message_start":
                 message = event["message"]
@@ -111,8 +113,7 @@ class ChunkMaker:
             case "content_block_stop":
                 return self._stopped(event["index"])
             case "message_delta":
-                finish = finish_word(finish_of(event["delta"].get("stop_reason")))
-                return [({}, finish)] if finish else []
+                return self._ended(event["delta"].get("stop_reason"))
             case _:
                 return []
 
@@ -158,6 +159,12 @@ class ChunkMaker:
         """Hand over a finished thinking block whole: the next turn has to send it back."""
         block = self._thinking.pop(index, None)
         return [({"thinking_blocks": [block]}, None)] if block else []
+
+    def _ended(self, stop_reason: str | None) -> list[tuple[dict[str, Json], str | None]]:
+        kept = kept_blocks(body_of_events(self.heard)["content"])
+        whole: list[tuple[dict[str, Json], str | None]]
+        whole = [({"content_blocks": kept}, None)] if kept else []
+        return [*whole, ({}, finish_word(finish_of(stop_reason)))]
 
     def chunk(self, delta: dict[str, Json], finish: str | None) -> ChatCompletionChunk:
         """Make one chunk."""

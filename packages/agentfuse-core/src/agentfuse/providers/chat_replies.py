@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHAPE = "openai.chat"
 _THINKING = frozenset({"thinking", "redacted_thinking"})
+_ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, "tool_use": 2}
 _REASONING_WORDS = ("reasoning_content", "reasoning")  # DeepSeek, vLLM, xAI; OpenRouter, Groq
 _OPENAI_FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
@@ -133,20 +134,27 @@ def finish_word(finish: str) -> str | None:
 
 
 def _kept_blocks(reply: Reply) -> list[Json]:
-    """Give the blocks of a Claude answer where text, calls and thinking do not say it all."""
-    if reply.shape != "anthropic.messages" or not any(
-        (isinstance(part, Text) and part.extra) or (isinstance(part, Other))
-        for choice in reply.choices
-        for part in choice.parts
-    ):
+    if reply.shape != "anthropic.messages":
         return []
-    content: list[Json] = json.loads(reply.raw)["content"]
-    return content
+    return kept_blocks(json.loads(reply.raw).get("content") or [])
+
+
+def kept_blocks(content: list[Json]) -> list[Json]:
+    """Give the blocks of a Claude answer where thinking, text and calls do not say it all.
+
+    They do if the kinds come in that order, with one text: a next turn is rebuilt from them.
+    With citations, server tools or thinking between texts it cannot be.
+    """
+    order = [_ORDER.get(block.get("type"), -1) for block in content]
+    texts = [block for block in content if block.get("type") == "text"]
+    plain = len(texts) <= 1 and all(not block.get("citations") for block in texts)
+    sayable = plain and -1 not in order and order == sorted(order)
+    return [] if sayable else content
 
 
 def _message_of(choice: Choice, kept: list[Json]) -> dict[str, Json]:
     refusals = [
-        part.block["refusal"]
+        str(part.block.get("refusal") or "")
         for part in choice.parts
         if isinstance(part, Other) and part.block.get("type") == "refusal"
     ]

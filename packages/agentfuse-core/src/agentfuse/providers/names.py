@@ -112,8 +112,14 @@ def access_of(
     )
 
 
+def address_of(target: Target, environ: Mapping[str, str], *, base_url: str = "") -> str:
+    """Say where a request goes, empty for the provider's own: no two places share answers."""
+    row = BY_ID[target.provider]
+    return _differing(base_url or environ.get(row.address_variable, ""), row).rstrip("/")
+
+
 def _differing(address: str, row: Provider) -> str:
-    return "" if address == row.home else address
+    return "" if address.rstrip("/") == row.home.rstrip("/") else address
 
 
 def _key_of(row: Provider, environ: Mapping[str, str]) -> str:

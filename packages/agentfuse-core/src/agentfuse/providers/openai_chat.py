@@ -31,6 +31,7 @@ __all__ = [
     "aopen_stream",
     "ask",
     "body_of",
+    "codec_of",
     "open_stream",
     "request_of",
     "wants_usage",
@@ -92,6 +93,11 @@ def wants_usage(body: Mapping[str, Json]) -> bool:
     """Tell whether a caller asked a stream for its usage chunk."""
     options = body.get("stream_options")
     return isinstance(options, dict) and bool(options.get("include_usage"))
+
+
+def codec_of(request: Request) -> OpenAIChat:
+    """Make the codec of one call."""
+    return OpenAIChat(request.provider, request.model, include_usage=wants_usage(request.params))
 
 
 def ask(client: Any, request: Request) -> ChatCompletion:
