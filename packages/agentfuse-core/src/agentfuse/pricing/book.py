@@ -69,8 +69,7 @@ class PriceBook:
     ) -> None:
         if on_unknown_model not in ("raise", "max_of_family", "free"):
             raise ConfigurationError(
-                "on_unknown_model is 'raise', 'max_of_family' or 'free',"
-                f" not {on_unknown_model!r}"
+                f"on_unknown_model is 'raise', 'max_of_family' or 'free', not {on_unknown_model!r}"
             )
         self._own = overrides_of(prices)
         self._on_unknown_model = on_unknown_model
@@ -121,7 +120,7 @@ class PriceBook:
             self._cards[key] = card
 
     def _found(self, model: str, provider: str, context: PriceContext) -> PriceCard | None:
-        from agentfuse.pricing import catalogue  # noqa: PLC0415 - its data take 0.2 s to import
+        from agentfuse.pricing import catalogue
 
         own = self._overridden(model, provider)
         if own is not None:

@@ -72,7 +72,7 @@ def card_of(model: str, provider: str, context: PriceContext, at: float) -> Pric
 
 def dearest_of(model: str, provider: str, context: PriceContext, at: float) -> PriceCard | None:
     """Make a card of the highest rates among the models that share the first word of a name."""
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s at import
+    from genai_prices.data_snapshot import get_snapshot
 
     word = model.strip().lower().rpartition("/")[2].split("-", 1)[0].rstrip("0123456789.")
     known = [source for source in get_snapshot().providers if source.id == provider.lower()]
@@ -91,7 +91,7 @@ def _makers(providers: Iterable[Provider]) -> list[Provider]:
 
 
 def _entry(name: str, provider: str) -> tuple[Provider, ModelInfo] | None:
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - 0.2 s at import
+    from genai_prices.data_snapshot import get_snapshot
 
     try:
         return get_snapshot().find_provider_model(name, None, provider or None, None)

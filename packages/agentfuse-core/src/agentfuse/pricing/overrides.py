@@ -61,7 +61,9 @@ def _content_of(path: Path) -> Mapping[str, Any]:
     except ValueError as error:
         raise ConfigurationError(f"{path} is neither TOML nor JSON: {error}") from error
     if not isinstance(content, Mapping):
-        raise ConfigurationError(f"{path} must hold a table of models, not {type(content).__name__}")
+        raise ConfigurationError(
+            f"{path} must hold a table of models, not {type(content).__name__}"
+        )
     return content
 
 

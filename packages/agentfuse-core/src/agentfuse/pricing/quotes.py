@@ -100,6 +100,8 @@ def _fitting(estimate: TokenEstimate, card: PriceCard) -> int:
 
 def _per_choice(request: Request, card: PriceCard) -> int:
     asked = request.max_output_tokens
+    if asked is None:
+        asked = request.output_ceiling
     return card.max_output_tokens if asked is None else max(asked, 0)
 
 

@@ -102,4 +102,6 @@ def bare(model: str) -> str:
     if name.startswith("ft:"):
         name = name[3:].split(":", 1)[0]
     name = name.rsplit("/", 1)[-1]
-    return re.sub(r"^(?:(?:us|eu|apac|global|jp|au)\.)?(?:anthropic|openai|meta|amazon|mistral)\.", "", name)
+    return re.sub(
+        r"^(?:(?:us|eu|apac|global|jp|au)\.)?(?:anthropic|openai|meta|amazon|mistral)\.", "", name
+    )

@@ -49,11 +49,9 @@ def image_tokens(model: str, family: str, size: Size | None) -> tuple[int, int]:
 
 def tiles_of(size: Size) -> int:
     """Count OpenAI's 512-pixel tiles: fit into 2048, then the short side to 768, never enlarged."""
-    width, height = size
-    shrink = min(1.0, 2048 / max(size))
-    width, height = width * shrink, height * shrink
-    shrink = min(1.0, 768 / min(width, height))
-    return ceil(width * shrink / 512) * ceil(height * shrink / 512)
+    fitted = min(1.0, 2048 / max(size))
+    shrink = min(fitted, 768 / min(size))
+    return ceil(size[0] * shrink / 512) * ceil(size[1] * shrink / 512)
 
 
 def _tiled(base: int, tile: int) -> tuple[Callable[[Size], int], int, int]:

@@ -1,0 +1,78 @@
+"""Read numbers and words out of JSON that may hold anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from agentfuse.nothing import NOTHING
+from agentfuse.usage import PriceContext
+
+if TYPE_CHECKING:
+    from agentfuse.usage import Usage
+
+# More tokens than any provider serves in one call: above it a number is no count.
+_MOST = 10**12
+
+
+def mapping_at(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Give the first of several keys that holds an object; an empty one where none does."""
+    for key in keys:
+        value = fields.get(key)
+        if isinstance(value, Mapping) and value:
+            return cast("Mapping[str, Any]", value)
+    return NOTHING
+
+
+def list_at(fields: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Give the objects in a list; nothing where there is no list."""
+    value = fields.get(key)
+    items: list[Any] = value if isinstance(value, list) else []
+    return [each for each in items if isinstance(each, Mapping)]
+
+
+def count_at(fields: Mapping[str, Any], *keys: str) -> int:
+    """Give the first of several keys that holds a whole number of tokens, else 0."""
+    for key in keys:
+        value = fields.get(key)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
+            return value
+    return 0
+
+
+def word_at(fields: Mapping[str, Any], *keys: str) -> str:
+    """Give the first of several keys that holds a non-empty string, else the empty one."""
+    for key in keys:
+        value = fields.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def amount_at(fields: Mapping[str, Any], key: str) -> Decimal | None:
+    """Give a non-negative amount of dollars, read by its shortest decimal digits."""
+    value = fields.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    amount = Decimal(str(value))
+    return amount if amount.is_finite() and amount >= 0 else None
+
+
+def context_at(body: Mapping[str, Any], usage: Mapping[str, Any]) -> PriceContext:
+    """Read the terms an answer was given on: tier, speed and region."""
+    return PriceContext(
+        service_tier=(word_at(usage, "service_tier") or word_at(body, "service_tier")).lower(),
+        speed=word_at(usage, "speed").lower(),
+        region=word_at(usage, "inference_geo").lower(),
+    )
+
+
+def is_consistent(usage: Usage) -> bool:
+    """Check that the parts of a usage fit into their totals."""
+    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    inputs = usage.cache_read_tokens + written + usage.input_audio_tokens
+    outputs = usage.reasoning_tokens + usage.output_audio_tokens
+    return inputs <= usage.input_tokens and outputs <= usage.output_tokens
