@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal, InvalidOperation
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Choice, Media, Other, Reasoning, Reply, Text, ToolCall
@@ -46,9 +45,7 @@ def text_of(reply: Reply) -> str:
 def reply_of(text: str) -> Reply:
     """Read what ``text_of`` wrote; raises ValueError for anything else, also another version's."""
     try:
-        kept = json.loads(text)
-        if kept.pop("v") != VERSION:
-            raise ValueError("an entry of another version")
+        kept = _body_of(json.loads(text))
         kept["choices"] = tuple(map(_choice_of, kept["choices"]))
         if "report" in kept:
             kept["report"] = _report_of(kept["report"])
@@ -57,15 +54,25 @@ def reply_of(text: str) -> Reply:
         raise ValueError(f"this is not a kept reply: {error!r}") from error
 
 
-@cache
-def _fields_of(kind: type[Any]) -> tuple[Field[Any], ...]:
-    return fields(kind)
+def _body_of(kept: dict[str, Any]) -> dict[str, Any]:
+    if kept.pop("v") != VERSION:
+        raise ValueError("an entry of another version")
+    return kept
+
+
+_FIELDS: dict[type[Any], tuple[Field[Any], ...]] = {
+    kind: fields(kind)
+    for kind in (
+        *(Reply, Choice, Text, Media, Reasoning, Other, ToolCall),
+        *(UsageReport, Usage, PriceContext),
+    )
+}
 
 
 def _plain(thing: Any) -> dict[str, Any]:
     """List a dataclass's fields, without those at their defaults."""
     plain: dict[str, Any] = {}
-    for field in _fields_of(type(thing)):
+    for field in _FIELDS[type(thing)]:
         value = getattr(thing, field.name)
         if field.default is MISSING or value != field.default:
             plain[field.name] = _json_of(value)

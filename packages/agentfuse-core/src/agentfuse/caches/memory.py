@@ -32,7 +32,7 @@ class MemoryCache:
     [0, 1). Safe for threads and tasks. A reply heavier than ``max_bytes`` is not kept.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one bound of the same cache
+    def __init__(
         self,
         *,
         max_entries: int = 10_000,
@@ -64,8 +64,11 @@ class MemoryCache:
 
     async def keep(self, key: str, reply: Reply) -> None:
         """Keep an answer in place of any older one, and let the least recently used leave."""
+        await self.keep_until(key, reply, self._lifetime.end(self._now()))
+
+    async def keep_until(self, key: str, reply: Reply, expires: float) -> None:
+        """Keep an answer that goes stale at ``expires`` (seconds since the epoch)."""
         weight = bytes_of(reply)
-        expires = self._lifetime.end(self._now())
         with self._lock:
             self._remove(key)
             if weight > self._max_bytes:

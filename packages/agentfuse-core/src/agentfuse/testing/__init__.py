@@ -1,7 +1,7 @@
 """What proves an extension of AgentFuse: contracts to subclass, a local provider, a frozen clock.
 
-Each name is imported when it is first asked for, so that the clock needs no pytest and the contracts
-no provider.
+Each name is imported when it is first asked for, so that the clock needs no pytest and the
+contracts no provider.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentfuse.testing.adapter_contract import AdapterContract
     from agentfuse.testing.cache_contract import CacheContract
     from agentfuse.testing.clock import FrozenClock
     from agentfuse.testing.ledger_contract import LedgerContract
     from agentfuse.testing.upstream import Upstream
 
-__all__ = ["CacheContract", "FrozenClock", "LedgerContract", "Upstream"]
+__all__ = ["AdapterContract", "CacheContract", "FrozenClock", "LedgerContract", "Upstream"]
 
 _ROOMS = {
+    "AdapterContract": "agentfuse.testing.adapter_contract",
     "CacheContract": "agentfuse.testing.cache_contract",
     "FrozenClock": "agentfuse.testing.clock",
     "LedgerContract": "agentfuse.testing.ledger_contract",

@@ -1,4 +1,4 @@
-"""What every ledger must keep: subclass ``LedgerContract`` in a test module and give it a ledger."""
+"""What every ledger must keep: subclass ``LedgerContract`` and give it a ledger."""
 
 from __future__ import annotations
 
@@ -272,6 +272,6 @@ class LedgerContract(Blocking):
 
     def test_any_history_of_leases_keeps_its_books(self) -> None:
         """No order of calls, repeats and clock jumps loses money, makes any, or passes a limit."""
-        from agentfuse.testing.ledger_machine import check_histories  # noqa: PLC0415
+        from agentfuse.testing.ledger_machine import check_histories
 
         check_histories(self, examples=self.examples)

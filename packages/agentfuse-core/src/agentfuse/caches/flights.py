@@ -1,0 +1,145 @@
+"""Identical calls in the air, joined across threads, tasks and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentfuse.messages import Reply
+
+# How long a call waits for another's answer before it asks for itself, in seconds. A leader that
+# lands late still keeps its answer; whoever gave up has only paid twice.
+PATIENCE = 60.0
+
+
+class _Flight(Future["Reply | None"]):
+    """One call in the air, and who makes it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        # A running future cannot be cancelled: a waiter who leaves must not end it for the others.
+        self.set_running_or_notify_cancel()
+        self.key = key
+        self.process = os.getpid()
+        self.thread = threading.get_ident()
+        self.task = _current_task()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the caller is its leader, who would wait for itself."""
+        return self.is_in_my_thread and self.task is _current_task()
+
+    @property
+    def is_in_my_thread(self) -> bool:
+        """Whether the leader runs in the caller's thread and stands still if that blocks."""
+        return self.thread == threading.get_ident()
+
+
+class FlightTable:
+    """The calls in the air of one process; both faces below may share one table.
+
+    Each step is one dictionary operation, so there is no lock that a fork could leave behind.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[str, _Flight] = {}
+
+    def join(self, key: str) -> Future[Reply | None] | None:
+        """Give None if the caller now leads, or what to wait for.
+
+        A leader who asks again while its own call is open (a stream's consumer) gets a flight that
+        has already landed with nothing: it asks for itself, and its first call goes on leading.
+        """
+        flight = self._flights.get(key)
+        if flight is not None and flight.process != os.getpid():
+            self.leave(flight)
+            flight = None
+        if flight is None:
+            mine = _Flight(key)
+            flight = self._flights.setdefault(key, mine)
+            if flight is mine:
+                return None
+        return _landed_with_nothing() if flight.is_mine else flight
+
+    def land(self, key: str, reply: Reply | None) -> None:
+        """End a flight and hand its answer (or None) to all who wait; for its leader alone."""
+        flight = self._flights.pop(key, None)
+        if flight is not None:
+            flight.set_result(reply)
+
+    def leave(self, flight: Future[Reply | None]) -> None:
+        """Wait no longer: the next to ask leads, as if this flight had never been."""
+        if isinstance(flight, _Flight) and self._flights.get(flight.key) is flight:
+            self._flights.pop(flight.key, None)
+
+
+class BlockingFlights:
+    """Flights for callers who block: waiting holds the thread, for ``patience`` seconds at most."""
+
+    def __init__(self, table: FlightTable | None = None, patience: float = PATIENCE) -> None:
+        self._table = table if table is not None else FlightTable()
+        self._patience = patience
+        self.join = self._table.join
+        self.land = self._table.land
+
+    async def wait(self, flight: Future[Reply | None]) -> Reply | None:
+        """Wait for the leader's answer; None says it has none, so ask for yourself.
+
+        A leader in the caller's own thread (another task of a running loop) could not go on while
+        that waits, so it is not waited for.
+        """
+        if isinstance(flight, _Flight) and not flight.done() and flight.is_in_my_thread:
+            return None
+        try:
+            return flight.result(timeout=self._patience)
+        except TimeoutError:
+            self._table.leave(flight)
+            return None
+
+
+class AwaitedFlights:
+    """Flights for callers who await: waiting lets the event loop go on."""
+
+    def __init__(self, table: FlightTable | None = None, patience: float = PATIENCE) -> None:
+        self._table = table if table is not None else FlightTable()
+        self._patience = patience
+        self.join = self._table.join
+        self.land = self._table.land
+
+    async def wait(self, flight: Future[Reply | None]) -> Reply | None:
+        """Wait for the leader's answer; None says it has none, so ask for yourself."""
+        loop = asyncio.get_running_loop()
+        landed = asyncio.Event()
+        flight.add_done_callback(lambda _: _call_in(loop, landed.set))
+        try:
+            async with asyncio.timeout(self._patience):
+                await landed.wait()
+        except TimeoutError:
+            self._table.leave(flight)
+            return None
+        return flight.result()
+
+
+def _current_task() -> Any:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def _landed_with_nothing() -> Future[Reply | None]:
+    nothing: Future[Reply | None] = Future()
+    nothing.set_result(None)
+    return nothing
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, step: Callable[[], None]) -> None:
+    """Run a step in the waiter's loop, if that has not closed in the meantime."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(step)

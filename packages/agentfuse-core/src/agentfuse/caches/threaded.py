@@ -1,0 +1,49 @@
+"""A blocking cache for an event loop: each step runs on a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Reply
+
+
+class BlockingCache(Protocol):
+    """A cache that holds up the thread it runs on."""
+
+    def find_until_now(self, key: str) -> tuple[Reply, float] | None:
+        """Give the answer kept under ``key`` with its end (seconds since the epoch)."""
+        ...
+
+    def keep_now(self, key: str, reply: Reply) -> None:
+        """Keep an answer, in place of any older one."""
+        ...
+
+    def drop_now(self, key: str) -> None:
+        """Forget the answer kept under ``key``."""
+        ...
+
+
+class ThreadedCache:
+    """``inner``, with each step on a thread of the loop's pool; it raises what ``inner`` raises."""
+
+    def __init__(self, inner: BlockingCache) -> None:
+        self._inner = inner
+
+    async def find(self, key: str) -> Reply | None:
+        """Give the answer kept under ``key`` if it is still fresh."""
+        found = await self.find_until(key)
+        return None if found is None else found[0]
+
+    async def find_until(self, key: str) -> tuple[Reply, float] | None:
+        """Give the answer kept under ``key`` with its end (seconds since the epoch)."""
+        return await asyncio.to_thread(self._inner.find_until_now, key)
+
+    async def keep(self, key: str, reply: Reply) -> None:
+        """Keep an answer, in place of any older one."""
+        await asyncio.to_thread(self._inner.keep_now, key, reply)
+
+    async def drop(self, key: str) -> None:
+        """Forget the answer kept under ``key``."""
+        await asyncio.to_thread(self._inner.drop_now, key)

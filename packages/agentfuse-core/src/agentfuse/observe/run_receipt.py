@@ -1,0 +1,166 @@
+"""What a run has cost, for people and for machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.money import dollars_of, usd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+_HEADINGS = ("model", "calls", "from cache", "input", "output", "spent", "saved")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpend:
+    """One model's share of a run, or one tool's.
+
+    ``calls`` were answered, ``from_cache`` of them without the provider; the tokens are those that
+    were billed. ``spent`` and ``saved`` are nanodollars.
+    """
+
+    model: str
+    calls: int = 0
+    from_cache: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    spent: int = 0
+    saved: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReceipt:
+    """A run at one moment; ``spent``, ``saved`` and ``budget`` are nanodollars.
+
+    ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
+    (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``overruns`` were
+    billed above their lease, ``unpriced`` have no known price, ``estimated`` no provider's usage.
+    """
+
+    budget: int | None
+    spent: int = 0
+    saved: int = 0
+    answers: int = 0
+    exact: int = 0
+    coalesced: int = 0
+    tool_calls: int = 0
+    refusals: int = 0
+    failures: int = 0
+    overruns: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+    store_troubles: int = 0
+    models: tuple[ModelSpend, ...] = ()
+
+    @property
+    def from_cache(self) -> int:
+        """How many answers needed no provider."""
+        return self.exact + self.coalesced
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What was spent, in dollars."""
+        return dollars_of(self.spent)
+
+    @property
+    def saved_usd(self) -> Decimal:
+        """What answers from the cache would have cost, in dollars."""
+        return dollars_of(self.saved)
+
+    @property
+    def budget_usd(self) -> Decimal | None:
+        """The budget in dollars, or None."""
+        return None if self.budget is None else dollars_of(self.budget)
+
+    @property
+    def remaining_usd(self) -> Decimal | None:
+        """What is left of the budget in dollars (never below zero), or None without a budget."""
+        return None if self.budget is None else dollars_of(max(0, self.budget - self.spent))
+
+    def __str__(self) -> str:
+        of = "" if self.budget is None else f" of {usd(self.budget)}"
+        said = [
+            f"{usd(self.spent)}{of} spent",
+            f"{self.from_cache} of {self.answers} answers from cache",
+        ]
+        if self.saved:
+            said.append(f"{usd(self.saved)} saved")
+        if self.unpriced:
+            said.append(f"{self.unpriced} without a price")
+        return ", ".join(said)
+
+    def table(self) -> str:
+        """Print the models in columns, then their sum and what went wrong."""
+        rows = [_row(spend) for spend in self.models]
+        lines = _aligned([_HEADINGS, *rows, _row(self._total())])
+        troubles = {
+            "refused": self.refusals,
+            "failed attempts": self.failures,
+            "billed above their lease": self.overruns,
+            "without a price": self.unpriced,
+            "estimated": self.estimated,
+        }
+        notes = [f"{name}: {count}" for name, count in troubles.items() if count]
+        return "\n".join([*lines, str(self), *notes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give what JSON can carry: dollars as decimal strings, counts as they are."""
+        counts = (
+            *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
+            *("failures", "overruns", "unpriced", "estimated", "store_troubles"),
+        )
+        return {
+            "spent_usd": _plain(self.spent_usd),
+            "saved_usd": _plain(self.saved_usd),
+            "budget_usd": _plain(self.budget_usd),
+            "remaining_usd": _plain(self.remaining_usd),
+            **{name: getattr(self, name) for name in counts},
+            "by_model": {spend.model: _entry(spend) for spend in self.models},
+        }
+
+    def _total(self) -> ModelSpend:
+        return ModelSpend(
+            model="total",
+            calls=sum(spend.calls for spend in self.models),
+            from_cache=sum(spend.from_cache for spend in self.models),
+            input_tokens=sum(spend.input_tokens for spend in self.models),
+            output_tokens=sum(spend.output_tokens for spend in self.models),
+            spent=self.spent,
+            saved=self.saved,
+        )
+
+
+def _row(spend: ModelSpend) -> tuple[str, ...]:
+    counts = (spend.calls, spend.from_cache, spend.input_tokens, spend.output_tokens)
+    return (spend.model, *(f"{count:,}" for count in counts), usd(spend.spent), usd(spend.saved))
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Pad the cells: the first column to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        )
+        for row in rows
+    ]
+
+
+def _entry(spend: ModelSpend) -> dict[str, Any]:
+    return {
+        "calls": spend.calls,
+        "from_cache": spend.from_cache,
+        "input_tokens": spend.input_tokens,
+        "output_tokens": spend.output_tokens,
+        "spent_usd": _plain(dollars_of(spend.spent)),
+        "saved_usd": _plain(dollars_of(spend.saved)),
+    }
+
+
+def _plain(dollars: Decimal | None) -> str | None:
+    """Print a Decimal without an exponent or idle zeros."""
+    return None if dollars is None else f"{dollars.normalize():f}"

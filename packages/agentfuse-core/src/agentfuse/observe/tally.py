@@ -1,0 +1,130 @@
+"""Adds up what a run's calls cost and saved."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Lock
+
+from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
+from agentfuse.tickets import Event, Failed, Overrun, Receipt, Refused, StoreTrouble
+
+# How many answers a stopped run hands over (``BudgetExceeded.results``), the latest ones.
+KEPT_ANSWERS = 100
+
+
+@dataclass(slots=True)
+class _Sums:
+    """The running sums of a run; money in nanodollars."""
+
+    answers: int = 0
+    exact: int = 0
+    coalesced: int = 0
+    tool_calls: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+    refusals: int = 0
+    failures: int = 0
+    overruns: int = 0
+    store_troubles: int = 0
+    spent: int = 0
+    saved: int = 0
+
+
+@dataclass(slots=True)
+class _ModelSums:
+    """The running sums of one model, or one tool."""
+
+    calls: int = 0
+    from_cache: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    spent: int = 0
+    saved: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """A listener that adds up a run, safe for threads; it keeps the latest ``kept`` answers."""
+
+    kept: int = KEPT_ANSWERS
+    _sums: _Sums = field(default_factory=_Sums, init=False, repr=False)
+    _models: dict[str, _ModelSums] = field(default_factory=dict, init=False, repr=False)
+    _texts: deque[str] = field(init=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make room for the answers."""
+        self._texts = deque(maxlen=self.kept)
+
+    def hear(self, event: Event) -> None:
+        """Add an event to the sums."""
+        with self._lock:
+            match event:
+                case Receipt():
+                    self._add(event)
+                case Failed():
+                    self._sums.failures += 1
+                    self._spend(event.model, event.cost)
+                case Refused():
+                    self._sums.refusals += 1
+                case Overrun():
+                    self._sums.overruns += 1
+                case StoreTrouble():
+                    self._sums.store_troubles += 1
+
+    def results(self) -> tuple[str, ...]:
+        """Give the texts of the latest answers, oldest first."""
+        with self._lock:
+            return tuple(self._texts)
+
+    def receipt(self, budget: int | None = None) -> RunReceipt:
+        """Sum up the run so far, against a ``budget`` in nanodollars or None."""
+        with self._lock:
+            models = tuple(
+                ModelSpend(
+                    model=model,
+                    calls=sums.calls,
+                    from_cache=sums.from_cache,
+                    input_tokens=sums.input_tokens,
+                    output_tokens=sums.output_tokens,
+                    spent=sums.spent,
+                    saved=sums.saved,
+                )
+                for model, sums in self._models.items()
+            )
+            sums = {name: getattr(self._sums, name) for name in _Sums.__slots__}
+        return RunReceipt(budget=budget, models=models, **sums)
+
+    def _add(self, receipt: Receipt) -> None:
+        self._spend(receipt.model, receipt.cost)
+        self._count(receipt)
+        model = self._models[receipt.model]
+        model.calls += 1
+        model.saved += receipt.saved
+        if receipt.source in {"exact", "coalesced"}:
+            model.from_cache += 1
+        elif receipt.usage is not None:
+            model.input_tokens += receipt.usage.input_tokens
+            model.output_tokens += receipt.usage.output_tokens
+
+    def _count(self, receipt: Receipt) -> None:
+        sums = self._sums
+        sums.saved += receipt.saved
+        sums.unpriced += not receipt.priced
+        sums.estimated += receipt.estimated
+        if receipt.source == "tool":
+            sums.tool_calls += 1
+            return
+        sums.answers += 1
+        sums.exact += receipt.source == "exact"
+        sums.coalesced += receipt.source == "coalesced"
+        if receipt.text:
+            self._texts.append(receipt.text)
+
+    def _spend(self, model: str, cost: int) -> None:
+        self._sums.spent += cost
+        sums = self._models.get(model)
+        if sums is None:
+            sums = self._models[model] = _ModelSums()
+        sums.spent += cost

@@ -1,0 +1,237 @@
+"""SQLite files that processes share: opened when first used, versioned, set aside when damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
+
+from agentfuse.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# https://sqlite.org/rescode.html: SQLITE_CORRUPT, SQLITE_FORMAT and SQLITE_NOTADB say that the file
+# itself is damaged; all else (busy, full, read-only, no such folder) may be well tomorrow.
+DAMAGE = frozenset({11, 24, 26})
+
+_SUFFIXES = ("", "-wal", "-shm")
+_WAL_TRIES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """What a kind of file holds: its ``application_id``, ``version`` and the statements making it.
+
+    ``what`` names it in messages. Both numbers are kept in the file's header
+    (https://sqlite.org/pragma.html#pragma_application_id).
+    """
+
+    what: str
+    application_id: int
+    version: int
+    statements: tuple[str, ...]
+
+
+class SqliteFile:
+    """One file in WAL mode, for the threads of this process and for others beside it.
+
+    One connection under one lock; a forked child opens its own. A damaged file is renamed to
+    ``<name>.corrupt-<time>`` (with its -wal and -shm), said to the ``agentfuse`` logger, and a new
+    one is begun. What cannot be opened, read or written in ``patience`` seconds raises
+    StoreUnavailable, and so does a file of a newer version or of another kind.
+    """
+
+    def __init__(self, path: Path | str, schema: Schema, *, patience: float = 5.0) -> None:
+        self.path = Path(path)
+        self._schema = schema
+        self._patience = patience
+        self._inherited: list[sqlite3.Connection] = []
+        self._begin()
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work`` with a connection."""
+        return self._do(work)
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``work`` in one transaction that no other writer shares, or not at all."""
+
+        def transact(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(db)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return result
+
+        return self._do(transact)
+
+    def close(self) -> None:
+        """Close the connection; the next use opens it again."""
+        self._notice_fork()
+        with self._lock:
+            self._drop_connection()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def _notice_fork(self) -> None:
+        if self._process == os.getpid():
+            return
+        # A connection must not be used, nor closed, across a fork
+        # (https://sqlite.org/howtocorrupt.html, 2.6): it is only kept from being collected.
+        if self._connection is not None:
+            self._inherited.append(self._connection)
+        self._begin()
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        import sqlite3
+
+        self._notice_fork()
+        with self._lock:
+            try:
+                return work(self._opened())
+            except (sqlite3.Error, OSError) as error:
+                if not _is_damage(error):
+                    raise self._unavailable(error) from error
+                self._replace(error)
+            try:
+                return work(self._opened())
+            except (sqlite3.Error, OSError) as error:
+                raise self._unavailable(error) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            return self._connection
+        import sqlite3
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._identity = _identity_of(self.path)
+        db = sqlite3.connect(
+            self.path, timeout=self._patience, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._check(db)
+        except BaseException:
+            db.close()
+            raise
+        self._identity = _identity_of(self.path)
+        self._connection = db
+        return db
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        _switch_to_wal(db)
+        db.execute("PRAGMA synchronous = NORMAL")
+        schema = self._schema
+        if _header_of(db) == (schema.application_id, schema.version):
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            self._make(db)
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+    def _make(self, db: sqlite3.Connection) -> None:
+        """Make the tables in an empty file, unless another process has just done so."""
+        schema = self._schema
+        kind, version = _header_of(db)
+        if (kind, version) == (schema.application_id, schema.version):
+            return
+        if kind == schema.application_id:
+            raise StoreUnavailable(
+                f"{self.path} is a {schema.what} of version {version}, and this AgentFuse"
+                f" writes version {schema.version}: update AgentFuse, or name another file"
+            )
+        if kind or version or db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StoreUnavailable(
+                f"{self.path} is no {schema.what} but another database: name another file"
+            )
+        for statement in schema.statements:
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {schema.application_id:d}")
+        db.execute(f"PRAGMA user_version = {schema.version:d}")
+
+    def _replace(self, error: Exception) -> None:
+        """Set the damaged file aside, unless another process has done so already."""
+        damaged = self._identity
+        self._drop_connection()
+        if damaged is not None and _identity_of(self.path) != damaged:
+            return
+        try:
+            aside = _set_aside(self.path)
+        except OSError as trouble:
+            raise self._unavailable(trouble) from error
+        logging.getLogger("agentfuse").warning(
+            "the %s %s is damaged (%s): it was set aside as %s and a new one is begun",
+            self._schema.what,
+            self.path,
+            error,
+            aside.name,
+        )
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        return StoreUnavailable(f"the {self._schema.what} {self.path} cannot be used: {error}")
+
+
+def _is_damage(error: Exception) -> bool:
+    # The low byte is the primary result code.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+
+
+def _header_of(db: sqlite3.Connection) -> tuple[int, int]:
+    kind = db.execute("PRAGMA application_id").fetchone()[0]
+    return kind, db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """Switch, with patience: the busy timeout does not cover two processes switching at once."""
+    import sqlite3
+
+    for attempt in range(_WAL_TRIES):
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or attempt == _WAL_TRIES - 1:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _set_aside(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    for suffix in _SUFFIXES:
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
