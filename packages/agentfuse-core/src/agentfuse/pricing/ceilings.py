@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 # For a name no line of the table begins: as long as any family but a few can write, since too low
 # a ceiling would let an answer pass the budget.
@@ -31,7 +30,9 @@ def max_output_of(model: str) -> int:
 
 @cache
 def _ceilings() -> dict[str, int]:
-    text = (files("agentfuse.pricing") / "max_output.toml").read_text("utf-8")
+    import tomllib  # noqa: PLC0415 - not before the first price
+
+    text = Path(__file__).with_name("max_output.toml").read_text("utf-8")
     return {
         prefix.lower(): ceiling
         for section in tomllib.loads(text).values()

@@ -31,8 +31,7 @@ def anthropic_items(
         (word_at(each, "model"), anthropic_usage(each)) for each in list_at(usage, "iterations")
     ]
     own = [each for other, each in rounds if other in ("", model)]
-    summed = sum(own, Usage())
-    if not rounds or summed.input_tokens < top.usage.input_tokens or summed.output_tokens < top.usage.output_tokens:
+    if not own or not _covers(sum(own, Usage()), top.usage):
         own = [top.usage]
     elif top.usage.tool_requests:
         own = [own[0] + Usage(tool_requests=top.usage.tool_requests), *own[1:]]
@@ -42,6 +41,13 @@ def anthropic_items(
         if other not in ("", model)
     ]
     return (*(BilledUsage(model=model, usage=each, context=context) for each in own), *others)
+
+
+def _covers(sum_of_rounds: Usage, top: Usage) -> bool:
+    return (
+        sum_of_rounds.input_tokens >= top.input_tokens
+        and sum_of_rounds.output_tokens >= top.output_tokens
+    )
 
 
 def anthropic_usage(usage: Mapping[str, Any]) -> Usage:

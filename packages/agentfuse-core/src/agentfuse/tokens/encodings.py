@@ -19,16 +19,12 @@ Vocabulary = Literal["o200k_base", "cl100k_base"]
 
 # The patterns and special tokens are tiktoken's (tiktoken_ext/openai_public.py, MIT); a test
 # compares them with the installed tiktoken.
-_O200K_PATTERN = "|".join(
-    [
-        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-        r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?""",
-        r"""\p{N}{1,3}""",
-        r""" ?[^\s\p{L}\p{N}]+[\r\n/]*""",
-        r"""\s*[\r\n]+""",
-        r"""\s+(?!\S)""",
-        r"""\s+""",
-    ]
+_WORD = r"""[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"""
+_LOWER = r"""[\p{Ll}\p{Lm}\p{Lo}\p{M}]"""
+_SHORT = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)?"""
+_O200K_PATTERN = (
+    rf"""{_WORD}*{_LOWER}+{_SHORT}|{_WORD}+{_LOWER}*{_SHORT}"""
+    r"""|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
 )
 _CL100K_PATTERN = (
     r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"""
