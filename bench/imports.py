@@ -6,8 +6,10 @@ import json
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 HEAVY = ("redis", "faiss", "numpy", "torch", "openai", "anthropic", "genai_prices", "tiktoken")
+STATEMENTS = ("import agentfuse", "from agentfuse import Fuse, completion")
 TIMES = 9
 PROBE = """
 import json, sys, time
@@ -19,23 +21,29 @@ print(json.dumps([time.process_time(), len(sys.modules), own, heavy]))
 
 
 def import_figures() -> dict[str, object]:
-    """Measure ``import agentfuse`` against a bare interpreter that runs the same probe."""
+    """Measure imports against a bare interpreter that runs the same probe."""
     bare = [_probe("") for _ in range(TIMES)]
-    ours = [_probe("import agentfuse") for _ in range(TIMES)]
-    return {
-        "bare_cpu_ms": statistics.median(row[0] for row in bare) * 1000,
-        "cpu_ms": statistics.median(row[0] for row in ours) * 1000,
-        "added_cpu_ms": (
-            statistics.median(row[0] for row in ours) - statistics.median(row[0] for row in bare)
-        )
-        * 1000,
-        "modules_added": ours[0][1] - bare[0][1],
-        "own_modules": ours[0][2],
-        "heavy_loaded": ours[0][3],
+    return {"bare_cpu_ms": _cpu_ms(bare)} | {
+        statement: _figures(statement, bare) for statement in STATEMENTS
     }
 
 
-def _probe(statement: str) -> list[object]:
+def _figures(statement: str, bare: list[list[Any]]) -> dict[str, object]:
+    rows = [_probe(statement) for _ in range(TIMES)]
+    return {
+        "added_cpu_ms": _cpu_ms(rows) - _cpu_ms(bare),
+        "modules_added": rows[0][1] - bare[0][1],
+        "own_modules": rows[0][2],
+        "heavy_loaded": rows[0][3],
+    }
+
+
+def _cpu_ms(rows: list[list[Any]]) -> float:
+    return statistics.median(row[0] for row in rows) * 1000
+
+
+def _probe(statement: str) -> list[Any]:
     code = PROBE.format(statement=statement, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    found: list[Any] = json.loads(done.stdout)
+    return found

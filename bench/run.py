@@ -13,9 +13,10 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from calls import call_figures, stream_figures
-from imports import import_figures
+from imports import STATEMENTS, import_figures
 
 from agentfuse.testing import Upstream
 
@@ -44,13 +45,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def print_tables(imports: dict[str, object], rows: list[dict[str, object]]) -> None:
+def print_tables(imports: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Print what was measured, a line a figure."""
-    print(
-        f"import agentfuse: {imports['added_cpu_ms']:.0f} ms CPU above bare Python"
-        f" ({imports['bare_cpu_ms']:.0f} ms), {imports['modules_added']} modules more,"
-        f" heavy ones loaded: {imports['heavy_loaded'] or 'none'}"
-    )
+    for statement in STATEMENTS:
+        cost = imports[statement]
+        print(
+            f"{statement}: {cost['added_cpu_ms']:.0f} ms CPU above bare Python"
+            f" ({imports['bare_cpu_ms']:.0f} ms), {cost['modules_added']} modules more,"
+            f" heavy ones loaded: {', '.join(cost['heavy_loaded']) or 'none'}"
+        )
     print(f"{'':9}{'size':12}{'what':28}{'CPU us':>10}{'fastest':>10}{'of bare':>9}{'a chunk':>9}")
     for row in rows:
         chunk = f"{row['us_per_chunk']:.2f}" if "us_per_chunk" in row else ""

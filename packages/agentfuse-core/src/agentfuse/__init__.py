@@ -1,17 +1,27 @@
-"""AgentFuse: hard budgets, honest caches and true prices between an agent and its model."""
+"""AgentFuse: hard budgets, honest caches and true prices between an agent and its model.
 
-from agentfuse.completions import acompletion, completion
-from agentfuse.errors import (
-    AgentFuseError,
-    BudgetExceeded,
-    ConfigurationError,
-    ProviderFailed,
-    StoreUnavailable,
-    UnknownPrice,
-    WouldSuspend,
-)
-from agentfuse.runtime.fuse import Fuse
-from agentfuse.session import AgentSession, get_spend_report
+Each name is imported when it is first asked for: what only wants the errors, or the version, does
+not pay for the pipeline.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentfuse.completions import acompletion, completion
+    from agentfuse.errors import (
+        AgentFuseError,
+        BudgetExceeded,
+        ConfigurationError,
+        ProviderFailed,
+        StoreUnavailable,
+        UnknownPrice,
+        WouldSuspend,
+    )
+    from agentfuse.runtime.fuse import Fuse
+    from agentfuse.session import AgentSession, get_spend_report
 
 __all__ = [
     "AgentFuseError",
@@ -28,3 +38,25 @@ __all__ = [
     "get_spend_report",
 ]
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "AgentSession": "agentfuse.session",
+    "Fuse": "agentfuse.runtime.fuse",
+    "acompletion": "agentfuse.completions",
+    "completion": "agentfuse.completions",
+    "get_spend_report": "agentfuse.session",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used, and keep it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_ROOMS.get(name, "agentfuse.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return [*__all__, "__version__"]

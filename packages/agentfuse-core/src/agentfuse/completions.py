@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -103,10 +103,8 @@ class _Call:
         access = partial(access_of, target, environment(), base_url=base_url, api_key=key)
         speech = _speech_of(target)
         body = {"messages": messages, **options}
-        request = speech.request_of(target, body, tenant=tenant, stream=stream)
-        address = address_of(target, environment(), base_url=base_url)
-        if address != request.base_url:
-            request = replace(request, base_url=address)
+        at = address_of(target, environment(), base_url=base_url)
+        request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
         return cls(fuse, request, speech.codec_of(request), speech, access, timeout)
 
     def ask(self, request: Request) -> Any:

@@ -93,8 +93,9 @@ class Request:
 
     ``api`` names the dialect of ``params``, ``tools`` and the kept blocks (``chat.completions``,
     ``anthropic.messages``, ``langchain`` ...). ``params`` holds every other parameter as the caller
-    gave it; ``max_output_tokens`` is kept apart, since a budget may lower it. ``base_url`` is empty
-    for the provider's own address.
+    gave it; ``max_output_tokens`` is kept apart, since a budget may lower it, and
+    ``output_ceiling`` is what the way to the provider sends where that is None (a dialect that
+    cannot do without). ``base_url`` is empty for the provider's own address.
     """
 
     provider: str
@@ -102,6 +103,7 @@ class Request:
     messages: tuple[Message, ...]
     api: str = "chat.completions"
     max_output_tokens: int | None = None
+    output_ceiling: int | None = None
     tools: tuple[Mapping[str, Json], ...] = ()
     params: Mapping[str, Json] = NOTHING
     stream: bool = False

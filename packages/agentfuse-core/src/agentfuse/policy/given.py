@@ -44,3 +44,4 @@ class Ports:
     tell: Teller
     failure_of: Callable[[BaseException], Failure]
     draw: Callable[[], float]
+    new_id: Callable[[], str]

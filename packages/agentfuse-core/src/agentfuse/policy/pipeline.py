@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
-from uuid import uuid4
 
 from agentfuse.errors import StoreUnavailable
 from agentfuse.policy.admission import Admission
@@ -43,15 +42,16 @@ class Policy:
 
     async def begin(self, request: Request) -> Ticket:
         """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice."""
-        started = self._ports.clock.now()
-        ticket = Admitted(id=uuid4().hex, asked=request, request=request, started=started)
-        cache = self._ports.cache
-        if cache is None or not may_be_remembered(request, self._rules.cache):
-            return await self._admission.admit(ticket)
-        key = key_of(request)
+        key = self._key_of(request)
+        ticket = Admitted(
+            id=self._ports.new_id(),
+            asked=request,
+            request=request,
+            started=self._ports.clock.now(),
+            key=key,
+        )
         if key is None:
             return await self._admission.admit(ticket)
-        ticket = replace(ticket, key=key)
         reply = await self._find(key)
         if reply is not None:
             return self._answered(ticket, reply, "exact")
@@ -103,6 +103,12 @@ class Policy:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta, self._ports.counter.count_text)
 
+    def _key_of(self, request: Request) -> str | None:
+        """Name the answer; None for a request that may not be answered from memory."""
+        if self._ports.cache is None or not may_be_remembered(request, self._rules.cache):
+            return None
+        return key_of(request)
+
     async def _join(self, ticket: Admitted, key: str) -> Ticket:
         """Wait for an identical call in the air, or lead one."""
         for _ in range(ROUNDS):
@@ -148,7 +154,7 @@ class Policy:
 
     def _again(self, ticket: Admitted) -> Admitted:
         return Admitted(
-            id=uuid4().hex,
+            id=self._ports.new_id(),
             asked=ticket.asked,
             request=ticket.asked,
             key=ticket.key,

@@ -17,6 +17,8 @@ def spellings_of(model: str, provider: str = "") -> list[tuple[str, str, bool]]:
     """
     name = model.strip().lower()
     provider = provider.strip().lower()
+    if name.startswith("ft:") and not provider:
+        provider = "openai"
     found = [(provider, name, True)]
     prefix, slash, rest = name.rpartition("/")
     if slash and rest:

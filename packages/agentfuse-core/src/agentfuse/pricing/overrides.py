@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from os import PathLike
@@ -55,6 +54,8 @@ def _content_of(path: Path) -> Mapping[str, Any]:
         if path.suffix.lower() == ".json":
             content = json.loads(text, parse_float=Decimal)
         else:
+            import tomllib  # noqa: PLC0415 - only for a file of prices
+
             content = tomllib.loads(text, parse_float=Decimal)
     except OSError as error:
         raise ConfigurationError(f"cannot read the price file {path}: {error}") from error

@@ -104,10 +104,17 @@ class AnthropicMessages:
 
 
 def request_of(
-    target: Target, body: Mapping[str, Json], *, tenant: str | None = None, stream: bool = False
+    target: Target,
+    body: Mapping[str, Json],
+    *,
+    tenant: str | None = None,
+    stream: bool = False,
+    base_url: str = "",
 ) -> Request:
     """Read what a caller of ``chat.completions.create`` wrote; Claude always needs a maximum."""
-    request = chat_requests.request_of(target, body, tenant=tenant, stream=stream)
+    request = chat_requests.request_of(
+        target, body, tenant=tenant, stream=stream, base_url=base_url
+    )
     return replace(request, output_ceiling=DEFAULT_MAX_TOKENS)
 
 

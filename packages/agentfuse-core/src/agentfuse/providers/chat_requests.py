@@ -31,9 +31,16 @@ ANTHROPIC_KEEPSAKES = ("thinking_blocks", "content_blocks")
 
 
 def request_of(
-    target: Target, body: Mapping[str, Json], *, tenant: str | None = None, stream: bool = False
+    target: Target,
+    body: Mapping[str, Json],
+    *,
+    tenant: str | None = None,
+    stream: bool = False,
+    base_url: str = "",
 ) -> Request:
     """Read what a caller of ``chat.completions.create`` wrote; ``model`` is the target's.
+
+    ``base_url`` is where it goes, empty for the provider's own address.
 
     Raises ConfigurationError where messages are missing or two output limits disagree.
     """
@@ -42,7 +49,6 @@ def request_of(
     if not isinstance(messages, list | tuple):
         raise ConfigurationError("a request needs messages: a list of dicts with role and content")
     params = {key: value for key, value in given.items() if key not in _NOT_PARAMS}
-    home = provider_of(target.provider).home
     return Request(
         provider=target.provider,
         model=target.model,
@@ -52,7 +58,7 @@ def request_of(
         params=params or NOTHING,
         stream=stream,
         tenant=tenant,
-        base_url="" if target.base_url == home else target.base_url,
+        base_url=base_url,
     )
 
 
@@ -73,8 +79,8 @@ def message_of(message: Any) -> Message:
     fields: Mapping[str, Json] = message
     if hasattr(message, "model_dump"):
         fields = message.model_dump(exclude_unset=True, warnings=False)
-    if "role" not in fields:
-        raise ConfigurationError(f"a message needs a role: {sorted(fields)}")
+    if not isinstance(fields, dict) or "role" not in fields:
+        raise ConfigurationError(f"a message is a dict with a role and content, not {message!r}")
     extra = {key: value for key, value in fields.items() if key not in _MESSAGE_WORDS}
     calls = fields.get("tool_calls")
     if calls is not None and not calls:  # an empty list says more than no list to no provider

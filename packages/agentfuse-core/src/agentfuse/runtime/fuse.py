@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, Unpack
-from uuid import uuid4
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse.messages import Reply
@@ -13,6 +12,7 @@ from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
 from agentfuse.runtime.now import run_now
+from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.settings import Options, Settings
@@ -51,7 +51,7 @@ class Fuse:
     def __init__(self, budget: Dollars | None = None, **options: Unpack[Options]) -> None:
         settings = Settings.of(options)
         allowance = None if budget is None else budget_of(budget)
-        run = Run(settings.name or f"run-{uuid4().hex[:8]}", allowance)
+        run = Run(settings.name or f"run-{new_id()[:8]}", allowance)
         book = spend_book_of(settings)
         listeners = (*settings.listeners, *((book,) if book is not None else ()))
         self._open(shared_of(settings), run, listeners)
@@ -101,7 +101,7 @@ class Fuse:
         nanodollars = cost_of(cost)
         run_now(self.ledger.spend(self._run.limits, nanodollars))
         self._tell(
-            Receipt(id=uuid4().hex, model=name, provider="tool", source="tool", cost=nanodollars)
+            Receipt(id=new_id(), model=name, provider="tool", source="tool", cost=nanodollars)
         )
 
     def begin(self, request: Request) -> Ticket:
@@ -250,4 +250,6 @@ class Fuse:
     def _named(self, request: Request) -> Request:
         """Give a request without a tenant the fuse's own."""
         tenant = self._shared.settings.tenant
-        return request if tenant is None or request.tenant else replace(request, tenant=tenant)
+        if tenant is None or request.tenant is not None:
+            return request
+        return replace(request, tenant=tenant)

@@ -7,8 +7,8 @@ exact on a machine without a network and on the first run.
 from __future__ import annotations
 
 import zlib
-from importlib.resources import files
 from itertools import accumulate
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
@@ -64,7 +64,7 @@ def warm() -> None:
 
 def ranks_of(vocabulary: Vocabulary) -> dict[bytes, int]:
     """Unpack a vocabulary file: the count, a length byte for each token, the bytes of all."""
-    path = files("agentfuse.tokens") / "vocabularies" / f"{vocabulary}.zlib"
+    path = Path(__file__).parent / "vocabularies" / f"{vocabulary}.zlib"
     raw = zlib.decompress(path.read_bytes())
     start = 4 + int.from_bytes(raw[:4], "big")
     ends = tuple(accumulate(raw[4:start], initial=start))
