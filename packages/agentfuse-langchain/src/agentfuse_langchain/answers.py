@@ -1,0 +1,203 @@
+"""Whole answers: LangChain's ChatResult as JSON text and as a neutral reply, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Choice, Reply
+from langchain_core.messages import AIMessage, ChatMessage
+from langchain_core.output_parsers.openai_tools import make_invalid_tool_call
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import BaseModel
+
+from agentfuse_langchain.bills import (
+    finish_reason_of,
+    model_of,
+    report_of,
+    usage_metadata_of,
+)
+from agentfuse_langchain.json_values import plain_of
+from agentfuse_langchain.messages import calls_of
+from agentfuse_langchain.parts import content_of, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentfuse.messages import Json, ToolCall
+    from langchain_core.messages import BaseMessage
+
+SHAPE = "langchain"
+MARK = "agentfuse"
+"""The ``response_metadata`` key that tells an answer from memory."""
+
+HIT: Mapping[str, Json] = {"cached": True, "source": "exact"}
+
+_FIELDS = (
+    *("content", "additional_kwargs", "response_metadata", "name"),
+    *("tool_calls", "invalid_tool_calls", "usage_metadata"),
+)
+_CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})
+
+
+def reply_of_result(result: ChatResult, *, assumed_end: str = "stop") -> Reply:
+    """Read a whole answer; ``assumed_end`` is why it ended where it does not say so itself."""
+    first = result.generations[0] if result.generations else None
+    metadata = _metadata_of(result, first) if first else {}
+    usage = getattr(first.message, "usage_metadata", None) if first else None
+    return Reply(
+        choices=tuple(
+            _choice_of(generation.message, _metadata_of(result, generation), assumed_end)
+            for generation in result.generations
+        ),
+        report=report_of(usage, metadata),
+        model=model_of(metadata),
+        id=_id_of(metadata),
+        shape=SHAPE,
+        raw=json.dumps(_fields_of(result), ensure_ascii=False, default=str),
+    )
+
+
+def _id_of(metadata: Mapping[str, Any]) -> str:
+    found = metadata.get("id")
+    return found if isinstance(found, str) else ""
+
+
+def _metadata_of(result: ChatResult, generation: ChatGeneration) -> dict[str, Any]:
+    """Gather all that is said beside an answer, as LangChain itself merges it after the hook."""
+    message = generation.message.response_metadata
+    return {**(result.llm_output or {}), **(generation.generation_info or {}), **message}
+
+
+def _choice_of(message: BaseMessage, metadata: Mapping[str, Any], assumed_end: str) -> Choice:
+    calls = calls_of(message)
+    refused = bool(message.additional_kwargs.get("refusal")) or _refuses(message.content)
+    end = finish_reason_of(metadata, calls=bool(calls), refused=refused) or assumed_end
+    content = message.content
+    if isinstance(content, list):  # the calls among the blocks are told apart
+        content = [b for b in content if not (calls and _is_call(b))]
+    return Choice(parts=parts_of(content or []), tool_calls=calls, finish_reason=end)
+
+
+def _is_call(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") in _CALL_BLOCKS
+
+
+def _refuses(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        isinstance(block, dict) and block.get("type") == "refusal" for block in content
+    )
+
+
+def _fields_of(result: ChatResult) -> dict[str, Json]:
+    return {
+        "generations": [
+            {
+                "message": _message_fields(generation.message),
+                "generation_info": plain_of(_unparsed(generation.generation_info)),
+            }
+            for generation in result.generations
+        ],
+        "llm_output": plain_of(_unparsed(result.llm_output)),
+    }
+
+
+def _message_fields(message: BaseMessage) -> dict[str, Json]:
+    """Give a message's fields without its id, which LangChain gives anew, and without our mark."""
+    fields = {name: _unparsed(getattr(message, name, None)) for name in _FIELDS}
+    metadata: dict[str, Any] = dict(fields["response_metadata"])
+    if metadata.pop(MARK, None) and fields["usage_metadata"]:
+        fields["usage_metadata"].pop("total_cost", None)
+    fields["response_metadata"] = metadata
+    if isinstance(message, ChatMessage):
+        fields["role"] = message.role
+    return {name: plain_of(value) for name, value in fields.items() if value not in (None, [], {})}
+
+
+def _unparsed(value: Any) -> Any:
+    """Copy a value without parsed objects: they are made again for whoever asks for their class."""
+    if isinstance(value, dict):
+        return {k: _unparsed(v) for k, v in value.items() if not isinstance(v, BaseModel)}
+    if isinstance(value, list):
+        return [_unparsed(inner) for inner in value if not isinstance(inner, BaseModel)]
+    return value
+
+
+def result_of_reply(reply: Reply, schema: Any = None) -> ChatResult:
+    """Make a ChatResult of a remembered reply, LangChain's own or another framework's.
+
+    It is marked as LangChain marks its own hits (``total_cost`` 0) and with ``MARK``. Where
+    ``schema`` is a pydantic class, ``additional_kwargs["parsed"]`` is made anew.
+    """
+    if reply.shape == SHAPE:
+        result = _result_of_fields(json.loads(reply.raw))
+    else:
+        result = _result_of_choices(reply)
+    for generation in result.generations:
+        _mark(generation.message, schema)
+    return result
+
+
+def _mark(message: BaseMessage, schema: Any) -> None:
+    message.response_metadata = {**message.response_metadata, MARK: dict(HIT)}
+    if not isinstance(message, AIMessage):
+        return
+    if message.usage_metadata:
+        message.usage_metadata = {**message.usage_metadata, "total_cost": 0}  # type: ignore[typeddict-unknown-key]  # langchain-core's own cache writes it (_convert_cached_generations)
+    if isinstance(schema, type) and issubclass(schema, BaseModel) and not message.tool_calls:
+        message.additional_kwargs["parsed"] = schema.model_validate_json(str(message.text))
+
+
+def _result_of_fields(fields: dict[str, Any]) -> ChatResult:
+    return ChatResult(
+        generations=[
+            ChatGeneration(
+                message=_message_of_fields(each["message"]),
+                generation_info=each["generation_info"],
+            )
+            for each in fields["generations"]
+        ],
+        llm_output=fields["llm_output"],
+    )
+
+
+def _message_of_fields(fields: dict[str, Any]) -> BaseMessage:
+    content = fields.pop("content", "")
+    kind = ChatMessage if "role" in fields else AIMessage
+    return kind(content=content, **fields)
+
+
+def _result_of_choices(reply: Reply) -> ChatResult:
+    """Build an answer that another framework remembered."""
+    generations = [
+        ChatGeneration(
+            message=_message_of_choice(choice, reply),
+            generation_info={"finish_reason": choice.finish_reason},
+        )
+        for choice in reply.choices
+    ]
+    output = {"model_name": reply.model, **({"id": reply.id} if reply.id else {})}
+    return ChatResult(generations=generations, llm_output=output)
+
+
+def _message_of_choice(choice: Choice, reply: Reply) -> AIMessage:
+    calls = [_call_of(call) for call in choice.tool_calls]
+    return AIMessage(
+        content=content_of(choice.parts),
+        tool_calls=[call for call in calls if call["type"] == "tool_call"],
+        invalid_tool_calls=[call for call in calls if call["type"] != "tool_call"],
+        usage_metadata=usage_metadata_of(reply.report) if reply.report else None,
+    )
+
+
+def _call_of(call: ToolCall) -> Any:
+    """Write a tool call; one whose arguments are no JSON object is LangChain's invalid kind."""
+    try:
+        args = json.loads(call.arguments or "{}")
+    except ValueError as error:
+        raw = {"id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
+        return make_invalid_tool_call(raw, str(error))
+    if not isinstance(args, dict):
+        raw = {"id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
+        return make_invalid_tool_call(raw, "the arguments are no JSON object")
+    return {"type": "tool_call", "id": call.id, "name": call.name, "args": args}

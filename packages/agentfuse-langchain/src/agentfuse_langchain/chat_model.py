@@ -1,0 +1,180 @@
+"""The fused chat model: a copy of the user's own, whose class is a subclass of that one's class."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from agentfuse import Fuse
+from agentfuse.errors import ConfigurationError
+from langchain_core.language_models import BaseChatModel
+from pydantic import Field
+
+from agentfuse_langchain.hooks import hooks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from agentfuse.money import Dollars
+    from agentfuse.runtime.settings import Options
+
+# Kept by LangChain on the instance once made; it holds the class it was made for.
+SERIALIZED = "_serialized"
+
+
+class FusingClass(type(BaseChatModel)):  # type: ignore[misc]  # pydantic's metaclass, by its only way
+    """Makes calling ``AgentFuseChatModel`` fuse a model; fused classes construct as usual."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Fuse ``inner``, or rebuild a fused model from its fields (``configurable_fields``)."""
+        if cls is AgentFuseChatModel:
+            return _fuse(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
+    """Your chat model with a fuse in it: every paid call is budgeted, remembered and receipted.
+
+    ``AgentFuseChatModel(inner=ChatOpenAI(...), budget="$5.00")`` gives a model that is both an
+    AgentFuseChatModel and a ChatOpenAI, and behaves as the one given; that one stays as it is.
+    Give a ``budget`` (any of ``"$5.00"``, ``Decimal("5")``, ``5``) with the options of ``Fuse``,
+    or a ``fuse`` that other models share; with neither, calls are remembered and priced, and not
+    limited. Raises ConfigurationError for anything else, BudgetStop from calls that are stopped.
+
+    A model that was loaded from LangChain's serialised form is the bare one: fuse it again.
+    """
+
+    fuse: Fuse = Field(exclude=True, repr=False)
+    """The budget, cache and receipt behind this model."""
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            inner: BaseChatModel,
+            budget: Dollars | None = None,
+            *,
+            fuse: Fuse | None = None,
+            **options: Unpack[Options],
+        ) -> None: ...
+
+    @property
+    def inner(self) -> BaseChatModel:
+        """The bare model with the settings of this one: its calls are not metered."""
+        return _copied(self, _bare_class_of(type(self)))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AgentFuseChatModel:
+        """Copy the model; the money behind it stays one."""
+        memo = {} if memo is None else memo
+        memo[id(self.fuse)] = self.fuse
+        return super().__deepcopy__(memo)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Pickle the bare model and the name of its fuse, which this process alone can find."""
+        return _unpickled, (self.inner, _name_of(self.fuse))
+
+
+def _fuse(
+    inner: BaseChatModel,
+    budget: Dollars | None = None,
+    *,
+    fuse: Fuse | None = None,
+    **options: Unpack[Options],
+) -> AgentFuseChatModel:
+    """Check the words, and put a fuse into a copy of ``inner``."""
+    if isinstance(inner, AgentFuseChatModel):
+        raise ConfigurationError(
+            f"this {type(inner).__name__} is fused already, with {inner.fuse.receipt()}:"
+            " use it as it is, or give its .inner"
+        )
+    if not isinstance(inner, BaseChatModel):
+        raise ConfigurationError(
+            f"inner must be a chat model such as ChatOpenAI(...), not {type(inner).__name__}: fuse"
+            " the model first, then bind tools, structured output or fallbacks to the fused one"
+        )
+    if fuse is None:
+        return _fused(inner, Fuse(budget, **options))
+    if budget is not None or options:
+        given = ", ".join([*(["budget"] if budget is not None else []), *options])
+        raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
+    if not isinstance(fuse, Fuse):
+        raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
+    return _fused(inner, fuse)
+
+
+def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
+    copy = _copied(inner, fused_class_of(type(inner)))
+    copy.__dict__["fuse"] = fuse
+    return cast("AgentFuseChatModel", copy)
+
+
+def _copied(model: BaseChatModel, kind: type[BaseChatModel]) -> BaseChatModel:
+    """Copy a model, fields and clients shared, as an instance of a sub- or superclass of its own.
+
+    What pydantic's ``__copy__`` does (BaseModel.__copy__), but for the class.
+    """
+    copy = kind.__new__(kind)
+    left = {SERIALIZED, "fuse"} - set(kind.model_fields)
+    fields = {name: value for name, value in model.__dict__.items() if name not in left}
+    object.__setattr__(copy, "__dict__", fields)
+    object.__setattr__(copy, "__pydantic_extra__", _copy_of(model.__pydantic_extra__))
+    object.__setattr__(copy, "__pydantic_fields_set__", set(model.model_fields_set))
+    object.__setattr__(copy, "__pydantic_private__", _copy_of(model.__pydantic_private__))
+    return copy
+
+
+def _copy_of(entries: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if entries is None else dict(entries)
+
+
+@lru_cache(maxsize=256)
+def fused_class_of(bare: type[BaseChatModel]) -> type[AgentFuseChatModel]:
+    """Give the fused subclass of a provider's class, under its very name.
+
+    The provider comes first, so that each of its fields and methods wins over LangChain's
+    defaults, which AgentFuseChatModel inherits; only the hooks in ``hooks_of`` stand above it.
+    """
+    namespace = {
+        "__module__": bare.__module__,
+        "__qualname__": bare.__qualname__,
+        "__doc__": bare.__doc__,
+        **hooks_of(bare),
+    }
+    return cast(
+        "type[AgentFuseChatModel]", FusingClass(bare.__name__, (bare, AgentFuseChatModel), namespace)
+    )
+
+
+def _bare_class_of(fused: type[AgentFuseChatModel]) -> type[BaseChatModel]:
+    """Give the provider's class: the first in the line that is not fused."""
+    return next(
+        kind
+        for kind in fused.__mro__
+        if issubclass(kind, BaseChatModel) and not issubclass(kind, AgentFuseChatModel)
+    )
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[WeakKeyDictionary[Fuse, str], WeakValueDictionary[str, Fuse]]:
+    return WeakKeyDictionary(), WeakValueDictionary()
+
+
+def _name_of(fuse: Fuse) -> str:
+    names, fuses = _names()
+    name = names.setdefault(fuse, uuid4().hex)
+    fuses[name] = fuse
+    return name
+
+
+def _unpickled(inner: BaseChatModel, name: str) -> AgentFuseChatModel:
+    """Put the fuse back; raises ConfigurationError where its money is out of reach."""
+    fuse = _names()[1].get(name)
+    if fuse is None:
+        raise ConfigurationError(
+            "a pickled fused model was loaded where its fuse does not live (another process, or"
+            " after its end): pickle model.inner, and fuse it where it is used"
+        )
+    return _fused(inner, fuse)

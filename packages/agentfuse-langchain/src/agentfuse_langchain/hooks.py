@@ -1,0 +1,202 @@
+"""The four hooks every paid call of a LangChain chat model ends in, each through the fuse."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+
+from agentfuse_langchain.codec import ChatCodec
+from agentfuse_langchain.errors import in_langchains_terms
+from agentfuse_langchain.requests import Asking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from agentfuse.messages import Request
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+Hook = "Callable[..., Any]"
+
+# The model whose own hook runs now. Hooks call one another (LangChain's `_agenerate` runs
+# `_generate` in an executor, a provider's `_generate` may call its `_stream`): only the outermost
+# is a call of its own.
+_running: ContextVar[BaseChatModel | None] = ContextVar("agentfuse_langchain_running", default=None)
+
+
+def hooks_of(bare: type[BaseChatModel]) -> dict[str, Any]:
+    """Give the metered hooks of a provider's class, for those it overrides and for no others.
+
+    LangChain asks by identity whether a class can stream (BaseChatModel._should_stream), so a hook
+    that the provider leaves alone must stay LangChain's.
+    """
+    makers = {
+        "_generate": _generate_of,
+        "_agenerate": _agenerate_of,
+        "_stream": _stream_of,
+        "_astream": _astream_of,
+    }
+    found: dict[str, Any] = {}
+    for name, maker in makers.items():
+        hook = getattr(bare, name)
+        if hook is not getattr(BaseChatModel, name):
+            found[name] = wraps(hook)(maker(hook))
+    return found
+
+
+@contextmanager
+def _own_hook_of(model: BaseChatModel) -> Iterator[None]:
+    """Mark that the model's own hook runs; never held across a ``yield``."""
+    token = _running.set(model)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def _given(run_manager: Any) -> dict[str, Any]:
+    """Pass a run manager on only where there is one: not every provider's hook takes it."""
+    return {} if run_manager is None else {"run_manager": run_manager}
+
+
+def _generate_of(hook: Callable[..., ChatResult]) -> Callable[..., ChatResult]:
+    def _generate(
+        self: Any,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if _running.get() is self:
+            return hook(self, messages, stop=stop, **_given(run_manager), **kwargs)
+        asking = Asking.of(self, messages, stop, kwargs)
+
+        def send(request: Request) -> ChatResult:
+            words = {**_given(run_manager), **asking.kwargs_for(request)}
+            with _own_hook_of(self):
+                return hook(self, messages, stop=stop, **words)
+
+        with in_langchains_terms():
+            return self.fuse.call(asking.request, send, ChatCodec(asking))
+
+    return _generate
+
+
+def _agenerate_of(hook: Callable[..., Any]) -> Callable[..., Any]:
+    async def _agenerate(
+        self: Any,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if _running.get() is self:
+            return await hook(self, messages, stop=stop, **_given(run_manager), **kwargs)
+        asking = Asking.of(self, messages, stop, kwargs)
+
+        async def send(request: Request) -> ChatResult:
+            words = {**_given(run_manager), **asking.kwargs_for(request)}
+            with _own_hook_of(self):
+                return await hook(self, messages, stop=stop, **words)
+
+        with in_langchains_terms():
+            return await self.fuse.acall(asking.request, send, ChatCodec(asking))
+
+    return _agenerate
+
+
+def _stream_of(hook: Callable[..., Iterator[ChatGenerationChunk]]) -> Callable[..., Any]:
+    def _stream(
+        self: Any,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        if _running.get() is self:
+            yield from hook(self, messages, stop=stop, **_given(run_manager), **kwargs)
+            return
+        asking = Asking.of(self, messages, stop, kwargs, stream=True)
+        codec = ChatCodec(asking)
+
+        def send(request: Request) -> Iterator[ChatGenerationChunk]:
+            words = {**_given(run_manager), **asking.kwargs_for(request)}
+            return _marked(self, lambda: hook(self, messages, stop=stop, **words), codec)
+
+        with in_langchains_terms(), self.fuse.stream(asking.request, send, codec) as stream:
+            yield from stream
+
+    return _stream
+
+
+def _marked(
+    model: BaseChatModel, open_stream: Callable[[], Iterator[ChatGenerationChunk]], codec: ChatCodec
+) -> Iterator[ChatGenerationChunk]:
+    """Run the provider's stream, marked as its own only while it works, and close it at the end."""
+    with _own_hook_of(model):
+        wire = iter(open_stream())
+    try:
+        while True:
+            with _own_hook_of(model):
+                chunk = next(wire, None)
+            if chunk is None:
+                codec.ended = True
+                return
+            yield chunk
+    finally:
+        close = getattr(wire, "close", None)
+        if close is not None:
+            close()
+
+
+def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Callable[..., Any]:
+    async def _astream(
+        self: Any,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if _running.get() is self:
+            async for chunk in hook(self, messages, stop=stop, **_given(run_manager), **kwargs):
+                yield chunk
+            return
+        asking = Asking.of(self, messages, stop, kwargs, stream=True)
+        codec = ChatCodec(asking)
+
+        async def send(request: Request) -> AsyncIterator[ChatGenerationChunk]:
+            words = {**_given(run_manager), **asking.kwargs_for(request)}
+            return _amarked(self, lambda: hook(self, messages, stop=stop, **words), codec)
+
+        with in_langchains_terms():
+            async with await self.fuse.astream(asking.request, send, codec) as stream:
+                async for chunk in stream:
+                    yield chunk
+
+    return _astream
+
+
+async def _amarked(
+    model: BaseChatModel,
+    open_stream: Callable[[], AsyncIterator[ChatGenerationChunk]],
+    codec: ChatCodec,
+) -> AsyncIterator[ChatGenerationChunk]:
+    """Do as ``_marked``, awaited."""
+    with _own_hook_of(model):
+        wire = aiter(open_stream())
+    try:
+        while True:
+            with _own_hook_of(model):
+                chunk = await anext(wire, None)
+            if chunk is None:
+                codec.ended = True
+                return
+            yield chunk
+    finally:
+        close = getattr(wire, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,82 @@
+"""Any value a LangChain call may hold, as JSON that has no secret in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence, Set
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from hashlib import sha256
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Json
+
+# Names of parameters that hold credentials, or may: they are told apart by a digest only.
+_SECRETIVE = re.compile(
+    r"(^|_)(api_key|access_key|secret|password|credentials?|authorization|auth|token|headers?)$",
+    re.IGNORECASE,
+)
+
+
+_JSON = frozenset({bool, int, float, str})
+
+
+def is_secretive(name: str) -> bool:
+    """Say whether a parameter of this name may hold a credential (``max_tokens`` does not)."""
+    return _SECRETIVE.search(name) is not None
+
+
+def plain_of(value: Any) -> Json:
+    """Write a value as JSON; what has no JSON form is given back as it is.
+
+    Pydantic classes become their JSON schema, secrets a digest of theirs.
+    """
+    if value is None or type(value) in _JSON:
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _entry(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+        return [plain_of(inner) for inner in value]
+    if isinstance(value, Set):
+        return sorted((plain_of(inner) for inner in value), key=json.dumps)
+    return _rare(value)
+
+
+def _entry(name: str, value: Any) -> Json:
+    """Hide a credential; a schema may describe one by the same name, and is no secret."""
+    secret = value and is_secretive(name) and (isinstance(value, str) or name.endswith("headers"))
+    return digest_of(value) if secret else plain_of(value)
+
+
+def _rare(value: Any) -> Json:
+    if isinstance(value, type) and issubclass(value, BaseModel):
+        return {"title": value.__name__, "schema": value.model_json_schema()}
+    if isinstance(value, BaseModel):
+        return plain_of(value.model_dump(mode="json", warnings=False))
+    if isinstance(value, SecretStr | SecretBytes):
+        return digest_of(value.get_secret_value())
+    if isinstance(value, Enum):
+        return plain_of(value.value)
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return b64encode(value).decode()
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | PurePath | UUID):
+        return str(value)
+    return value
+
+
+def digest_of(value: Any) -> str:
+    """Name a secret value without telling it: the first half of its SHA-256, in hex."""
+    text = json.dumps(value, sort_keys=True, default=repr)
+    return f"sha256:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"

@@ -1,0 +1,128 @@
+"""LangChain's messages in neutral words: what is sent to a model, and nothing that is not."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Message, Other, ToolCall
+from agentfuse.nothing import NOTHING
+
+from agentfuse_langchain.json_values import plain_of
+from agentfuse_langchain.parts import parts_of
+
+if TYPE_CHECKING:
+    from agentfuse.messages import Json, Part
+    from langchain_core.messages import BaseMessage
+
+_ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+
+# What LangChain derives from an answer, and what repeats a message's role or its tool calls.
+_DERIVED = frozenset({"parsed", "__openai_role__"})
+_REPEATED = frozenset({"tool_calls", "function_call"})
+
+# What integrations read off an earlier answer when they send it back: the dialect of its blocks
+# (langchain-openai and langchain-anthropic, `_get_request_payload`) and a container to reuse.
+_SENT_BACK = ("output_version", "container")
+_DIALECT = "model_provider"
+
+# A block that repeats one of the message's tool calls, but for where it stood.
+_CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})
+_CALL_WORDS = frozenset(
+    {"type", "id", "call_id", "name", "input", "args", "arguments", "partial_json", "index"}
+)
+
+
+def message_of(message: BaseMessage) -> Message:
+    """Read one message, lossless but for its id and LangChain's own bookkeeping."""
+    calls = calls_of(message)
+    return Message(
+        _role_of(message),
+        _without_repeated_calls(message.content, calls),
+        calls,
+        str(getattr(message, "tool_call_id", None) or ""),
+        message.name or "",
+        _extra_of(message, calls) or NOTHING,
+    )
+
+
+def _role_of(message: BaseMessage) -> str:
+    if message.type == "system":
+        return str(message.additional_kwargs.get("__openai_role__", "system"))
+    kind = message.type.removesuffix("MessageChunk").lower()
+    return str(getattr(message, "role", None) or _ROLES.get(message.type) or _ROLES.get(kind, kind))
+
+
+def calls_of(message: BaseMessage) -> tuple[ToolCall, ...]:
+    """Read a message's tool calls, those with broken arguments too."""
+    calls = [
+        ToolCall(call.get("id") or "", call["name"], arguments_of(call["args"]), _rest_of(call))
+        for call in getattr(message, "tool_calls", None) or ()
+    ]
+    broken = [
+        ToolCall(
+            call.get("id") or "", call.get("name") or "", call.get("args") or "", {"invalid": True}
+        )
+        for call in getattr(message, "invalid_tool_calls", None) or ()
+    ]
+    return (*calls, *broken)
+
+
+def arguments_of(args: Any) -> str:
+    """Write a call's arguments as LangChain sends them (langchain-openai)."""
+    return json.dumps(plain_of(args), ensure_ascii=False)
+
+
+def _rest_of(call: Any) -> Any:
+    extras = call.get("extras")
+    return {"extras": plain_of(extras)} if extras else NOTHING
+
+
+def _without_repeated_calls(content: Any, calls: tuple[ToolCall, ...]) -> tuple[Part, ...]:
+    """Read the content; a block that only repeats a tool call at the end goes, others keep place."""
+    if content == "" and calls:  # what LangChain writes for no content beside calls
+        return ()
+    if isinstance(content, str) or not calls:
+        return parts_of(content)
+    places = {call.id: place for place, call in enumerate(calls) if call.id}
+    written = [_placed(block, places) for block in content]
+    while written and written[-1] is None:
+        written.pop()
+    blocks = [_MARK if block is None else block for block in written]
+    return tuple(
+        Other(block) if _is_call(block) else part for block in blocks for part in parts_of([block])
+    )
+
+
+_MARK: dict[str, Json] = {"type": "tool_use"}
+
+
+def _is_call(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") in _CALL_BLOCKS
+
+
+def _placed(block: Any, places: dict[str, int]) -> Any:
+    """Give None for a block that says no more than its tool call, and else what more it says."""
+    if not _is_call(block):
+        return block
+    place = places.get(block.get("call_id") or block.get("id") or "")
+    if place is None:
+        return block
+    more = {k: v for k, v in block.items() if k not in _CALL_WORDS and v is not None}
+    return {"type": block["type"], "tool_call": place, **more} if more else None
+
+
+def _extra_of(message: BaseMessage, calls: tuple[ToolCall, ...]) -> dict[str, Json]:
+    """Gather what else travels: the provider's own fields, and how a tool ended."""
+    left = _DERIVED | _REPEATED if calls else _DERIVED
+    extra = {
+        name: plain_of(value)
+        for name, value in message.additional_kwargs.items()
+        if value is not None and name not in left
+    }
+    metadata = message.response_metadata
+    extra |= {name: plain_of(metadata[name]) for name in _SENT_BACK if metadata.get(name)}
+    if isinstance(message.content, list) and metadata.get(_DIALECT):
+        extra[_DIALECT] = metadata[_DIALECT]
+    status = getattr(message, "status", "success")
+    return extra if status == "success" else {**extra, "status": status}

@@ -1,0 +1,193 @@
+"""One call of a hook as a request, and what the policy changed in it as words for the hook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Media, Request
+from agentfuse.nothing import NOTHING
+from agentfuse.providers.directory import PROVIDERS
+
+from agentfuse_langchain.json_values import plain_of
+from agentfuse_langchain.messages import message_of
+from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentfuse.messages import Json
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+# LangChain's names for providers (each integration's `_get_ls_params`) where the price catalogue
+# has another id.
+_IDS = {
+    "amazon_bedrock": "aws",
+    "bedrock": "aws",
+    "azure": "azure",
+    "google_genai": "google",
+    "google_vertexai": "google",
+    "google": "google",
+    "mistralai": "mistral",
+    "xai": "x-ai",
+}
+_HOMES = {row.home.rstrip("/"): row.id for row in PROVIDERS if row.home}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One call: what is asked, and the words it was asked in.
+
+    ``limit_word`` is how the provider's class takes an output maximum for one call.
+    ``forces_usage`` says that a stream is told to report its usage although the caller's model
+    would not have it, so that it is kept from the caller again. ``streams_blocks`` says that a
+    stream of this call carries even plain text as blocks. ``schema`` is the pydantic class that the
+    provider parses the answer into.
+    """
+
+    request: Request
+    kwargs: Mapping[str, Any]
+    limit_word: str
+    forces_usage: bool = False
+    streams_blocks: bool = False
+    schema: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        model: BaseChatModel,
+        messages: Sequence[BaseMessage],
+        stop: list[str] | None,
+        kwargs: Mapping[str, Any],
+        *,
+        stream: bool = False,
+    ) -> Asking:
+        """Read a call of a hook; nothing secret enters the request."""
+        request = request_of(model, messages, stop, kwargs, stream=stream)
+        return cls(
+            request=request,
+            kwargs=kwargs,
+            limit_word=_limit_word_of(model, kwargs),
+            forces_usage=stream and _is_silent_on_usage(model, kwargs),
+            streams_blocks=stream and _streams_blocks(request),
+            schema=kwargs.get("response_format") if _is_openais(model) else None,
+        )
+
+    def kwargs_for(self, request: Request) -> dict[str, Any]:
+        """Give the hook's words for a request that the policy may have changed, and no other."""
+        words = dict(self.kwargs)
+        if self.forces_usage:
+            words["stream_usage"] = True
+        if request.model != self.request.model:
+            words["model"] = request.model
+        if request.max_output_tokens != self.request.max_output_tokens:
+            words[self.limit_word] = request.max_output_tokens
+        return words
+
+
+def request_of(
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: Mapping[str, Any],
+    *,
+    stream: bool = False,
+) -> Request:
+    """Read what a hook is asked, in the policy's words."""
+    ls_params = model._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001 - LangChain's identity
+    address = _address_of(model)
+    provider = str(ls_params.get("ls_provider") or "")
+    home = _HOMES.get(address)
+    return Request(
+        provider=home or _IDS.get(provider, provider),
+        model=str(kwargs.get("model") or ls_params.get("ls_model_name") or ""),
+        messages=tuple(message_of(message) for message in messages),
+        api="langchain",
+        max_output_tokens=_limit_of(model, kwargs),
+        tools=_tools_of(kwargs),
+        params=params_of(model, stop, {k: v for k, v in kwargs.items() if k != "tools"}) or NOTHING,
+        stream=stream,
+        base_url="" if home else address,
+    )
+
+
+def _tools_of(kwargs: Mapping[str, Any]) -> tuple[Mapping[str, Json], ...]:
+    tools: tuple[Mapping[str, Json], ...] = tuple(map(plain_of, kwargs.get("tools") or ()))
+    return tools
+
+
+def _address_of(model: BaseChatModel) -> str:
+    """Give the address a model speaks to, without a slash at its end; empty where none is told."""
+    for field in ADDRESS_FIELDS:
+        address = getattr(model, field, None)
+        if isinstance(address, str) and address:
+            return address.rstrip("/")
+    # ChatOpenAI's SDK client reads OPENAI_BASE_URL itself.
+    client = getattr(model, "root_client", None)
+    return str(getattr(client, "base_url", "")).rstrip("/")
+
+
+def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
+    """Give the most output tokens the caller asked for; None where it is the model's own maximum.
+
+    ChatAnthropic fills its field with the profile's maximum, since its API wants one.
+    """
+    for word in LIMIT_WORDS:
+        if isinstance(kwargs.get(word), int):
+            return int(kwargs[word])
+    limits = (getattr(model, word, None) for word in LIMIT_WORDS)
+    limit = next((found for found in limits if isinstance(found, int)), None)
+    own = (model.profile or {}).get("max_output_tokens")
+    return None if limit == own else limit
+
+
+def _limit_word_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:
+    """Name the word a call's own limit goes under; the one the caller used wins."""
+    return next((word for word in LIMIT_WORDS if word in kwargs), _limit_field_of(type(model)))
+
+
+@lru_cache(maxsize=256)
+def _limit_field_of(kind: type[BaseChatModel]) -> str:
+    """Name the class's own word: ChatOpenAI writes its field as its alias, OpenAI's newer word."""
+    for word in LIMIT_WORDS:
+        field = kind.model_fields.get(word)
+        if field is not None:
+            newer = field.alias == "max_completion_tokens"
+            return "max_completion_tokens" if newer else word
+    return "max_tokens"
+
+
+def _is_silent_on_usage(model: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Say whether a stream of this model would end without usage, and could be told otherwise.
+
+    BaseChatOpenAI asks for usage only at OpenAI's own address (its ``stream_usage``), and its
+    Responses API always sends it; ChatAnthropic drops it with ``stream_usage=False``.
+    """
+    if "stream_usage" not in type(model).model_fields:
+        return False
+    if not _is_openais(model):
+        asked = kwargs.get("stream_usage")
+        return not (model.stream_usage if asked is None else asked)
+    answers = getattr(model, "_use_responses_api", None)
+    if answers is not None and answers({**kwargs, **(model.model_kwargs or {})}):
+        return False
+    return not model._should_stream_usage(**kwargs)  # noqa: SLF001 - langchain-openai decides by it
+
+
+def _is_openais(model: Any) -> bool:
+    """Recognise BaseChatOpenAI and its subclasses, without importing langchain-openai."""
+    return hasattr(model, "_should_stream_usage")
+
+
+def _streams_blocks(request: Request) -> bool:
+    """Say whether ChatAnthropic keeps blocks in a stream (its ``coerce_content_to_string``)."""
+    if request.provider != "anthropic":
+        return False
+    media = (part for message in request.messages for part in message.parts)
+    return (
+        bool(request.tools)
+        or "thinking" in request.params
+        or any(isinstance(part, Media) and part.kind == "document" for part in media)
+    )
