@@ -199,9 +199,7 @@ def test_a_picture_with_a_known_size_is_counted_by_its_tiles():
 
 def test_a_picture_of_unknown_size_is_reserved_at_the_most_it_can_be():
     media = Media(kind="image", url="https://example.com/a.png")
-    request = Request(
-        provider="openai", model="gpt-4o-mini", messages=(Message("user", (media,)),)
-    )
+    request = Request(provider="openai", model="gpt-4o-mini", messages=(Message("user", (media,)),))
     assert TokenCounter().count_request(request).high >= 2833 + 8 * 5667
 
 
@@ -210,7 +208,10 @@ def test_a_picture_of_unknown_size_is_reserved_at_the_most_it_can_be():
     [
         base64.b64decode(png(300, 200)),
         b"GIF89a" + struct.pack("<HH", 300, 200),
-        b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 8 + (299).to_bytes(3, "little") + (199).to_bytes(3, "little"),
+        b"RIFF\0\0\0\0WEBPVP8X"
+        + b"\0" * 8
+        + (299).to_bytes(3, "little")
+        + (199).to_bytes(3, "little"),
         b"RIFF\0\0\0\0WEBPVP8 " + b"\0" * 10 + struct.pack("<HH", 300, 200),
         b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f" + (299 | 199 << 14).to_bytes(4, "little"),
         b"\xff\xd8\xff\xe0\0\x04\0\0\xff\xc0\0\x11\x08" + struct.pack(">HH", 200, 300),

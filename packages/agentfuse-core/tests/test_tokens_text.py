@@ -82,7 +82,9 @@ def test_special_tokens_in_a_text_are_only_text():
     assert count_text("<|endoftext|>") > 1
 
 
-@given(st.lists(st.sampled_from(["word", " ", "\n", "  ", "x1", "é", ".", "漢字", "\t"]), max_size=60))
+@given(
+    st.lists(st.sampled_from(["word", " ", "\n", "  ", "x1", "é", ".", "漢字", "\t"]), max_size=60)
+)
 def test_cutting_long_texts_changes_hardly_a_count(pieces):
     text = "".join(pieces) * 400
     whole = len(encodings.encoding_of("o200k_base").encode_ordinary(text))

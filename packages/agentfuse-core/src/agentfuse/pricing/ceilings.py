@@ -30,7 +30,7 @@ def max_output_of(model: str) -> int:
 
 @cache
 def _ceilings() -> dict[str, int]:
-    import tomllib  # noqa: PLC0415 - not before the first price
+    import tomllib
 
     text = Path(__file__).with_name("max_output.toml").read_text("utf-8")
     return {

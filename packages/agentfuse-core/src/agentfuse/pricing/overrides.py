@@ -54,7 +54,7 @@ def _content_of(path: Path) -> Mapping[str, Any]:
         if path.suffix.lower() == ".json":
             content = json.loads(text, parse_float=Decimal)
         else:
-            import tomllib  # noqa: PLC0415 - only for a file of prices
+            import tomllib
 
             content = tomllib.loads(text, parse_float=Decimal)
     except OSError as error:

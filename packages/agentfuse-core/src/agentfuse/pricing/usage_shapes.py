@@ -63,7 +63,7 @@ def stream_usage(events: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | Non
     body: dict[str, Any] = {}
     usage: dict[str, Any] = {}
     for event in events:
-        kind = event.get("type")
+        kind = word_at(event, "type")
         if kind in _ENDINGS:
             return mapping_at(event, "response") or None
         if kind == "message_start":
