@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from agentfuse.errors import ConfigurationError
 from agentfuse.providers.clients import ClientPool
 from agentfuse.providers.names import Access, access_of, target_of
@@ -48,12 +49,12 @@ def test_threads_that_ask_at_once_share_one_client(pool: ClientPool) -> None:
     assert len({id(client) for client in clients}) == 1
 
 
-@pytest.mark.parametrize("model", ["gpt-5", "claude-sonnet-4-5", "groq/m", "azure/d"])
+@pytest.mark.parametrize("model", ["gpt-5", "claude-sonnet-4-6", "groq/m", "azure/d"])
 def test_an_sdk_never_retries_by_itself(pool: ClientPool, model: str) -> None:
     assert pool.client(access(model)).max_retries == 0
 
 
-@pytest.mark.parametrize("model", ["gpt-5", "claude-sonnet-4-5", "groq/m", "azure/d"])
+@pytest.mark.parametrize("model", ["gpt-5", "claude-sonnet-4-6", "groq/m", "azure/d"])
 def test_a_client_holds_the_key_meant_for_its_provider(pool: ClientPool, model: str) -> None:
     place = access(model)
     assert pool.client(place).api_key == place.key
@@ -76,7 +77,7 @@ def test_the_environments_anthropic_token_does_not_ride_along(
     pool: ClientPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "secret")
-    assert "secret" not in str(pool.client(access("claude-sonnet-4-5")).auth_headers)
+    assert "secret" not in str(pool.client(access("claude-sonnet-4-6")).auth_headers)
 
 
 def test_an_awaited_client_belongs_to_one_loop() -> None:
@@ -98,7 +99,7 @@ def test_a_loop_that_ends_closes_its_clients() -> None:
 
     async def once() -> None:
         seen.append(pool.aclient(access("gpt-5")))
-        seen.append(pool.aclient(access("claude-sonnet-4-5")))
+        seen.append(pool.aclient(access("claude-sonnet-4-6")))
         assert not any(client.is_closed() for client in seen)
 
     asyncio.run(once())

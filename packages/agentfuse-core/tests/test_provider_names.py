@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from genai_prices.data import providers as priced
+
 from agentfuse.errors import ConfigurationError
 from agentfuse.providers.directory import BY_PREFIX, PROVIDERS
 from agentfuse.providers.names import NO_KEY, Target, access_of, target_of
-from genai_prices.data import providers as priced
 
 ALL_KEYS = {row.keys[0]: f"key-of-{row.id}" for row in PROVIDERS}
 ELSEWHERE = {
@@ -25,7 +26,7 @@ ELSEWHERE = {
         ("o4-mini", "openai"),
         ("ft:gpt-4o-mini:acme::1", "openai"),
         ("text-embedding-3-small", "openai"),
-        ("claude-sonnet-4-5", "anthropic"),
+        ("claude-sonnet-4-6", "anthropic"),
         ("gemini-2.5-flash", "google"),
         ("deepseek-chat", "deepseek"),
         ("mistral-large-latest", "mistral"),
