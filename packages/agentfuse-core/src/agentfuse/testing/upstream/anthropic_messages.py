@@ -61,8 +61,7 @@ class AnthropicMessages:
         """Count tools, system and messages, in the order in which Anthropic caches them."""
         body, model = asked.body, asked.model
         blocks = [_cached(tool, _json_tokens(tool, model)) for tool in body.get("tools") or ()]
-        for block in blocks_of(body.get("system")):
-            blocks.append(_cached(block, _block_tokens(block, model)))
+        blocks += [_cached(b, _block_tokens(b, model)) for b in blocks_of(body.get("system"))]
         for message in asked.messages:
             start = 3
             for block in blocks_of(message.get("content")):
@@ -99,7 +98,7 @@ class AnthropicMessages:
         }
 
     def events_of(self, asked: Asked, answer: Answer) -> Iterator[Event]:
-        """Write the events: input tokens stand in the first, all of the output in the last but one."""
+        """Write the events: the first has the input tokens, the last but one all of the output."""
         message = {**_envelope(asked, answer), "usage": _start_usage(answer)}
         yield named_event({"type": "message_start", "message": message})
         for index, (start, kind, body) in enumerate(_blocks_of(answer.choices[0])):

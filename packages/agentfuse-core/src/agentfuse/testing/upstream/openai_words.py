@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from agentfuse.testing.upstream.said import Json
     from agentfuse.usage import Usage
 
+_ENDS = 8
+
 
 class OpenAIWords:
     """The parts of a dialect that hold for every OpenAI API."""
@@ -34,7 +36,7 @@ class OpenAIWords:
         """Refuse an API key, showing its ends as OpenAI does."""
         if not key:
             return Problem(401, "You didn't provide an API key.")
-        shown = f"{key[:4]}***{key[-4:]}" if len(key) > 8 else "***"
+        shown = f"{key[:4]}***{key[-4:]}" if len(key) > _ENDS else "***"
         text = (
             f"Incorrect API key provided: {shown}. You can find your API key at"
             " https://platform.openai.com/account/api-keys."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentfuse.testing.upstream.said import Json
 
+_SERVER_ERROR = 500
 _REASONING = re.compile(r"^(o\d|gpt-[5-9])")
 
 
@@ -50,7 +51,7 @@ def openai_fault(status: int) -> Problem:
         case 503:
             text = "The engine is currently overloaded, please try again later"
             return Problem(503, text, "server_error", None, "engine_overloaded")
-        case _ if status >= 500:
+        case _ if status >= _SERVER_ERROR:
             text = "The server had an error while processing your request. Sorry about that!"
             return Problem(status, text, "server_error")
         case _:
@@ -71,10 +72,9 @@ _ANTHROPIC_FAULTS = {
 
 def anthropic_fault(status: int) -> Problem:
     """Give Anthropic's words for a failing status."""
-    other = ("api_error", f"The request failed with status {status}.")
-    kind, text = _ANTHROPIC_FAULTS.get(
-        status, other if status >= 500 else ("invalid_request_error", other[1])
-    )
+    failed = "api_error" if status >= _SERVER_ERROR else "invalid_request_error"
+    other = (failed, f"The request failed with status {status}.")
+    kind, text = _ANTHROPIC_FAULTS.get(status, other)
     return Problem(status, text, kind)
 
 

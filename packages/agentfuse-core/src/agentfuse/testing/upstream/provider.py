@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from agentfuse.testing.upstream.anthropic_messages import AnthropicMessages
 from agentfuse.testing.upstream.faults import Fault, Pace, retry_after_of
 from agentfuse.testing.upstream.openai_chat import ChatCompletions
+from agentfuse.testing.upstream.openai_responses import Responses
 from agentfuse.testing.upstream.server import LoopbackServer
 from agentfuse.testing.upstream.service import Service, Voice
 from agentfuse.usage import Usage
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from agentfuse.testing.upstream.dialect import Dialect
     from agentfuse.testing.upstream.record import WireRequest
     from agentfuse.testing.upstream.said import Responder, Say
 
@@ -65,8 +67,11 @@ class Upstream:
     def start(self) -> Self:
         """Listen on a free loopback port; starting twice changes nothing."""
         if self._server is None:
-            chat, messages = ChatCompletions(), AnthropicMessages()
-            dialects = {"/chat/completions": chat, "/messages": messages}
+            dialects: dict[str, Dialect] = {
+                "/chat/completions": ChatCompletions(),
+                "/responses": Responses(),
+                "/messages": AnthropicMessages(),
+            }
             self._server = LoopbackServer(self._service, dialects)
             serve = self._server.serve_forever
             self._thread = Thread(target=serve, args=(0.02,), name="upstream", daemon=True)

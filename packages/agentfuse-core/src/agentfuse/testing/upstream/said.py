@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentfuse.nothing import NOTHING
-from agentfuse.usage import Usage
+
+if TYPE_CHECKING:
+    from agentfuse.usage import Usage
 
 Json = Any
 """A JSON value."""

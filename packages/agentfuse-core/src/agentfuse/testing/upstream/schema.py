@@ -77,10 +77,8 @@ class _Builder:
             return name
         if "$ref" in schema:
             return self.of({**self._referred(schema["$ref"]), **_beside(schema)}, name, depth + 1)
-        if "const" in schema:
-            return schema["const"]
-        if schema.get("enum"):
-            return schema["enum"][0]
+        if "const" in schema or schema.get("enum"):
+            return schema["const"] if "const" in schema else schema["enum"][0]
         options = schema.get("anyOf") or schema.get("oneOf")
         if options:
             return self.of(_chosen(options, depth), name, depth + 1)
@@ -170,7 +168,7 @@ def _type_of(schema: Schema, depth: int) -> str:
 
 
 def _within(value: float, schema: Schema) -> bool:
-    return (
+    return bool(
         value >= schema.get("minimum", value)
         and value <= schema.get("maximum", value)
         and value > schema.get("exclusiveMinimum", value - 1)

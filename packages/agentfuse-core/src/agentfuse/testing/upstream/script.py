@@ -28,8 +28,9 @@ _UNTELLING = frozenset({"a", "an", "the", "my", "get", "fetch", "find", "tool", 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 # Common words, each one token in OpenAI's vocabularies.
 _FILLER = (
-    "and then one may also note that the next point is of some use to those who want to know more"
-).split()
+    "and", "then", "one", "may", "also", "note", "that", "the", "next", "point", "is", "of",
+    "some", "use", "to", "those", "who", "want", "to", "know", "more",
+)  # fmt: skip
 
 
 def said_by_default(asked: Asked, answer_tokens: int = 0) -> Say:

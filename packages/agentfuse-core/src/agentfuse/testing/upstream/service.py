@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from dataclasses import dataclass, replace
 from itertools import count
 from threading import Lock
@@ -21,6 +20,7 @@ from agentfuse.testing.upstream.wire import ClientLeft, Wire
 from agentfuse.tokens import count_text
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Mapping, Sequence
 
     from agentfuse.testing.upstream.dialect import Dialect
@@ -135,7 +135,10 @@ class Service:
             return Problem(400, "you must provide a model parameter")
         if not self.knows(model):
             return dialect.unknown_model(model)
-        return dialect.problem_of(body, exchange.headers)
+        try:
+            return dialect.problem_of(body, exchange.headers)
+        except (AttributeError, KeyError, TypeError) as error:
+            return Problem(400, f"The request has a field that is missing or malformed: {error!r}")
 
     def knows(self, model: str) -> bool:
         """Tell whether a model exists here: listed, or named like a vendor's own."""
@@ -146,7 +149,11 @@ class Service:
         asked = dialect.asked_of(exchange.body)
         key = dialect.key_of(exchange.headers)
         billed = dialect.prompt_billed(self.memory, key, dialect.prompt_of(asked))
-        say = self.voice.say(asked)
+        try:
+            say = self.voice.say(asked)
+        except Exception as error:  # noqa: BLE001 - a test's responder may raise anything
+            _refuse(exchange, Problem(500, f"The responder raised {error!r}", "server_error"))
+            return
         answer = answer_of(asked, say, billed, self._serial(), int(time.time()))
         if asked.stream:
             self._stream(exchange, asked, answer, fault)
