@@ -53,6 +53,6 @@ class ThreadedCache:
 
 
 async def _to_thread(step: Callable[..., T], *arguments: Any) -> T:
-    import asyncio  # noqa: PLC0415 - whoever awaits has it; blocking callers save 30 ms
+    import asyncio  # whoever awaits has it; blocking callers save 30 ms
 
     return await asyncio.to_thread(step, *arguments)

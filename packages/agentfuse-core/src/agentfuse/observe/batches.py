@@ -20,7 +20,7 @@ IDLE_SECONDS = 5.0
 
 
 class Batches(Generic[Item]):
-    """A queue in front of ``write(items)``, which must not raise.
+    """A queue in front of ``write(items)``, which must not raise; a flush may write no items.
 
     ``put`` costs the caller a queue put. The thread starts with the first item, ends after five
     idle seconds, and is flushed at exit. A forked child begins with an empty queue of its own.
@@ -100,8 +100,7 @@ class Batches(Generic[Item]):
                 batch.append(entry)
             entry = self._next(end)
         try:
-            if batch:
-                self._write(batch)
+            self._write(batch)
         finally:
             for written in waiting:
                 written.set()

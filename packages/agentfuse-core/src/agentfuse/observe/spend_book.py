@@ -97,9 +97,11 @@ class SpendBook:
     def report(self, since: datetime | float | None = None) -> SpendReport:
         """Sum up the book, from ``since`` on (a datetime, or seconds since the epoch).
 
-        Raises StoreUnavailable if the file cannot be read.
+        Raises StoreUnavailable if the file cannot be read, or lacks what was heard since it could
+        last be written.
         """
-        self.flush()
+        if not self.flush() or self._pending:
+            raise StoreUnavailable(f"the spend book {self.path} cannot be brought up to date")
         start = since.timestamp() if isinstance(since, datetime) else since or 0.0
         if not self.path.exists():
             return _report_of([])
@@ -113,6 +115,8 @@ class SpendBook:
     def _write(self, spends: list[_Spend]) -> None:
         """Write in the journal's own thread; what fails is tried again with the next batch."""
         batch = [*self._pending, *spends]
+        if not batch:
+            return
         try:
             self._file.write(lambda db: db.executemany(_INSERT, batch))
         except StoreUnavailable as error:
