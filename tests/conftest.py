@@ -59,8 +59,8 @@ def simulated_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     from agentfuse.testing import Upstream
 
     monkeypatch.chdir(tmp_path)
-    with Upstream() as upstream:
+    with Upstream(models=["deepseek-chat"]) as upstream:
         for provider, url in ADDRESSES.items():
             monkeypatch.setenv(f"{provider}_BASE_URL", url.format(upstream.url))
-            monkeypatch.setenv(f"{provider}_API_KEY", "sk-test")
+            monkeypatch.setenv(f"{provider}_API_KEY", "sk-upstream")
         yield upstream

@@ -38,7 +38,10 @@ def test_no_module_or_class_is_named_for_nothing(sources: Sources) -> None:
         f"{place(path, node)} {node.name}"
         for path, tree in sources.items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and is_empty(snake(node.name))
+        if isinstance(node, ast.ClassDef)
+        and is_empty(snake(node.name))
+        # What a library calls its own (BaseHTTPRequestHandler) its heir may be called too.
+        and not any(is_empty(snake(name_of(kind))) for kind in node.bases)
     ]
     assert [*modules, *classes] == []
 
