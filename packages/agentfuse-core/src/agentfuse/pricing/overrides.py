@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.pricing.cards import PriceCard, Rates
@@ -65,7 +65,7 @@ def _content_of(path: Path) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"{path} must hold a table of models, not {type(content).__name__}"
         )
-    return content
+    return cast("Mapping[str, Any]", content)
 
 
 def _cards_of(prices: Mapping[str, Any], source: str) -> dict[str, PriceCard]:
@@ -76,7 +76,7 @@ def _cards_of(prices: Mapping[str, Any], source: str) -> dict[str, PriceCard]:
         where = f"{source}: {model}"
         if not isinstance(fields, Mapping):
             raise ConfigurationError(f"{where}: needs a table of prices, not {fields!r}")
-        cards[model.strip().lower()] = _card_of(model, fields, where)
+        cards[model.strip().lower()] = _card_of(model, cast("Mapping[str, Any]", fields), where)
     return cards
 
 

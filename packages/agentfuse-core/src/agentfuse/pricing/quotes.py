@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Media, Text
 from agentfuse.money import PICO_PER_NANO, nano_of_pico
+from agentfuse.pricing.usage_fields import mapping_at
 from agentfuse.tickets import Quote
 from agentfuse.usage import PriceContext
 
@@ -78,9 +79,8 @@ def caching_of(request: Request) -> Caching:
     """Say how long a request asks for its prompt to be cached (``cache_control`` anywhere)."""
     found: Caching = ""
     for fields in _marked_fields(request):
-        control = fields.get("cache_control")
-        if control:
-            if isinstance(control, dict) and control.get("ttl") == "1h":
+        if fields.get("cache_control"):
+            if mapping_at(fields, "cache_control").get("ttl") == "1h":
                 return "1h"
             found = "5m"
     return found

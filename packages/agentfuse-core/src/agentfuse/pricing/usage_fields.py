@@ -10,6 +10,8 @@ from agentfuse.nothing import NOTHING
 from agentfuse.usage import PriceContext
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentfuse.usage import Usage
 
 # More tokens than any provider serves in one call: above it a number is no count.
@@ -28,8 +30,9 @@ def mapping_at(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
 def list_at(fields: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """Give the objects in a list; nothing where there is no list."""
     value = fields.get(key)
-    items: list[Any] = value if isinstance(value, list) else []
-    return [each for each in items if isinstance(each, Mapping)]
+    if not isinstance(value, list):
+        return []
+    return [each for each in cast("Sequence[Any]", value) if isinstance(each, Mapping)]
 
 
 def count_at(fields: Mapping[str, Any], *keys: str) -> int:

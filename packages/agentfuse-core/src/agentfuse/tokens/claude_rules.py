@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.tokens.contents import contents_of, json_tokens
 from agentfuse.tokens.estimates import TokenEstimate, estimate_of
+from agentfuse.tokens.json_shapes import object_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentfuse.messages import Request
     from agentfuse.tokens.contents import Contents
 
@@ -57,7 +60,7 @@ def claude_estimate(request: Request) -> TokenEstimate:
     return estimate_of(tokens, factor=factor, cushion=cushion, method="rules")
 
 
-def _builtin_spare(tool: Any) -> int:
+def _builtin_spare(tool: Mapping[str, Any]) -> int:
     """Allow for what Anthropic's own tools add: long prompts, and results billed as input."""
     if "input_schema" in _definition(tool):
         return 0
@@ -65,10 +68,9 @@ def _builtin_spare(tool: Any) -> int:
     return next((most for word, most in _BUILTIN.items() if kind.startswith(word)), 4000)
 
 
-def _definition(tool: Any) -> Any:
+def _definition(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     """Read a tool in Anthropic's own shape; OpenAI's (``parameters``) counts the same."""
-    inner = tool.get("function")
-    definition = inner if isinstance(inner, dict) else tool
+    definition = object_of(tool.get("function")) or tool
     if "parameters" in definition:
         return {**definition, "input_schema": definition["parameters"]}
     return definition
@@ -78,8 +80,8 @@ def _tool_tokens(request: Request, contents: Contents) -> int:
     if not request.tools:
         return 0
     choice = request.params.get("tool_choice")
-    word = choice.get("type") if isinstance(choice, dict) else choice
-    forced = word in {"any", "tool", "required", "function"}
+    word = object_of(choice).get("type", choice)
+    forced = word in ("any", "tool", "required", "function")
     prompt = _TOOL_PROMPT[contents.family.name][forced]
     further = _PER_FURTHER_TOOL * (len(request.tools) - 1)
     return prompt + further + json_tokens(contents.family, list(request.tools))
@@ -87,7 +89,5 @@ def _tool_tokens(request: Request, contents: Contents) -> int:
 
 def _schema_tokens(request: Request, contents: Contents) -> int:
     given = request.params.get("output_format") or request.params.get("response_format")
-    config = request.params.get("output_config")
-    if isinstance(config, dict):
-        given = config.get("format", given)
+    given = object_of(request.params.get("output_config")).get("format") or given
     return _SCHEMA + json_tokens(contents.family, given) if given else 0

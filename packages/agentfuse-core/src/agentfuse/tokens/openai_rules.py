@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.tokens.contents import compact, contents_of
 from agentfuse.tokens.estimates import TokenEstimate, estimate_of
+from agentfuse.tokens.json_shapes import items_of, object_of
 from agentfuse.tokens.text import vocabulary_count
 from agentfuse.tokens.tool_text import functions_of, namespace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from agentfuse.messages import Request
     from agentfuse.tokens.contents import Contents
 
@@ -53,8 +52,8 @@ def _doubt(request: Request, contents: Contents) -> tuple[int, int]:
 
 def _tool_tokens(request: Request, contents: Contents) -> int:
     """Count the tools' rendering; what is no function is counted as the JSON it is."""
-    legacy = request.params.get("functions")
-    functions = functions_of([*request.tools, *(legacy if isinstance(legacy, list) else ())])
+    legacy = [object_of(each) for each in items_of(request.params.get("functions"))]
+    functions = functions_of([*request.tools, *legacy])
     others = [tool for tool in request.tools if not functions_of([tool])]
     count = sum(_count(contents, compact(tool)) + 20 for tool in others)
     if not functions:
@@ -68,9 +67,10 @@ def _tool_tokens(request: Request, contents: Contents) -> int:
 
 def _choice_tokens(choice: Any, contents: Contents) -> int:
     """A function that the model must call is named in the prompt: its name and seven tokens."""
-    if not isinstance(choice, dict):
+    asked = object_of(choice)
+    if not asked:
         return 0
-    named: Mapping[str, Any] = choice.get("function") or choice
+    named = object_of(asked.get("function")) or asked
     return 7 + _count(contents, str(named.get("name", "")))
 
 
@@ -90,25 +90,20 @@ def _schema_tokens(request: Request, contents: Contents) -> int:
 
 def _schema_of(request: Request) -> tuple[Any, str]:
     """Find the output schema: ``response_format`` in chat, ``text.format`` in responses."""
-    given = request.params.get("response_format")
-    if isinstance(given, dict) and isinstance(given.get("json_schema"), dict):
-        given = given["json_schema"]
-    elif isinstance(request.params.get("text"), dict):
-        given = request.params["text"].get("format")
-    if not isinstance(given, dict) or given.get("schema") is None:
-        return None, ""
-    return given["schema"], str(given.get("name", ""))
+    chat = object_of(object_of(request.params.get("response_format")).get("json_schema"))
+    given = chat or object_of(object_of(request.params.get("text")).get("format"))
+    return given.get("schema"), str(given.get("name", ""))
 
 
 def _trimmed(schema: Any, *, properties: bool = False) -> Any:
     """Leave out what the model is not shown: ``additionalProperties`` and titles."""
     if isinstance(schema, list):
-        return [_trimmed(each) for each in schema]
+        return [_trimmed(each) for each in items_of(schema)]
     if not isinstance(schema, dict):
         return schema
     return {
         key: _trimmed(value, properties=key == "properties" and not properties)
-        for key, value in schema.items()
+        for key, value in object_of(schema).items()
         if properties
         or not (key == "additionalProperties" or (key == "title" and isinstance(value, str)))
     }

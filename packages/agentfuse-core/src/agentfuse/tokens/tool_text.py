@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.tokens.json_shapes import items_of, object_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -20,8 +22,7 @@ def functions_of(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Find the function definitions among tools: nested as in chat, flat as in responses."""
     found: list[Mapping[str, Any]] = []
     for tool in tools:
-        inner = tool.get("function")
-        definition = inner if isinstance(inner, dict) else tool
+        definition = object_of(tool.get("function")) or tool
         if isinstance(definition.get("name"), str):
             found.append(definition)
     return found
@@ -32,8 +33,7 @@ def namespace_of(functions: Iterable[Mapping[str, Any]]) -> str:
     lines = ["namespace functions {", ""]
     for function in functions:
         lines += [f"// {line}" for line in _lines(function.get("description"))]
-        schema = function.get("parameters") or function.get("input_schema") or {}
-        schema = schema if isinstance(schema, dict) else {}
+        schema = object_of(function.get("parameters") or function.get("input_schema"))
         body = _properties(schema, schema, 0)
         name = function.get("name")
         lines += [f"type {name} = (_: {{", *body, "}) => any;"] if body else [_bare(name)]
@@ -46,14 +46,13 @@ def _bare(name: Any) -> str:
 
 
 def _properties(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> list[str]:
-    properties = schema.get("properties")
-    required = schema.get("required")
+    required = items_of(schema.get("required"))
     lines: list[str] = []
-    for name, raw in (properties if isinstance(properties, dict) else {}).items():
+    for name, raw in object_of(schema.get("properties")).items():
         part = _resolved(raw, root)
         lines += [f"// {line}" for line in _lines(part.get("title"))]
         lines += [f"// {line}" for line in _lines(part.get("description"))]
-        mark = "" if isinstance(required, list) and name in required else "?"
+        mark = "" if name in required else "?"
         kind = _type(part, root, depth + 1)
         default = f" // default: {_json(part['default'])}" if "default" in part else ""
         lines.append(f"{name}{mark}: {kind},{default}")
@@ -63,11 +62,11 @@ def _properties(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) 
 def _type(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
     if depth > _DEEPEST:
         return "any"
-    choices = schema.get("anyOf") or schema.get("oneOf")
-    if isinstance(choices, list):
+    choices = items_of(schema.get("anyOf") or schema.get("oneOf"))
+    if choices:
         return " | ".join(_type(_resolved(each, root), root, depth + 1) for each in choices)
-    values = schema.get("enum")
-    if isinstance(values, list):
+    values = items_of(schema.get("enum"))
+    if values:
         return " | ".join(_json(value) for value in values)
     return _plain_type(schema, root, depth)
 
@@ -83,23 +82,20 @@ def _plain_type(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) 
             return "number"
         case str(word):
             return word
-        case list(words):
-            return " | ".join(str(word) for word in words)
-        case _:
-            return "any"
+        case several:
+            return " | ".join(str(word) for word in items_of(several)) or "any"
 
 
 def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow a reference into the same document, keeping what stands beside it."""
-    if not isinstance(schema, dict):
-        return {}
-    target: Any = root
-    reference = schema.get("$ref")
+    part = object_of(schema)
+    reference = part.get("$ref")
     if not isinstance(reference, str):
-        return schema
+        return part
+    target: Any = root
     for step in reference.removeprefix("#/").split("/"):
-        target = target.get(step) if isinstance(target, dict) else None
-    return {**(target if isinstance(target, dict) else {}), **schema}
+        target = object_of(target).get(step)
+    return {**object_of(target), **part}
 
 
 def _lines(text: Any) -> list[str]:
