@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from agentfuse.messages import Json
     from langchain_core.outputs import ChatResult
 
-_WORD = re.compile(r"\s*\S+\s*|\s+")
+# A word with the space before it, as the vocabularies cut; the last one takes what space is left.
+_WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\s+")
 # Where a block's streamed text is, by its type (langchain-openai, langchain-anthropic).
 _TEXT_FIELDS = {"text": "text", "thinking": "thinking", "reasoning": "reasoning"}
 # What a whole answer tells of itself and a stream does not: the body's usage and identity.
 _WHOLE_ONLY = frozenset({"token_usage", "usage", "id", "model", "parsed"})
+
+# What every live chunk says, so that its blocks are read in the right dialect.
+_EVERYWHERE = ("model_provider", "output_version")
 
 
 def chunks_of_result(
@@ -38,15 +42,18 @@ def chunks_of_result(
     if blocks and isinstance(content, str):
         content = [{"type": "text", "text": content}] if content else []
     empty: Any = "" if isinstance(content, str) else []
+    end = _end_of(result)
+    dialect = {name: end[name] for name in _EVERYWHERE if name in end}
     for piece in _pieces_of(content):
-        yield _chunk(AIMessageChunk(content=piece))
+        yield _chunk(AIMessageChunk(content=piece, response_metadata=dialect))
     for calls in _call_pieces(message, content):
-        yield _chunk(AIMessageChunk(content=empty, tool_call_chunks=calls))
+        said = AIMessageChunk(content=empty, tool_call_chunks=calls, response_metadata=dialect)
+        yield _chunk(said)
     yield _chunk(
         AIMessageChunk(
             content=empty,
             additional_kwargs=message.additional_kwargs,
-            response_metadata=_end_of(result),
+            response_metadata=end,
             usage_metadata=getattr(message, "usage_metadata", None) if usage else None,
             chunk_position="last",
         ),
