@@ -13,8 +13,9 @@ from openai import AsyncOpenAI, OpenAI
 from agentfuse import Fuse, acompletion, completion
 
 if TYPE_CHECKING:
-    from agentfuse.testing import Upstream
     from measure import Figure
+
+    from agentfuse.testing import Upstream
 
 KEY = "sk-upstream"
 MODEL = "gpt-4o"
@@ -99,7 +100,9 @@ def stream_figures(upstream: Upstream) -> list[Row]:
     client = OpenAI(**where, max_retries=0)
     capped = Fuse("$1000", cache=False, spend_book=False)
     remembering = Fuse("$1000", spend_book=False)
-    chunks = sum(1 for _ in client.chat.completions.create(model=MODEL, messages=messages, stream=True))
+    chunks = sum(
+        1 for _ in client.chat.completions.create(model=MODEL, messages=messages, stream=True)
+    )
 
     def drained(stream: Any) -> int:
         return sum(1 for _ in stream)

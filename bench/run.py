@@ -3,7 +3,8 @@
     nox -s bench -- --json FILE
 
 CPU time of the calling thread alone, medians of seven rounds, over a simulated provider on
-loopback (its threads are not counted). Compare ratios within one run, not microseconds between machines.
+loopback (its threads are not counted). Compare ratios within one run, not microseconds between
+machines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The main job: a real LangChain agent over real customer questions, under one small budget.
 
-    nox -s demo                 asks a local, simulated provider
-    nox -s demo -- --live       asks OpenAI (needs OPENAI_API_KEY)
+nox -s demo                 asks a local, simulated provider
+nox -s demo -- --live       asks OpenAI (needs OPENAI_API_KEY)
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def arguments() -> argparse.Namespace:
 def local_model(stack: ExitStack, console: Console) -> ChatOpenAI:
     """Point a real ChatOpenAI at the simulated provider."""
     upstream = stack.enter_context(simulated_model())
-    console.print(f"Asking a [bold]simulated[/bold] {MODEL} on {upstream.openai_url}: no key needed.")
+    console.print(
+        f"Asking a [bold]simulated[/bold] {MODEL} on {upstream.openai_url}: no key needed."
+    )
     return ChatOpenAI(model=MODEL, base_url=upstream.openai_url, api_key="sk-upstream")
 
 
@@ -88,9 +90,7 @@ def streamed_answer(agent: Any, question: str) -> str:
     return said
 
 
-def report(
-    answers: list[str], stop: BudgetExceeded | None, fuse: Fuse, console: Console
-) -> None:
+def report(answers: list[str], stop: BudgetExceeded | None, fuse: Fuse, console: Console) -> None:
     """Print what was reached, what stopped it, and the receipt."""
     console.rule("What was answered")
     for row, answer in list(zip(QUESTIONS, answers, strict=False))[-3:]:

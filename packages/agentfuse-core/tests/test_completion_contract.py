@@ -42,7 +42,8 @@ class TestOpenAI(AdapterContract):
                 return asyncio.run(acompletion(**asked)).choices[0].message.content or ""
             case "stream":
                 return "".join(
-                    chunk.choices[0].delta.content or "" for chunk in completion(**asked, stream=True)
+                    chunk.choices[0].delta.content or ""
+                    for chunk in completion(**asked, stream=True)
                 )
             case "astream":
                 return asyncio.run(joined(asked))

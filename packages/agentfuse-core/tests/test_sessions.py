@@ -93,7 +93,9 @@ def test_the_report_adds_up_and_survives_a_restart(upstream: Upstream) -> None:
     assert set(report["by_model"]) == {"gpt-4o", "claude-sonnet-4-6"}
     assert report["total_usd"] == sum(report["by_model"].values()) > 0
     code = "from agentfuse import get_spend_report; print(get_spend_report()['total_usd'])"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
     assert Decimal(printed.stdout.strip()) == report["total_usd"]
 
 

@@ -151,10 +151,10 @@ def _fuse_of(fuse: Fuse | None, budget_id: str | None, budget: Dollars | None) -
 def _speech_of(target: Target) -> Any:
     """Give the module that speaks the target's dialect."""
     if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages  # noqa: PLC0415 - for Claude alone
+        from agentfuse.providers import anthropic_messages
 
         return anthropic_messages
-    from agentfuse.providers import openai_chat  # noqa: PLC0415 - for all the others
+    from agentfuse.providers import openai_chat
 
     return openai_chat
 

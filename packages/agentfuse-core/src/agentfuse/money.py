@@ -49,7 +49,7 @@ def dollars_of(nano: int) -> Decimal:
 
 
 def usd(nano: int) -> str:
-    """Print nanodollars as dollars: two decimals, or as many as the amount needs (``$0.000315``)."""
+    """Print nanodollars as dollars: two decimals, or as many as are needed (``$0.000315``)."""
     whole, part = divmod(abs(nano), NANO_PER_DOLLAR)
     decimals = f"{part:09d}".rstrip("0").ljust(2, "0")
     return f"{'-' if nano < 0 else ''}${whole:,}.{decimals}"

@@ -29,7 +29,7 @@ class Ledger(Protocol):
     """Where limits and leases live. Every amount is in nanodollars; every method is atomic."""
 
     async def reserve(self, lease: Lease) -> Lease | Refusal:
-        """Hold ``lease.amount`` on all its limits at once, or on none and name the one that said no.
+        """Hold ``lease.amount`` on all its limits at once, or on none: then name who said no.
 
         A lease id that was reserved before is answered with its lease and holds nothing again.
         """
@@ -120,25 +120,25 @@ class Listener(Protocol):
         ...
 
 
-Result = TypeVar("Result")
-Chunk = TypeVar("Chunk")
+Result_contra = TypeVar("Result_contra", contravariant=True)
+Chunk_contra = TypeVar("Chunk_contra", contravariant=True)
 Answer_co = TypeVar("Answer_co", covariant=True)
 Shown_co = TypeVar("Shown_co", covariant=True)
 
 
-class Codec(Protocol[Result, Chunk, Answer_co, Shown_co]):
+class Codec(Protocol[Result_contra, Chunk_contra, Answer_co, Shown_co]):
     """How an adapter speaks: what the provider sends on one side, our words in the middle.
 
-    ``Result`` and ``Chunk`` come off the wire; ``Answer_co`` and ``Shown_co`` are what the caller gets,
-    often the same types. ``reply_of`` undoes ``result_of``. What is made for a hit is fresh each
-    time. An instance serves one call.
+    Results and chunks come off the wire; answers, and chunks as they are shown, are what the caller
+    gets, often of the same types. ``reply_of`` undoes ``result_of``. What is made for a hit is
+    fresh each time. An instance serves one call.
     """
 
-    def reply_of(self, result: Result) -> Reply:
+    def reply_of(self, result: Result_contra) -> Reply:
         """Read a whole answer."""
         ...
 
-    def answer_of(self, result: Result) -> Answer_co:
+    def answer_of(self, result: Result_contra) -> Answer_co:
         """Give the caller what just came off the wire."""
         ...
 
@@ -146,15 +146,15 @@ class Codec(Protocol[Result, Chunk, Answer_co, Shown_co]):
         """Make the caller's own type of a reply that may come from another framework."""
         ...
 
-    def delta_of(self, chunk: Chunk) -> Delta:
+    def delta_of(self, chunk: Chunk_contra) -> Delta:
         """Read what a chunk adds to the billed output."""
         ...
 
-    def shown(self, chunk: Chunk) -> Sequence[Shown_co]:
+    def shown(self, chunk: Chunk_contra) -> Sequence[Shown_co]:
         """Give the caller what a live chunk says; nothing where it is for our own books."""
         ...
 
-    def joined(self, chunks: Sequence[Chunk]) -> Reply:
+    def joined(self, chunks: Sequence[Chunk_contra]) -> Reply:
         """Read the chunks seen so far; no finish_reason says that the stream was cut."""
         ...
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from agentfuse.completions import Messages
     from agentfuse.money import Dollars
-    from agentfuse.observe.tally import RunReceipt
+    from agentfuse.observe.run_receipt import RunReceipt
+    from agentfuse.observe.spend_book import SpendReport
     from agentfuse.runtime.fuse import Fuse
 
 DEFAULT_MODEL = "gpt-4o"
@@ -88,7 +89,7 @@ class AgentSession:
         return {"tenant_id": self.tenant_id, **options, "fuse": self.fuse}
 
 
-def get_spend_report() -> dict[str, Any]:
+def get_spend_report() -> SpendReport:
     """Sum up what every process of this user has spent, in Decimal dollars.
 
     ``{"total_usd": ..., "by_model": {model: ...}}`` over all runs whose journal is the default one

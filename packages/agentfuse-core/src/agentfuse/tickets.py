@@ -48,7 +48,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A reservation that did not fit: ``limit`` said no, ``needed`` was asked, ``left`` was free."""
+    """A reservation that did not fit: ``limit`` had ``left``, and ``needed`` was asked."""
 
     limit: Limit
     needed: int

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.messages import Choice, Media, Other, Reasoning, Reply, Text, ToolCall
 from agentfuse.usage import BilledUsage, PriceContext, Usage, UsageReport
@@ -81,7 +81,9 @@ def _plain(thing: Any) -> dict[str, Any]:
 
 def _json_of(value: Any) -> Any:
     """Blocks come as any Mapping; inside they are JSON already."""
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, Any]", value))
+    return value
 
 
 def _plain_choice(choice: Choice) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import asyncio  # whoever awaits has it; blocking callers save 30 ms
+    import asyncio
     from collections.abc import Callable
 
     from agentfuse.messages import Reply

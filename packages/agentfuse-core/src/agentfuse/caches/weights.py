@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentfuse.messages import Reply
 
 
@@ -26,7 +28,8 @@ def _inside(thing: Any) -> list[Any]:
     if is_dataclass(thing):
         return [getattr(thing, field.name) for field in fields(thing)]
     if isinstance(thing, tuple | list):
-        return list(thing)
+        return list(cast("Sequence[Any]", thing))
     if isinstance(thing, Mapping):
-        return [half for pair in thing.items() for half in pair]
+        block = cast("Mapping[str, Any]", thing)
+        return [half for pair in block.items() for half in pair]
     return []

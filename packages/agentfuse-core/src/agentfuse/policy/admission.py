@@ -47,8 +47,8 @@ class Admission:
         self, ticket: Admitted, limits: tuple[Limit, ...], card: PriceCard, estimate: TokenEstimate
     ) -> Admitted:
         """Try the request as it is, then with less output as long as the rules allow."""
-        request = ticket.asked
-        for attempt in range(TRIES):
+        request, tries = ticket.asked, 0
+        while True:
             quote = quote_of(request, card, estimate)
             outcome = await self.ports.ledger.reserve(self._lease(ticket, quote, limits))
             if isinstance(outcome, Lease):
@@ -59,12 +59,12 @@ class Admission:
                     lease=outcome,
                     progress=Progress(allowed=affordable_output(quote, outcome.amount)),
                 )
-            smaller = self._clamped(ticket.asked, quote, outcome)
-            if smaller is None or attempt == TRIES - 1:
-                break
+            tries += 1
+            smaller = self._clamped(ticket.asked, quote, outcome) if tries < TRIES else None
+            if smaller is None:
+                self.ports.tell(Refused(model=request.model, refusal=outcome))
+                raise self.run.stopped(_refused(request, outcome), outcome)
             request = smaller
-        self.ports.tell(Refused(model=request.model, refusal=outcome))
-        raise self.run.stopped(_refused(request, outcome), outcome)
 
     def _lease(self, ticket: Admitted, quote: Quote, limits: tuple[Limit, ...]) -> Lease:
         return Lease(

@@ -46,4 +46,5 @@ def delay_of(failure: Failure, attempt: int, draw: float) -> float | None:
         return None
     if failure.retry_after is not None:
         return failure.retry_after if failure.retry_after <= LONGEST_ADVICE else None
-    return min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY) * (1 - 0.25 * draw)
+    doubled = FIRST_DELAY * 2.0 ** (attempt - 1)
+    return min(doubled, LONGEST_DELAY) * (1 - 0.25 * draw)

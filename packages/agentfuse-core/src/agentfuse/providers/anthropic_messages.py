@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Delta
+from agentfuse.providers import chat_requests
 from agentfuse.providers.anthropic_replies import reply_of_message
 from agentfuse.providers.anthropic_requests import DEFAULT_MAX_TOKENS, body_of
 from agentfuse.providers.anthropic_streams import ChunkMaker, body_of_events, said_in
-from agentfuse.providers import chat_requests
 from agentfuse.providers.chat_replies import completion_body, completion_of
 from agentfuse.providers.chat_streams import chunks_of_body
 from agentfuse.providers.openai_chat import arguments_of, checked, wants_usage
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
     from agentfuse.messages import Json, Reply, Request
+    from agentfuse.providers.names import Target
 
 __all__ = [
     "AnthropicMessages",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import ConfigurationError
+from agentfuse.providers.wire_json import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,7 +86,7 @@ def options_of(params: Mapping[str, Json]) -> dict[str, Json]:
     if stop:
         body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
     user = params.get("safety_identifier") or params.get("user")
-    metadata = {**({"user_id": user} if user else {}), **(params.get("metadata") or {})}
+    metadata = {**({"user_id": user} if user else {}), **object_of(params.get("metadata"))}
     if metadata:
         body["metadata"] = metadata
     tier = params.get("service_tier")
@@ -105,10 +106,10 @@ def _choice_of(params: Mapping[str, Json]) -> dict[str, Json]:
         if wanted not in _CHOICES:
             raise ConfigurationError(f"tool_choice {wanted!r} is none of {', '.join(_CHOICES)}")
         choice = {"type": _CHOICES[wanted]}
-    elif isinstance(wanted, dict) and isinstance(wanted.get("function"), dict):
+    elif object_of(object_of(wanted).get("function")).get("name"):
         choice = {"type": "tool", "name": wanted["function"]["name"]}
-    elif isinstance(wanted, dict) and wanted.get("type") in {"auto", "any", "tool", "none"}:
-        choice = dict(wanted)
+    elif object_of(wanted).get("type") in {"auto", "any", "tool", "none"}:
+        choice = dict(object_of(wanted))
     elif wanted is not None:
         raise ConfigurationError(f"Anthropic has no tool_choice like {wanted!r}")
     if alone and choice.get("type") != "none":
@@ -121,11 +122,11 @@ def _output_of(params: Mapping[str, Json]) -> dict[str, Json]:
 
     Source: https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs and /effort.
     """
-    config: dict[str, Json] = dict(params.get("output_config") or {})
+    config: dict[str, Json] = dict(object_of(params.get("output_config")))
     body: dict[str, Json] = {}
-    wanted = params.get("response_format") or {"type": "text"}
+    wanted = object_of(params.get("response_format")) or {"type": "text"}
     if wanted.get("type") == "json_schema":
-        schema = wanted["json_schema"].get("schema") or {}
+        schema = object_of(object_of(wanted.get("json_schema")).get("schema"))
         config["format"] = {"type": "json_schema", "schema": schema}
     elif wanted.get("type") != "text":
         raise ConfigurationError(

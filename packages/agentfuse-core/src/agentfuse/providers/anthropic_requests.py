@@ -87,7 +87,8 @@ def _content_of(message: Message) -> list[dict[str, Json]]:
             if message.name:
                 raise ConfigurationError("Anthropic takes no name on a user message: leave it out")
             return _marked(_blocks_of(message.parts), message)
-    raise ConfigurationError(f"Anthropic takes no messages of role {message.role!r}")
+        case role:
+            raise ConfigurationError(f"Anthropic takes no messages of role {role!r}")
 
 
 def _marked(blocks: list[dict[str, Json]], message: Message) -> list[dict[str, Json]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.providers.anthropic_replies import finish_of
 from agentfuse.providers.chat_replies import finish_word, kept_blocks, typed, usage_body
+from agentfuse.providers.wire_json import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +60,8 @@ def _extend(block: dict[str, Json], delta: Mapping[str, Json]) -> None:
 
 def _later(held: Json, given: Json) -> dict[str, Json]:
     """Let the last event's counts, which are cumulative, stand over the first's."""
-    return {**(held or {}), **{k: v for k, v in (given or {}).items() if v is not None}}
+    later = {kind: count for kind, count in object_of(given).items() if count is not None}
+    return {**object_of(held), **later}
 
 
 def _closed(block: dict[str, Json]) -> dict[str, Json]:

@@ -9,7 +9,7 @@ become plain dicts. Source: https://platform.openai.com/docs/api-reference/chat/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.messages import Media, Message, Other, Reasoning, Request, Text, ToolCall
@@ -45,14 +45,14 @@ def request_of(
     Raises ConfigurationError where messages are missing or two output limits disagree.
     """
     given = {key: value for key, value in body.items() if not _unset(value)}
-    messages = given.get("messages")
+    messages: Json = given.get("messages")
     if not isinstance(messages, list | tuple):
         raise ConfigurationError("a request needs messages: a list of dicts with role and content")
     params = {key: value for key, value in given.items() if key not in _NOT_PARAMS}
     return Request(
         provider=target.provider,
         model=target.model,
-        messages=tuple(message_of(each) for each in messages),
+        messages=tuple(message_of(each) for each in cast("list[Any]", messages)),
         max_output_tokens=_limit_of(given),
         tools=tuple(given.get("tools") or ()),
         params=params or NOTHING,

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.providers.chat_replies import typed
+from agentfuse.providers.wire_json import list_of, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -80,13 +81,11 @@ def _merge(whole: dict[str, Json], piece: Mapping[str, Json]) -> None:
         held = whole.get(word)
         if value is None:
             whole.setdefault(word, None)
-        elif isinstance(value, dict) and isinstance(held, dict):
-            _merge(held, value)
         elif isinstance(value, dict):
-            whole[word] = {}
-            _merge(whole[word], value)
+            whole[word] = dict(object_of(held))
+            _merge(whole[word], object_of(value))
         elif isinstance(value, list):
-            whole[word] = [*held, *value] if isinstance(held, list) else list(value)
+            whole[word] = [*list_of(held), *list_of(value)]
         elif isinstance(value, str) and isinstance(held, str) and word not in _SAID_ONCE:
             whole[word] = held + value
         elif value != "" or not held:
@@ -117,7 +116,7 @@ def chunks_of_body(
             chunk = {**top, "choices": [{"index": choice.get("index") or 0, **said}]}
             yield typed(ChatCompletionChunk, json.dumps(chunk))
     if include_usage and body.get("usage") is not None:
-        last = {**top, "choices": [], "usage": body["usage"]}
+        last: dict[str, Json] = {**top, "choices": [], "usage": body["usage"]}
         yield typed(ChatCompletionChunk, json.dumps(last))
 
 
@@ -154,8 +153,8 @@ def _deltas_of(message: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
 
 def _pieces_of_call(index: int, call: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     """Name the call first, then say its arguments."""
-    function = call.get("function")
-    if not isinstance(function, dict):
+    function = object_of(call.get("function"))
+    if not function:
         yield {"index": index, **call}
         return
     yield {"index": index, **call, "function": {**function, "arguments": ""}}
@@ -177,7 +176,6 @@ def said_by(delta: Any) -> str:
     for call in calls:
         function = getattr(call, "function", None) or call
         said += [getattr(function, "name", None), getattr(function, "arguments", None)]
-        custom = getattr(call, "custom", None)
-        if isinstance(custom, dict):
-            said += [custom.get("name"), custom.get("input")]
+        custom = object_of(getattr(call, "custom", None))
+        said += [custom.get("name"), custom.get("input")]
     return "".join(piece for piece in said if isinstance(piece, str))

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentfuse.errors import AgentFuseError, ProviderFailed
+from agentfuse.providers.wire_json import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from agentfuse.messages import Json
 
 Kind = Literal[
     "bad_request",
@@ -174,14 +177,22 @@ def _refused(error: BaseException, status: int, now: float) -> Failure:
 
 
 def _kind_of_status(status: int, codes: tuple[str, ...], words: str) -> Kind:
-    named = next((_BY_CODE[code] for code in codes if code in _BY_CODE), None)
+    named = _named(codes)
     if named is not None and named not in {"bad_request", "server_error", "rate_limited"}:
         return named
     if status in _READ_WORDS_AT:
-        spoken = next((kind for phrase, kind in _BY_WORDS if phrase in words), None)
-        if spoken is not None:
-            return spoken
+        for phrase, kind in _BY_WORDS:
+            if phrase in words:
+                return kind
     return _BY_STATUS.get(status) or ("server_error" if status >= 500 else "bad_request")  # noqa: PLR2004
+
+
+def _named(codes: tuple[str, ...]) -> Kind | None:
+    """Look the provider's words up, most telling first."""
+    for code in codes:
+        if code in _BY_CODE:
+            return _BY_CODE[code]
+    return None
 
 
 # First match wins: a ConnectTimeout, say, is told as an APITimeoutError that it caused.
@@ -202,7 +213,7 @@ def _kind_unanswered(error: BaseException) -> tuple[Kind, bool]:
             return kind, kind in PERHAPS_BILLED
     codes = _codes_of(error)
     if codes:  # an error event inside a stream that had begun
-        return next((_BY_CODE[code] for code in codes if code in _BY_CODE), "server_error"), True
+        return _named(codes) or "server_error", True
     return "unknown", not isinstance(error, _OWN_MISTAKES)
 
 
@@ -230,15 +241,10 @@ def _headers_of(error: BaseException) -> Mapping[str, str]:
 def _codes_of(error: BaseException) -> tuple[str, ...]:
     """Give the provider's words for the error, from its body, most telling first."""
     body = getattr(error, "body", None)
-    if isinstance(body, str):
-        body = _json_or_none(body)
-    if not isinstance(body, dict):
-        return ()
-    detail = body["error"] if isinstance(body.get("error"), dict) else body
-    inner = detail.get("innererror")
-    found = [detail.get("code"), detail.get("type")]
-    if isinstance(inner, dict):
-        found.append(inner.get("code"))
+    outer = object_of(_json_or_none(body) if isinstance(body, str) else body)
+    detail = object_of(outer.get("error")) or outer
+    inner = object_of(detail.get("innererror"))
+    found: list[Json] = [detail.get("code"), detail.get("type"), inner.get("code")]
     return tuple(word.lower() for word in found if isinstance(word, str))
 
 
@@ -262,7 +268,7 @@ def retry_after_of(headers: Mapping[str, str], *, now: float) -> float | None:
     seconds = _number(text)
     if seconds is not None or not text:
         return seconds
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 20 ms, for few failures
+    from email.utils import parsedate_to_datetime
 
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)

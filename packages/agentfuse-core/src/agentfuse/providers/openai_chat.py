@@ -16,6 +16,7 @@ from agentfuse.messages import Delta
 from agentfuse.providers.chat_replies import completion_body, completion_of, reply_of_body
 from agentfuse.providers.chat_requests import body_of, request_of
 from agentfuse.providers.chat_streams import body_of_chunks, chunks_of_body, said_by
+from agentfuse.providers.wire_json import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -91,8 +92,7 @@ class OpenAIChat:
 
 def wants_usage(body: Mapping[str, Json]) -> bool:
     """Tell whether a caller asked a stream for its usage chunk."""
-    options = body.get("stream_options")
-    return isinstance(options, dict) and bool(options.get("include_usage"))
+    return bool(object_of(body.get("stream_options")).get("include_usage"))
 
 
 def codec_of(request: Request) -> OpenAIChat:

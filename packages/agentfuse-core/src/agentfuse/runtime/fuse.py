@@ -11,9 +11,9 @@ from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
-from agentfuse.runtime.now import run_now
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
+from agentfuse.runtime.now import run_now
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Delta, Request
     from agentfuse.money import Dollars
-    from agentfuse.observe.tally import RunReceipt
+    from agentfuse.observe.run_receipt import RunReceipt
     from agentfuse.ports import Codec, Ledger, Listener
     from agentfuse.runtime.wiring import Shared
     from agentfuse.tickets import Lease, Ticket
@@ -77,7 +77,7 @@ class Fuse:
         """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold."""
         inner = object.__new__(type(self))
         allowance = None if budget is None else budget_of(budget)
-        inner._open(self._shared, Run(name, allowance, self._run), self._listeners)  # noqa: SLF001 - its own class
+        inner._open(self._shared, Run(name, allowance, self._run), self._listeners)
         return inner
 
     def top_up(self, amount: Dollars) -> None:

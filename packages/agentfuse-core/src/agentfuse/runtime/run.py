@@ -11,7 +11,7 @@ from agentfuse.observe.tally import Tally
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
-    from agentfuse.observe.tally import RunReceipt
+    from agentfuse.observe.run_receipt import RunReceipt
     from agentfuse.tickets import Refusal
 
 
@@ -44,7 +44,7 @@ class Run:
             self._limit = self._of(budget)
 
     def top_up(self, amount: int) -> None:
-        """Raise the budget by ``amount`` nanodollars; raises ConfigurationError if there is none."""
+        """Raise the budget by ``amount`` nanodollars; ConfigurationError if there is none."""
         with self._lock:
             if self._limit is None:
                 raise ConfigurationError(f"run {self.name!r} has no budget to top up")
