@@ -49,7 +49,9 @@ class Tally:
 
     kept: int = KEPT_ANSWERS
     _sums: _Sums = field(default_factory=_Sums, init=False, repr=False)
-    _models: dict[str, _ModelSums] = field(default_factory=dict, init=False, repr=False)
+    _models: dict[str, _ModelSums] = field(
+        default_factory=dict[str, _ModelSums], init=False, repr=False
+    )
     _texts: deque[str] = field(init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
