@@ -102,7 +102,7 @@ def test_above_a_threshold_every_token_is_billed_at_its_rates():
     assert above == 100_001 * 500_000
 
 
-# From the price pages of the providers: what list prices without cached rates, tiers and writes that
+# From the providers' price pages: what list prices without cached rates, tiers and writes that
 # last an hour get wrong by up to five times.
 @pytest.mark.parametrize(
     ("model", "usage", "dollars"),

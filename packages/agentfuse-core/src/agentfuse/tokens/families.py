@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _PROVIDER_FAMILIES = {"openai": "openai-reasoning", "azure": "openai-unnamed"}
 
 
+@lru_cache(maxsize=1024)
 def family_of(model: str, provider: str = "") -> Family:
     """Name the tokenizer family of a model; an unknown name at OpenAI is counted as its newest.
 
@@ -96,6 +98,7 @@ def family_of(model: str, provider: str = "") -> Family:
     return _FAMILIES[_PROVIDER_FAMILIES.get(provider.lower(), "unknown")]
 
 
+@lru_cache(maxsize=1024)
 def bare(model: str) -> str:
     """Strip a model's provider prefixes and fine-tuning marks: ``ft:gpt-4o:me::1`` is gpt-4o."""
     name = model.strip().lower()
