@@ -106,8 +106,8 @@ def _choice_of(params: Mapping[str, Json]) -> dict[str, Json]:
         if wanted not in _CHOICES:
             raise ConfigurationError(f"tool_choice {wanted!r} is none of {', '.join(_CHOICES)}")
         choice = {"type": _CHOICES[wanted]}
-    elif object_of(object_of(wanted).get("function")).get("name"):
-        choice = {"type": "tool", "name": wanted["function"]["name"]}
+    elif "function" in object_of(wanted):
+        choice = {"type": "tool", "name": object_of(object_of(wanted)["function"]).get("name")}
     elif object_of(wanted).get("type") in {"auto", "any", "tool", "none"}:
         choice = dict(object_of(wanted))
     elif wanted is not None:

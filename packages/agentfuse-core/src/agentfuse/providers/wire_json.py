@@ -15,4 +15,5 @@ def object_of(value: Json) -> dict[str, Json]:
 
 def list_of(value: Json) -> list[Json]:
     """Give a JSON list as it is, and an empty one for anything else."""
-    return cast("list[Json]", value) if isinstance(value, list) else []
+    items: list[Json] = value if isinstance(value, list) else []
+    return items
