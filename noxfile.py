@@ -88,7 +88,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the sources' types with mypy and pyright, both strict."""
-    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "types"))
+    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "test", "types"))
     session.run("mypy", *(f"packages/{name}/src" for name in PACKAGES))
     session.run("pyright")
 
@@ -134,7 +134,10 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]
     session.install("-c", CONSTRAINTS, *members, "--group=docs")
-    session.run("mkdocs", "build", "--strict", f"--site-dir={session.create_tmp()}/site")
+    session.run(
+        *("mkdocs", "build", "--strict", f"--site-dir={session.create_tmp()}/site"),
+        env={"NO_MKDOCS_2_WARNING": "1"},  # the theme's advertisement for its successor
+    )
 
 
 @nox.session
