@@ -22,7 +22,7 @@ from agentfuse import BudgetExceeded, Fuse
 from agentfuse_langchain import AgentFuseChatModel
 
 MODEL = "gpt-4o"
-BUDGET = "$0.015"
+BUDGET = "$0.045"
 
 
 def main() -> int:
@@ -101,7 +101,6 @@ def report(answers: list[str], stop: BudgetExceeded | None, fuse: Fuse, console:
         console.print(f"{len(answers)} of {len(QUESTIONS)} answers are kept.")
     console.rule("Receipt")
     console.print(fuse.receipt().table(), highlight=False)
-    console.print(str(fuse.receipt()))
     console.print("Questions: BANKING77 by PolyAI, CC BY 4.0 (examples/demo/NOTICE.md).")
 
 

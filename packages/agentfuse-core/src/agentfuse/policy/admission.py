@@ -63,7 +63,7 @@ class Admission:
             smaller = self._clamped(ticket.asked, quote, outcome) if tries < TRIES else None
             if smaller is None:
                 self.ports.tell(Refused(model=request.model, refusal=outcome))
-                raise self.run.stopped(_refused(request, outcome), outcome)
+                raise self.run.stopped(self._reason(ticket.asked, outcome), outcome)
             request = smaller
 
     def _lease(self, ticket: Admitted, quote: Quote, limits: tuple[Limit, ...]) -> Lease:
@@ -77,18 +77,26 @@ class Admission:
 
     def _clamped(self, asked: Request, quote: Quote, refusal: Refusal) -> Request | None:
         """Lower the output maximum to what is left, if the caller set none and enough remains."""
-        if not self.rules.clamp or asked.max_output_tokens is not None:
+        if not self._clamps(asked):
             return None
         tokens = affordable_output(quote, refusal.left)
         if tokens < self.rules.min_output_tokens:
             return None
         return replace(asked, max_output_tokens=tokens)
 
+    def _clamps(self, asked: Request) -> bool:
+        return self.rules.clamp and asked.max_output_tokens is None
 
-def _refused(request: Request, refusal: Refusal) -> str:
-    limit = refusal.limit
-    return (
-        f"{limit.scope} {limit.id!r} has {usd(max(refusal.left, 0))} left of"
-        f" {usd(limit.nanodollars)}, and this call of {request.model} could cost"
-        f" {usd(refusal.needed)}: nothing was sent"
-    )
+    def _reason(self, asked: Request, refusal: Refusal) -> str:
+        """Say in the user's words which limit stood in the way, and by how much."""
+        limit = refusal.limit
+        shortened = (
+            f", and even {self.rules.min_output_tokens} tokens of answer more than what is left"
+            if self._clamps(asked)
+            else ""
+        )
+        return (
+            f"{limit.scope} {limit.id!r} has {usd(refusal.left)} left of"
+            f" {usd(limit.nanodollars)}; this call of {asked.model} could cost"
+            f" {usd(refusal.needed)}{shortened}: nothing was sent"
+        )
