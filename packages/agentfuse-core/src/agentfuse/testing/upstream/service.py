@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 JSON_HEADERS = {"content-type": "application/json"}
 STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+GARBLED = b'data: {"id": "garbled\n\n'
 _KNOWN = ("gpt-", "o1", "o3", "o4", "chatgpt-", "claude-", "deepseek-", "gemini-", "mistral-",
           "llama", "grok-", "qwen")  # fmt: skip
 
@@ -161,31 +162,28 @@ class Service:
             _whole(exchange, asked, answer, fault)
 
     def _stream(self, exchange: _Exchange, asked: Asked, answer: Answer, fault: Fault) -> None:
-        """Send the events one by one; before the last one the record is complete."""
-        wire, entry, pace = exchange.wire, exchange.entry, self.faults.pace
+        """Send the events, and record what was sent where the client or a fault breaks off."""
         events = list(exchange.dialect.events_of(asked, answer))
         if fault.garble:
-            events = [replace(event, data=b'data: {"id": "garbled\n\n') for event in events]
-        entry.note(status=200)
-        wire.start(200, {**STREAM_HEADERS, **_request_header(exchange)})
+            events = [replace(event, data=GARBLED) for event in events]
+        whole = _billed(exchange.dialect, answer)
+        exchange.entry.note(status=200)
+        exchange.wire.start(200, {**STREAM_HEADERS, **_request_header(exchange)})
         sent = 0
         try:
-            for event in events:
-                if sent == fault.cut_after:
-                    break
-                wire.wait(pace.per_chunk)
+            for event in events[: fault.cut_after]:
+                exchange.wire.wait(self.faults.pace.per_chunk)
+                last = sent + 1 == len(events)
+                if last:  # the client may ask for the record as soon as it has read this
+                    exchange.entry.note(chunks_sent=sent + 1, **whole)
+                exchange.wire.push(event.data, last=last)
                 sent += 1
-                last = sent == len(events)
-                if last:
-                    entry.note(chunks_sent=sent, **_billed(exchange.dialect, answer))
-                wire.push(event.data, last=last)
-        except ClientLeft:
-            sent -= 1 if sent else 0
-            entry.note(chunks_sent=sent, **_broken(exchange.dialect, asked, answer, events[:sent]))
-            raise
+        finally:
+            if sent < len(events):
+                part = _broken(exchange.dialect, asked, answer, events[:sent])
+                exchange.entry.note(chunks_sent=sent, **part)
         if sent < len(events):
-            entry.note(chunks_sent=sent, **_broken(exchange.dialect, asked, answer, events[:sent]))
-            wire.cut()
+            exchange.wire.cut()
 
     def _serial(self) -> int:
         with self._lock:
