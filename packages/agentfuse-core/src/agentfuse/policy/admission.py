@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.money import usd
-from agentfuse.pricing import affordable_output, context_of, quote_of
+from agentfuse.pricing import affordable_output, choices_of, context_of, quote_of
 from agentfuse.tickets import Lease, Progress, Refusal, Refused
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Admission:
         """Lower the output maximum to what is left, if the caller set none and enough remains."""
         if not self._clamps(asked):
             return None
-        tokens = affordable_output(quote, refusal.left)
+        tokens = affordable_output(quote, refusal.left) // choices_of(asked)
         if tokens < self.rules.min_output_tokens:
             return None
         return replace(asked, max_output_tokens=tokens)

@@ -72,7 +72,7 @@ class Settling:
 
     def _price_of(self, request: Request, report: UsageReport) -> Cost | None:
         try:
-            return self.ports.book.cost(report, request.provider)
+            return self.ports.book.cost(report, request.provider, asked=request.model)
         except UnknownPrice:
             # Only possible without a limit: a budgeted call is refused before it is sent.
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentfuse.pricing.book import Cost, PriceBook
 from agentfuse.pricing.cards import PriceCard, Rates
-from agentfuse.pricing.quotes import affordable_output, context_of, quote_of
+from agentfuse.pricing.quotes import affordable_output, choices_of, context_of, quote_of
 from agentfuse.pricing.usage_shapes import report_of, stream_usage
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "PriceCard",
     "Rates",
     "affordable_output",
+    "choices_of",
     "context_of",
     "quote_of",
     "report_of",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from agentfuse.pricing.overrides import Prices
-    from agentfuse.usage import PriceContext, Usage, UsageReport
+    from agentfuse.usage import BilledUsage, PriceContext, Usage, UsageReport
 
 OnUnknownModel = Literal["raise", "max_of_family", "free"]
 
@@ -83,6 +83,10 @@ class PriceBook:
 
         Raises UnknownPrice where no price is known and the book was told to raise.
         """
+        return self._known(model, provider, context) or self._assumed(model, provider, context)
+
+    def _known(self, model: str, provider: str, context: PriceContext) -> PriceCard | None:
+        """Look a price up, or remember that there is none."""
         now = self._now()
         window = int(now // _WINDOW)
         if window != self._window:
@@ -93,21 +97,22 @@ class PriceBook:
         if card is None and key not in self._cards:
             card = self._found(model, provider, context)
             self._remember(key, card)
-        if card is None:
-            raise UnknownPrice(model, provider)
         return card
 
-    def cost(self, report: UsageReport, provider: str = "") -> Cost:
+    def cost(self, report: UsageReport, provider: str = "", asked: str = "") -> Cost:
         """Price a report, each item by its own model, rounded up once to nanodollars.
 
-        A cost that the provider reports itself wins. Raises UnknownPrice as ``card`` does.
+        A cost that the provider reports itself wins. ``asked`` is the model that was asked for: its
+        price stands for an answer under a name nobody has a price for (a deployment, a snapshot),
+        and the caller's own price of ``gpt-4o`` for a ``gpt-4o-2024-08-06`` too. Raises
+        UnknownPrice as ``card`` does.
         """
         reported = _reported(report.reported_cost)
         if reported is not None:
             return Cost(reported, report.approximate, "reported")
         pico, approximate, ids = 0, report.approximate, dict[str, None]()
         for item in report.items:
-            card = self.card(item.model, provider, item.context)
+            card = self._card_of(item, provider, asked)
             pico += card.cost(item.usage)
             approximate = approximate or card.approximate or _has_unpriced(item.usage, card)
             ids[card.id] = None
@@ -125,12 +130,30 @@ class PriceBook:
         own = self._overridden(model, provider)
         if own is not None:
             return own
-        card = catalogue.card_of(model, provider, context, self._now())
-        if card is not None or self._on_unknown_model == "raise":
-            return card
+        return catalogue.card_of(model, provider, context, self._now())
+
+    def _assumed(self, model: str, provider: str, context: PriceContext) -> PriceCard:
+        """Do with a model without a price what the book was told to."""
+        from agentfuse.pricing import catalogue
+
+        card = None
         if self._on_unknown_model == "max_of_family":
-            return catalogue.dearest_of(model, provider, context, self._now())
-        return PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
+            card = catalogue.dearest_of(model, provider, context, self._now())
+        elif self._on_unknown_model == "free":
+            card = PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
+        if card is None:
+            raise UnknownPrice(model, provider)
+        return card
+
+    def _card_of(self, item: BilledUsage, provider: str, asked: str) -> PriceCard:
+        """Give the card of an answer's model, or of the model that was asked for in its stead."""
+        if not asked or item.model == asked:
+            return self.card(item.model, provider, item.context)
+        own = self._overridden(item.model, provider)
+        if own is None and item.model.startswith(asked) and self._overridden(asked, provider):
+            return self.card(asked, provider, item.context)
+        known = self._known(item.model, provider, item.context)
+        return known or self.card(asked, provider, item.context)
 
     def _overridden(self, model: str, provider: str) -> PriceCard | None:
         if not self._own:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from agentfuse.pricing.cards import Caching, PriceCard
     from agentfuse.tokens import TokenEstimate
 
-# The mean answer in recorded agent traffic is below this; what is booked where no usage comes back.
+# What is booked for the output of a call that never came back: nobody settled it, so nobody knows.
+# A chosen figure, between a tool call (tens of tokens) and a long answer (thousands).
 EXPECTED_OUTPUT = 500
 
 # How often a provider's own tool may run in one request that sets no maximum itself.
