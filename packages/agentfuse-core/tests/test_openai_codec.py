@@ -527,3 +527,45 @@ def test_tool_calls_without_an_index_begin_with_their_ids() -> None:
     ]
     calls = OpenAIChat().joined(chunks).choices[0].tool_calls
     assert calls == (ToolCall("a", "f", '{"x":1}'), ToolCall("b", "g", "{}"))
+
+
+def test_arguments_that_are_null_are_empty() -> None:
+    call = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": None}}
+    codec = OpenAIChat()
+    reply = codec.joined([chunk({"tool_calls": [call]}), chunk({}, "tool_calls")])
+    assert reply.choices[0].tool_calls == (ToolCall("a", "f", ""),)
+    ChatCompletion.model_validate_json(reply.raw, strict=True)
+
+
+def test_a_message_repeated_beside_the_delta_changes_nothing() -> None:
+    said = {"role": "assistant", "content": "Hi", "tool_calls": None}
+    again = {"message": said}
+    reply = OpenAIChat("writer", "m").joined(
+        [chunk(said, choice=again), chunk({"content": "!"}, "stop", choice=again)]
+    )
+    assert reply.text == "Hi!"
+
+
+def test_the_place_of_an_unstreamed_call_is_no_part_of_it() -> None:
+    body = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "deepseek-chat",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "tool_calls",
+                "message": {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [CALL | {"index": 0}],
+                },
+            }
+        ],
+    }
+    codec, completion = OpenAIChat("deepseek", "m"), ChatCompletion.construct(**body)
+    reply = codec.reply_of(completion)
+    assert reply.choices[0].tool_calls == (ToolCall("call_1", "get_weather", '{"city":"Rome"}'),)
+    assert codec.joined(list(codec.chunks_of(reply))).choices == reply.choices
+    assert codec.result_of(reply) == completion

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from openai.types.chat import ChatCompletion
 
-    from agentfuse.messages import Json, Part
+    from agentfuse.messages import Json, Part, ToolCall
     from agentfuse.usage import UsageReport
 
 SHAPE = "openai.chat"
@@ -44,7 +44,7 @@ def reply_of_body(body: Mapping[str, Json], *, provider: str, model: str, raw: s
 
 def _choice_of(choice: Mapping[str, Json]) -> Choice:
     message: Mapping[str, Json] = choice.get("message") or {}
-    calls = [call_of(call) for call in message.get("tool_calls") or ()]
+    calls = [_call_of_answer(call) for call in message.get("tool_calls") or ()]
     if message.get("function_call"):
         calls.append(call_of({"type": "function_call", "function": message["function_call"]}))
     finish = choice.get("finish_reason") or ""
@@ -55,6 +55,11 @@ def _choice_of(choice: Mapping[str, Json]) -> Choice:
     return Choice(
         parts=tuple(_parts_of_answer(message)), tool_calls=tuple(calls), finish_reason=finish
     )
+
+
+def _call_of_answer(call: Mapping[str, Json]) -> ToolCall:
+    """Read a tool call; its index, which DeepSeek and Mistral send unstreamed, is its place."""
+    return call_of({word: value for word, value in call.items() if word != "index"})
 
 
 def _parts_of_answer(message: Mapping[str, Json]) -> Iterator[Part]:

@@ -51,13 +51,13 @@ def _empty() -> dict[str, Json]:
 
 
 def _take(whole: dict[str, Json], choice: Mapping[str, Json]) -> None:
-    """Add what one chunk says about a choice."""
+    """Add what one chunk says about a choice; Writer repeats the delta as a ``message``."""
     for word, value in choice.items():
         if word == "delta":
             _add_delta(whole["message"], value or {})
         elif word == "logprobs" and value:
             _merge(whole.setdefault("logprobs", {}), value)
-        elif value is not None and word not in {"index", "logprobs"}:
+        elif value is not None and word not in {"index", "logprobs", "message"}:
             whole[word] = value
 
 
@@ -96,9 +96,17 @@ def _whole(index: int, choice: dict[str, Json]) -> dict[str, Json]:
     message = choice["message"]
     calls: dict[int, dict[str, Json]] = message.pop("tool_calls", {})
     if calls:
-        message["tool_calls"] = [{"type": "function", **calls[i]} for i in sorted(calls)]
+        message["tool_calls"] = [_whole_call(calls[place]) for place in sorted(calls)]
         message["content"] = message["content"] or None  # the role chunk's "" says nothing
     return {"index": index, **choice, "logprobs": choice.get("logprobs")}
+
+
+def _whole_call(call: dict[str, Json]) -> dict[str, Json]:
+    """Finish a tool call; Writer and others say null for arguments that are empty."""
+    function = object_of(call.get("function"))
+    if function:
+        call["function"] = {**function, "arguments": function.get("arguments") or ""}
+    return {"type": "function", **call}
 
 
 def chunks_of_body(
