@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agentfuse.nothing import NOTHING
 from agentfuse.testing.upstream.counting import cut_to, output_tokens
 from agentfuse.testing.upstream.problems import reasons
-from agentfuse.testing.upstream.said import Answer, Call, Spoken
+from agentfuse.testing.upstream.said import Answer, Call, Spoken, object_in
 from agentfuse.tokens import count_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def answer_of(asked: Asked, say: Say, prompt: Usage, serial: int, created: int) 
 def _reasoning_tokens(asked: Asked, say: Say) -> int:
     if say.reasoning:
         return count_text(say.reasoning, asked.model)
-    effort = asked.body.get("reasoning_effort") or (asked.body.get("reasoning") or {}).get("effort")
+    effort = asked.body.get("reasoning_effort") or object_in(asked.body.get("reasoning")).get(
+        "effort"
+    )
     if asked.api == "anthropic.messages" or not reasons(asked.model):
         return 0
     return 0 if effort in {"none", "minimal"} else REASONING_TOKENS

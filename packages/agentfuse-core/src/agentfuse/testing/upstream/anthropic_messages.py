@@ -12,7 +12,7 @@ from agentfuse.testing.upstream.answering import id_of
 from agentfuse.testing.upstream.anthropic_rules import blocks_of, message_problems
 from agentfuse.testing.upstream.counting import MEDIA_TOKENS, Block, Prompt
 from agentfuse.testing.upstream.problems import Problem, anthropic_error, anthropic_fault
-from agentfuse.testing.upstream.said import Asked, Event, Tool, Turn, compact
+from agentfuse.testing.upstream.said import Asked, Event, Tool, Turn, compact, object_in
 from agentfuse.testing.upstream.sse import named_event, pieces_of
 from agentfuse.tokens import count_text
 
@@ -170,7 +170,8 @@ def _forced(choice: Mapping[str, Json]) -> str:
 
 
 def _schema_of(body: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    wanted = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
+    config = object_in(body.get("output_config"))
+    wanted = object_in(config.get("format") or body.get("output_format"))
     return wanted.get("schema") if wanted.get("type") == "json_schema" else None
 
 
@@ -240,7 +241,7 @@ def _blocks_of(spoken: Spoken) -> Iterator[tuple[dict[str, Json], str, str]]:
     if spoken.text:
         yield {"type": "text", "text": ""}, "text", spoken.text
     for call in spoken.calls:
-        start = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+        start: dict[str, Json] = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
         yield start, "tool_use", call.text
 
 

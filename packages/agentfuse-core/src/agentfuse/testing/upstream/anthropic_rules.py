@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentfuse.testing.upstream.problems import Problem
+from agentfuse.testing.upstream.said import list_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +26,10 @@ def message_problems(body: Mapping[str, Json], headers: Mapping[str, str]) -> It
         yield Problem(400, "max_tokens: Field required")
     elif not isinstance(limit, int) or limit < 1:
         yield Problem(400, "max_tokens: must be greater than or equal to 1")
-    messages = body.get("messages")
-    if not isinstance(messages, list):
+    if not isinstance(body.get("messages"), list):
         yield Problem(400, "messages: Field required")
         return
+    messages = list_in(body["messages"])
     yield from _role_problems(messages)
     yield from _content_problems(messages)
     yield from _tool_turn_problems(messages)
@@ -124,5 +125,5 @@ def _tool_problems(body: Mapping[str, Json]) -> Iterator[Problem]:
 def blocks_of(content: Json) -> list[Mapping[str, Json]]:
     """Give a content as blocks; a string is one text block."""
     if isinstance(content, list):
-        return list(content)
+        return list_in(content)
     return [{"type": "text", "text": content}] if content else []

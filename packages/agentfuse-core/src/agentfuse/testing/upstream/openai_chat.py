@@ -11,7 +11,7 @@ from agentfuse.testing.upstream.answering import id_of
 from agentfuse.testing.upstream.counting import MEDIA_TOKENS, Block, Prompt
 from agentfuse.testing.upstream.openai_rules import chat_problems
 from agentfuse.testing.upstream.openai_words import OpenAIWords
-from agentfuse.testing.upstream.said import Asked, Event, Tool, Turn, compact
+from agentfuse.testing.upstream.said import Asked, Event, Tool, Turn, compact, list_in, object_in
 from agentfuse.testing.upstream.sse import DONE, data_event, pieces_of
 from agentfuse.tokens import count_text
 
@@ -47,7 +47,7 @@ class ChatCompletions(OpenAIWords):
             tools=() if choice == "none" else _tools_of(body),
             forced=_forced(choice),
             parallel=body.get("parallel_tool_calls") is not False,
-            schema=_schema_of(body.get("response_format") or {}),
+            schema=_schema_of(object_in(body.get("response_format"))),
             max_tokens=body.get("max_tokens") if limit is None else limit,
             n=body.get("n") or 1,
         )
@@ -113,7 +113,7 @@ class ChatCompletions(OpenAIWords):
 
     def events_of(self, asked: Asked, answer: Answer) -> Iterator[Event]:
         """Write the chunks; only ``include_usage`` puts the usage into one of its own, last."""
-        wants_usage = bool((asked.body.get("stream_options") or {}).get("include_usage"))
+        wants_usage = bool(object_in(asked.body.get("stream_options")).get("include_usage"))
         frame: dict[str, Json] = {
             "id": id_of("chatcmpl-", answer.serial),
             "object": "chat.completion.chunk",
@@ -157,7 +157,9 @@ def _called(call: Mapping[str, Json]) -> Mapping[str, Json]:
 def text_of(content: Json) -> str:
     """Join the text of a content, be it a string or a list of parts."""
     if isinstance(content, list):
-        return "".join(str(part.get("text") or part.get("refusal") or "") for part in content)
+        return "".join(
+            str(part.get("text") or part.get("refusal") or "") for part in list_in(content)
+        )
     return content or ""
 
 
@@ -168,7 +170,7 @@ def _tools_of(body: Mapping[str, Json]) -> tuple[Tool, ...]:
 
 def _forced(choice: Json) -> str:
     if isinstance(choice, dict):
-        return str(_called(choice).get("name", "any"))
+        return str(_called(object_in(choice)).get("name", "any"))
     return "any" if choice == "required" else ""
 
 
@@ -185,7 +187,7 @@ def _schema_of(wanted: Mapping[str, Json]) -> Mapping[str, Json] | None:
 
 def _message_tokens(message: Mapping[str, Json], model: str) -> int:
     content = message.get("content")
-    media = [p for p in content if "text" not in p] if isinstance(content, list) else ()
+    media = [part for part in list_in(content) if "text" not in part]
     count = 4 + count_text(text_of(content), model) + MEDIA_TOKENS * len(media)
     if message.get("name"):
         count += 1 + count_text(message["name"], model)

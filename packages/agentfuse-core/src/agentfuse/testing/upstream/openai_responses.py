@@ -13,7 +13,7 @@ from agentfuse.testing.upstream.openai_chat import text_of
 from agentfuse.testing.upstream.openai_words import OpenAIWords
 from agentfuse.testing.upstream.responses_events import response_events
 from agentfuse.testing.upstream.responses_rules import response_problems
-from agentfuse.testing.upstream.said import Asked, Tool, Turn, compact
+from agentfuse.testing.upstream.said import Asked, Tool, Turn, compact, list_in, object_in
 from agentfuse.tokens import count_text
 
 if TYPE_CHECKING:
@@ -156,13 +156,14 @@ def _tools_of(body: Mapping[str, Json]) -> tuple[Tool, ...]:
 
 
 def _forced(choice: Json) -> str:
-    if isinstance(choice, dict):
-        return str(choice.get("name", "any")) if choice.get("type") == "function" else ""
+    named = object_in(choice)
+    if named:
+        return str(named.get("name", "any")) if named.get("type") == "function" else ""
     return "any" if choice == "required" else ""
 
 
 def _format_of(body: Mapping[str, Json]) -> Mapping[str, Json]:
-    return (body.get("text") or {}).get("format") or {}
+    return object_in(object_in(body.get("text")).get("format"))
 
 
 def _schema_of(wanted: Mapping[str, Json]) -> Mapping[str, Json] | None:
@@ -180,8 +181,9 @@ def _item_tokens(item: Mapping[str, Json], model: str) -> int:
     match item.get("type", "message"):
         case "message":
             content = item.get("content")
-            parts = content if isinstance(content, list) else ()
-            media = [part for part in parts if "text" not in part and "refusal" not in part]
+            media = [
+                part for part in list_in(content) if "text" not in part and "refusal" not in part
+            ]
             return 4 + count_text(text_of(content), model) + MEDIA_TOKENS * len(media)
         case "function_call":
             return 4 + count_text(item["name"], model) + count_text(item["arguments"], model)
@@ -213,7 +215,12 @@ def _output_of(answer: Answer) -> list[dict[str, Json]]:
 
 
 def _message_item(spoken: Spoken, serial: int) -> dict[str, Json]:
-    part = {"type": "output_text", "annotations": [], "logprobs": [], "text": spoken.text}
+    part: dict[str, Json] = {
+        "type": "output_text",
+        "annotations": [],
+        "logprobs": [],
+        "text": spoken.text,
+    }
     return {
         "id": id_of("msg_", serial),
         "type": "message",

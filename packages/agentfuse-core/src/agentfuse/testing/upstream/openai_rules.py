@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentfuse.testing.upstream.problems import Problem, reasons
+from agentfuse.testing.upstream.said import list_in, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,8 @@ _ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 
 def chat_problems(body: Mapping[str, Json]) -> Iterator[Problem]:
     """Find everything that is wrong with a chat request, the first thing first."""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
+    messages = list_in(body.get("messages"))
+    if not isinstance(body.get("messages"), list):
         text = "Missing required parameter: 'messages'."
         yield Problem(400, text, param="messages", code="missing_required_parameter")
         return
@@ -39,7 +40,7 @@ def chat_problems(body: Mapping[str, Json]) -> Iterator[Problem]:
 
 def _role_problems(messages: Sequence[Json]) -> Iterator[Problem]:
     for index, message in enumerate(messages):
-        role = message.get("role") if isinstance(message, dict) else None
+        role = object_in(message).get("role")
         if role not in _ROLES:
             text = f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, _ROLES))}."
             yield Problem(400, text, param=f"messages[{index}].role", code="invalid_value")
@@ -61,7 +62,7 @@ def _tool_turn_problems(messages: Sequence[Mapping[str, Json]]) -> Iterator[Prob
             continue
         if waiting:
             break
-        calls = message.get("tool_calls") or []
+        calls = list_in(message.get("tool_calls"))
         waiting = [call["id"] for call in calls]
         in_turn = bool(calls)
     if waiting:
@@ -91,7 +92,7 @@ def _parameter_problems(body: Mapping[str, Json]) -> Iterator[Problem]:
                 f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified."
             )
             yield Problem(400, text, param=name)
-    wants_json = (body.get("response_format") or {}).get("type") == "json_object"
+    wants_json = object_in(body.get("response_format")).get("type") == "json_object"
     if wants_json and "json" not in str(body["messages"]).lower():
         text = (
             "'messages' must contain the word 'json' in some form, to use 'response_format' of"

@@ -43,7 +43,7 @@ def _opened(
     """Give an item as it opens, and the steps that fill it."""
     match item["type"]:
         case "message":
-            opened = {**item, "status": "in_progress", "content": []}
+            opened: dict[str, Json] = {**item, "status": "in_progress", "content": []}
             return opened, _text_steps(item["content"][0], place)
         case "function_call":
             opened = {**item, "status": "in_progress", "arguments": ""}
@@ -57,9 +57,19 @@ def _text_steps(part: Mapping[str, Json], place: Mapping[str, Json]) -> Iterator
     empty = {**part, "text": ""}
     yield {"type": "response.content_part.added", **at, "part": empty}, ""
     for piece in pieces_of(part["text"]):
-        delta = {"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []}
+        delta: dict[str, Json] = {
+            "type": "response.output_text.delta",
+            **at,
+            "delta": piece,
+            "logprobs": [],
+        }
         yield delta, piece
-    done = {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []}
+    done: dict[str, Json] = {
+        "type": "response.output_text.done",
+        **at,
+        "text": part["text"],
+        "logprobs": [],
+    }
     yield done, ""
     yield {"type": "response.content_part.done", **at, "part": part}, ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentfuse.testing.upstream.problems import Problem, reasons
+from agentfuse.testing.upstream.said import list_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +36,9 @@ def response_problems(
         text = "Missing required parameter: 'input'."
         yield Problem(400, text, param="input", code="missing_required_parameter")
     elif isinstance(given, list):
-        yield from _item_problems(given)
-        yield from _tool_turn_problems([*(earlier or ()), *given])
+        items = list_in(given)
+        yield from _item_problems(items)
+        yield from _tool_turn_problems([*(earlier or ()), *items])
     yield from _parameter_problems(body)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.nothing import NOTHING
 
@@ -141,6 +141,17 @@ class Event:
 
     data: bytes
     text: str = ""
+
+
+def object_in(value: Json) -> Mapping[str, Json]:
+    """Take a value as an object; anything else is an empty one."""
+    return cast("Mapping[str, Json]", value) if isinstance(value, Mapping) else {}
+
+
+def list_in(value: Json) -> list[Json]:
+    """Take a value as a list; anything else is an empty one."""
+    items: list[Json] = value if isinstance(value, list) else []
+    return items
 
 
 def compact(value: Json) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from agentfuse.testing.upstream.said import list_in, object_in
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentfuse.testing.upstream.said import Json
 
     Schema = Mapping[str, Json]
@@ -71,10 +74,9 @@ class _Builder:
         self._root = root
         self._hints = hints
 
-    def of(self, schema: Json, name: str, depth: int) -> Json:
+    def of(self, given: Json, name: str, depth: int) -> Json:
         """Build the instance of one subschema; ``name`` is its property's."""
-        if not isinstance(schema, Mapping):
-            return name
+        schema = object_in(given)
         if "$ref" in schema:
             return self.of({**self._referred(schema["$ref"]), **_beside(schema)}, name, depth + 1)
         if "const" in schema or schema.get("enum"):
@@ -133,7 +135,7 @@ class _Builder:
         found: Json = self._root
         for step in ref.removeprefix("#").strip("/").split("/"):
             found = found.get(step.replace("~1", "/").replace("~0", "~"), {}) if step else found
-        return found if isinstance(found, Mapping) else {}
+        return object_in(found)
 
     def _merged(self, schema: Schema) -> Schema:
         merged: dict[str, Json] = {k: v for k, v in schema.items() if k != "allOf"}
@@ -141,7 +143,7 @@ class _Builder:
             whole = {**self._referred(part["$ref"]), **_beside(part)} if "$ref" in part else part
             for key, value in whole.items():
                 known = merged.get(key)
-                merged[key] = {**known, **value} if isinstance(known, dict) else value
+                merged[key] = {**object_in(known), **value} if isinstance(known, dict) else value
         return merged
 
 
@@ -153,7 +155,7 @@ def _chosen(options: list[Json], depth: int) -> Json:
     """Prefer a value over null, except deep inside a schema that refers to itself."""
     wants_null = depth >= _DEEP
     for option in options:
-        if (isinstance(option, Mapping) and option.get("type") == "null") == wants_null:
+        if (object_in(option).get("type") == "null") == wants_null:
             return option
     return options[0]
 
@@ -161,7 +163,8 @@ def _chosen(options: list[Json], depth: int) -> Json:
 def _type_of(schema: Schema, depth: int) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        return str(_chosen([{"type": k} for k in kind], depth)["type"])
+        kinds = [{"type": name} for name in list_in(kind)]
+        return str(_chosen(kinds, depth)["type"])
     if kind is None and "properties" in schema:
         return "object"
     return str(kind or "string")

@@ -7,7 +7,7 @@ import socketserver
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.testing.upstream.said import compact
 from agentfuse.testing.upstream.service import JSON_HEADERS, Incoming
@@ -71,20 +71,23 @@ class LoopbackServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: LoopbackServer
+
+    @property
+    def _loopback(self) -> LoopbackServer:
+        return cast("LoopbackServer", self.server)
 
     def do_POST(self) -> None:
         """Serve an API call."""
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         wire = Wire(self.connection)
         path = self.path.partition("?")[0].rstrip("/")
-        dialect = self.server.dialects.get(path.removeprefix("/v1"))
+        dialect = self._loopback.dialects.get(path.removeprefix("/v1"))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if dialect is None:
             self._missing(wire)
         else:
             incoming = Incoming(path=self.path, headers=headers, raw=raw)
-            self.server.service.handle(dialect, incoming, wire)
+            self._loopback.service.handle(dialect, incoming, wire)
         self.close_connection = self.close_connection or not wire.open
 
     def do_GET(self) -> None:
@@ -93,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0].rstrip("/").removeprefix("/v1") != "/models":
             self._missing(wire)
             return
-        names = self.server.service.models or _LISTED
+        names = self._loopback.service.models or _LISTED
         models = [{"id": n, "object": "model", "created": 0, "owned_by": "upstream"} for n in names]
         self._send(wire, 200, {"object": "list", "data": models, "has_more": False})
 

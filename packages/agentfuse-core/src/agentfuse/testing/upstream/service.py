@@ -14,7 +14,7 @@ from agentfuse.testing.upstream.counting import PromptMemory
 from agentfuse.testing.upstream.faults import Faults, Pace
 from agentfuse.testing.upstream.problems import Problem
 from agentfuse.testing.upstream.record import Entry, Records, WireRequest
-from agentfuse.testing.upstream.said import Say, compact
+from agentfuse.testing.upstream.said import Say, compact, object_in
 from agentfuse.testing.upstream.script import said_by_default
 from agentfuse.testing.upstream.wire import ClientLeft, Wire
 from agentfuse.tokens import count_text
@@ -246,4 +246,4 @@ def _object_in(raw: bytes) -> dict[str, Json] | None:
         value = json.loads(raw)
     except ValueError:
         return None
-    return value if isinstance(value, dict) else None
+    return dict(object_in(value)) if isinstance(value, dict) else None
