@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agentfuse.usage import Usage
 
 Json = Any
@@ -150,8 +152,7 @@ def object_in(value: Json) -> Mapping[str, Json]:
 
 def list_in(value: Json) -> list[Json]:
     """Take a value as a list; anything else is an empty one."""
-    items: list[Json] = value if isinstance(value, list) else []
-    return items
+    return list(cast("Iterable[Json]", value)) if isinstance(value, list) else []
 
 
 def compact(value: Json) -> str:
