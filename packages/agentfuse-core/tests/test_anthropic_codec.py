@@ -335,11 +335,13 @@ def test_a_caller_who_did_not_ask_for_usage_sees_none(upstream: Upstream) -> Non
     assert all(chunk.usage is None and chunk.choices for chunk in shown)
 
 
-def test_a_cut_stream_has_no_ending_and_no_usage(upstream: Upstream) -> None:
+def test_a_cut_stream_has_no_ending_but_the_usage_of_its_input(upstream: Upstream) -> None:
     request = asked(stream=True)
     events = list(open_stream(client_of(upstream), request))
     reply = codec_of(request).joined(events[:4])
-    assert (reply.finish_reason, reply.report) == ("", None)
+    assert reply.finish_reason == ""
+    assert reply.report is not None
+    assert reply.report.usage.input_tokens == upstream.requests[0].billed.input_tokens
 
 
 def test_awaited_calls_say_the_same(upstream: Upstream) -> None:

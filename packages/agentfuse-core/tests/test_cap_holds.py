@@ -12,6 +12,7 @@ from agentfuse import BudgetExceeded, Fuse, acompletion, completion
 from agentfuse.money import budget_of
 from agentfuse.pricing import PriceBook
 from agentfuse.testing import Upstream
+from agentfuse.testing.upstream import Say
 from agentfuse.usage import BilledUsage, UsageReport
 
 if TYPE_CHECKING:
@@ -210,13 +211,13 @@ def test_a_stop_carries_what_was_done(upstream: Upstream) -> None:
 def test_a_provider_that_ignores_the_maximum_is_stopped_mid_stream(upstream: Upstream) -> None:
     """When more comes than was paid for, the line is cut and the partial text kept."""
     fuse = Fuse("$1")
-    upstream.ignore_maximum()
+    upstream.script([Say("It never ends. " * 400, overlong=True)])
     stream = completion(
         "gpt-4o", question(3), max_tokens=200, stream=True, fuse=fuse, **where(upstream)
     )
     with pytest.raises(BudgetExceeded) as stop:
         list(stream)
-    assert stop.value.partial_text.startswith("Answer to:")
+    assert stop.value.partial_text.startswith("It never ends.")
     assert stop.value.receipt.spent == fuse.receipt().spent > 0
     assert upstream.wait_idle(10)
     assert upstream.requests[0].aborted

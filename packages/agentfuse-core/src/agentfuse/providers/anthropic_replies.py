@@ -34,7 +34,11 @@ def finish_of(stop_reason: str | None) -> str:
 def reply_of_message(
     body: Mapping[str, Json], *, provider: str, model: str, raw: str = ""
 ) -> Reply:
-    """Read a Message's body; one that was cut has no usage to go by and no finish_reason."""
+    """Read a Message's body.
+
+    One that was cut has no finish_reason, and the usage of its first event: all of the input, next
+    to nothing of the output.
+    """
     from agentfuse.pricing.usage_shapes import report_of
 
     blocks = body.get("content") or ()
@@ -46,8 +50,7 @@ def reply_of_message(
     )
     return Reply(
         choices=(choice,),
-        # A cut stream's usage counts the output up to its first event only.
-        report=report_of(body, provider=provider, model=model) if ended else None,
+        report=report_of(body, provider=provider, model=model),
         model=body.get("model") or model,
         id=body.get("id") or "",
         shape=SHAPE,

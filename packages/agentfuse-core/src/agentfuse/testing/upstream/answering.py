@@ -56,7 +56,7 @@ def _spoken(asked: Asked, say: Say, thought: int, place: tuple[int, int]) -> Spo
     calls = tuple(_identified(asked, call, place, at) for at, call in enumerate(say.tool_calls))
     finish = "tool_calls" if calls else "stop"
     spoken = Spoken(text=say.text, calls=calls, reasoning=say.reasoning, finish=finish)
-    if asked.max_tokens is not None:
+    if asked.max_tokens is not None and not say.overlong:
         spoken = _shortened(spoken, asked.max_tokens - thought, asked.model)
     return replace(spoken, finish=say.finish_reason or spoken.finish)
 

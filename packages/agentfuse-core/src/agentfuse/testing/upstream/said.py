@@ -38,6 +38,7 @@ class Say:
 
     ``finish_reason`` is the vendor's own word, or None for the true one (stop, length,
     tool_calls). ``usage`` overrides fields of the vendor's usage object, for odd providers.
+    ``overlong`` says all of it, whatever maximum the request set.
     """
 
     text: str = ""
@@ -45,6 +46,7 @@ class Say:
     _: KW_ONLY
     reasoning: str = ""
     finish_reason: str | None = None
+    overlong: bool = False
     usage: Mapping[str, Json] | None = None
 
 
