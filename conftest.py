@@ -21,6 +21,8 @@ TELLING_STARTS = (
     "OPENAI_",
     "ANTHROPIC_",
 )
+# Where recorded answers lie that are too large to keep beside the code.
+KEPT = {"AGENTFUSE_DATA"}
 
 # Two busy cores: time says nothing about an example, and the same examples each time keep a red
 # test red until it is understood. `HYPOTHESIS_PROFILE=long` looks further.
@@ -41,6 +43,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test its own AgentFuse home, and none of this machine's keys and addresses."""
     for name in os.environ:
+        if name in KEPT:
+            continue
         if name.endswith(TELLING) or name.startswith(TELLING_STARTS):
             monkeypatch.delenv(name)
     home = tmp_path / "agentfuse-home"
