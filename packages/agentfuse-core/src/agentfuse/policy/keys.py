@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Media, Other, Reasoning, Text
-from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,12 +87,12 @@ def _message(message: Message, ids: dict[str, str]) -> list[str]:
         message.name,
         _numbered(message.tool_call_id, ids),
         f"{len(message.parts)} {len(message.tool_calls)}",
-        _canonical(message.extra) if message.extra is not NOTHING else "",
+        _canonical(message.extra) if message.extra else "",
     ]
     for part in message.parts:
         pieces += _part(part)
     for call in message.tool_calls:
-        extra = _canonical(call.extra) if call.extra is not NOTHING else ""
+        extra = _canonical(call.extra) if call.extra else ""
         pieces += (_numbered(call.id, ids), call.name, call.arguments, extra)
     return pieces
 
@@ -101,7 +100,7 @@ def _message(message: Message, ids: dict[str, str]) -> list[str]:
 def _part(part: Part) -> tuple[str, ...]:
     match part:
         case Text():
-            extra = _canonical(part.extra) if part.extra is not NOTHING else ""
+            extra = _canonical(part.extra) if part.extra else ""
             return ("text", part.text, extra)
         case Media():
             return (part.kind, part.url, part.data, part.media_type, _canonical(part.block))
