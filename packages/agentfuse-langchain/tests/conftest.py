@@ -47,8 +47,8 @@ def bare_of(up: Upstream) -> Callable[..., BaseChatModel]:
         alone = {"Connection": "close"}
         words = {"default_headers": alone, "model": MODELS[vendor], "api_key": KEY, **params}
         if vendor == "openai":
-            return ChatOpenAI(base_url=up.openai_url, **words)
-        return ChatAnthropic(base_url=up.anthropic_url, **words)
+            return ChatOpenAI(**{"base_url": up.openai_url, **words})
+        return ChatAnthropic(**{"base_url": up.anthropic_url, **words})
 
     return make
 

@@ -35,10 +35,11 @@ class ChatCodec:
     ``ended`` is set once the provider's stream has come to its end by itself.
     """
 
-    __slots__ = ("_asking", "ended")
+    __slots__ = ("_asking", "_held", "ended")
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+        self._held: tuple[ChatGenerationChunk, ...] = ()
         self.ended = False
 
     def reply_of(self, result: ChatResult) -> Reply:
@@ -71,14 +72,16 @@ class ChatCodec:
         """
         if not self._asking.forces_usage:
             return (_copy_of(chunk),)
-        if _is_for_usage(chunk):
-            return ()
-        copy = _copy_of(chunk)
-        if getattr(copy.message, "usage_metadata", None):
-            copy.message.usage_metadata = None  # type: ignore[attr-defined]  # an AIMessageChunk's
-        if copy.generation_info and "token_usage" in copy.generation_info:
-            copy.generation_info = {**copy.generation_info, "token_usage": None}
-        return (copy,)
+        held, self._held = self._held, ()
+        if _says_nothing(chunk):
+            # Usage, or with a response_format perhaps another of the SDK's events, all as empty:
+            # then the last one before the completion as a whole is the one made for usage.
+            self._held = () if _usage_of(chunk) else (_copy_of(chunk),)
+            return held
+        if _opens_for_usage(chunk):
+            return held
+        copy, whole = _without_usage(chunk)
+        return (copy,) if whole else (*held, copy)
 
     def joined(self, chunks: Sequence[ChatGenerationChunk]) -> Reply:
         """Read the chunks so far as one answer; without an end of its own it was cut."""
@@ -111,19 +114,32 @@ def _copy_of(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
     return chunk.model_copy(update={"message": chunk.message.model_copy()})
 
 
-def _is_for_usage(chunk: ChatGenerationChunk) -> bool:
-    """Recognise what providers send only when usage is asked for.
+def _usage_of(chunk: ChatGenerationChunk) -> Any:
+    return getattr(chunk.message, "usage_metadata", None)
 
-    ChatOpenAI makes a chunk without a choice of it, whose message says nothing at all; ChatAnthropic
-    one that opens the message with its model's name.
-    """
+
+def _without_usage(chunk: ChatGenerationChunk) -> tuple[ChatGenerationChunk, bool]:
+    """Copy a chunk without its tokens, and say whether it told the completion as a whole."""
+    info = chunk.generation_info
+    whole = info is not None and "token_usage" in info
+    changes: dict[str, Any] = {"usage_metadata": None} if _usage_of(chunk) else {}
+    message = chunk.message.model_copy(update=changes)
+    told = {**info, "token_usage": None} if info is not None and whole else info
+    return chunk.model_copy(update={"message": message, "generation_info": told}), whole
+
+
+def _says_nothing(chunk: ChatGenerationChunk) -> bool:
+    """Recognise ChatOpenAI's chunk for an event without a choice: all empty but for usage."""
     message: Any = chunk.message
-    metadata = message.response_metadata
-    if message.content or message.additional_kwargs or message.tool_call_chunks:
-        return False
-    if metadata.get("model_provider") == "anthropic":
-        return "model_name" in metadata and "stop_reason" not in metadata
-    return "model_provider" not in metadata and not chunk.generation_info
+    said = message.content or message.additional_kwargs or message.tool_call_chunks
+    return not said and not message.response_metadata and not chunk.generation_info
+
+
+def _opens_for_usage(chunk: ChatGenerationChunk) -> bool:
+    """Recognise the chunk that opens ChatAnthropic's message, with its model's name, for usage."""
+    metadata = chunk.message.response_metadata
+    opens = "model_name" in metadata and "stop_reason" not in metadata
+    return metadata.get("model_provider") == "anthropic" and opens and not chunk.message.content
 
 
 def _whole_message(chunk: BaseMessage) -> BaseMessage:

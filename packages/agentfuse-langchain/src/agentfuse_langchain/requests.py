@@ -102,7 +102,7 @@ def request_of(
     home = _HOMES.get(address)
     return Request(
         provider=home or _IDS.get(provider, provider),
-        model=str(kwargs.get("model") or ls_params.get("ls_model_name") or ""),
+        model=str(kwargs.get("model") or ls_params.get("ls_model_name") or type(model).__name__),
         messages=tuple(message_of(message) for message in messages),
         api="langchain",
         max_output_tokens=_limit_of(model, kwargs),
