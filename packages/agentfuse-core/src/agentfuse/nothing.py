@@ -20,6 +20,9 @@ class _Nothing(Mapping[str, Any]):
     def __len__(self) -> int:
         return 0
 
+    def get(self, key: str, default: Any = None) -> Any:  # Mapping's own goes by way of a KeyError
+        return default
+
     def __hash__(self) -> int:
         return 0
 
