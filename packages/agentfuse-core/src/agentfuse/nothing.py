@@ -21,7 +21,7 @@ class _Nothing(Mapping[str, Any]):
         return 0
 
     def get(self, _key: str, default: Any = None) -> Any:
-        """Give the default at once (Mapping's own way is through a KeyError, three times slower)."""
+        """Give the default at once: Mapping's own way is through a KeyError, thrice as slow."""
         return default
 
     def __hash__(self) -> int:
