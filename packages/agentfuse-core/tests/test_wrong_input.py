@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -9,18 +10,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agentfuse import (
+    AgentFuseError,
     AgentSession,
+    BudgetExceeded,
     ConfigurationError,
     Fuse,
     ProviderFailed,
+    StoreUnavailable,
     UnknownPrice,
+    WouldSuspend,
+    acompletion,
     completion,
+    get_spend_report,
 )
+from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.testing import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from agentfuse.tickets import Lease, Refusal
 
 ASKED = [{"role": "user", "content": "What is Python?"}]
 
@@ -197,3 +207,36 @@ def test_retries_end(upstream: Upstream, where: dict[str, str]) -> None:
     assert failed.value.kind == "overloaded"
     assert upstream.calls == 2
     assert fuse.receipt().spent == 0
+
+
+def test_every_error_of_ours_has_one_root() -> None:
+    """One except clause catches them all."""
+    ours = [BudgetExceeded, ConfigurationError, ProviderFailed, StoreUnavailable, UnknownPrice]
+    assert all(issubclass(error, AgentFuseError) for error in [*ours, WouldSuspend])
+
+
+class DistantLedger(MemoryLedger):
+    """A ledger that has to wait for its answers, as one behind an awaited client would."""
+
+    async def reserve(self, lease: Lease) -> Lease | Refusal:
+        """Wait, then reserve."""
+        await asyncio.sleep(0)
+        return await super().reserve(lease)
+
+
+async def test_a_port_that_waits_is_refused_to_blocking_callers(
+    upstream: Upstream, where: dict[str, str]
+) -> None:
+    """The mistake is named before anything is sent; awaited callers may use it."""
+    fuse = Fuse("$1", ledger=DistantLedger())
+    with pytest.raises(WouldSuspend):
+        completion("gpt-4o", ASKED, fuse=fuse, **where)
+    assert upstream.calls == 0
+    assert (await acompletion("gpt-4o", ASKED, fuse=fuse, **where)).choices
+
+
+def test_a_spend_book_that_cannot_be_read_is_named(bare_environment: Path) -> None:
+    """A report that left known spend out would be a wrong number."""
+    (bare_environment / "spend.sqlite3").mkdir(parents=True)
+    with pytest.raises(StoreUnavailable, match="spend"):
+        get_spend_report()

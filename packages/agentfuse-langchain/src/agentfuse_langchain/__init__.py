@@ -4,3 +4,4 @@ from agentfuse_langchain.chat_model import AgentFuseChatModel
 from agentfuse_langchain.errors import BudgetStop
 
 __all__ = ["AgentFuseChatModel", "BudgetStop"]
+__version__ = "0.1.0"
