@@ -89,8 +89,10 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check the sources' types with mypy and pyright, both strict."""
     session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "test", "types"))
-    session.run("mypy", *(f"packages/{name}/src" for name in PACKAGES))
-    session.run("pyright")
+    sources = [f"packages/{name}/src" for name in PACKAGES]
+    session.run("mypy", *sources)
+    # Named here: a glob under `include` finds no file, and pyright is content with none.
+    session.run("pyright", *sources)
 
 
 @nox.session
