@@ -65,7 +65,7 @@ def _nano_of(value: Dollars, rounding: str) -> int:
     return nano
 
 
-def _decimal_of(value: Dollars) -> Decimal:
+def _decimal_of(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ConfigurationError(f"cannot read {value!r} as an amount of dollars")
     text = str(value).strip().removeprefix("$").replace(",", "").replace("_", "")

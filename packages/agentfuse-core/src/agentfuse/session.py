@@ -9,6 +9,7 @@ from agentfuse.runtime.default import default_fuse
 from agentfuse.runtime.journal import default_spend_book
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from agentfuse.completions import Messages
@@ -47,13 +48,15 @@ class AgentSession:
 
     def completion(self, messages: Messages, *, model: str | None = None, **options: Any) -> Any:
         """Do as ``agentfuse.completion`` inside this run."""
-        return completion(model or self.model, messages, **self._own(options))
+        ask: Callable[..., Any] = completion  # whole or streamed: the options say which
+        return ask(model or self.model, messages, **self._own(options))
 
     async def acompletion(
         self, messages: Messages, *, model: str | None = None, **options: Any
     ) -> Any:
         """Do as ``agentfuse.acompletion`` inside this run."""
-        return await acompletion(model or self.model, messages, **self._own(options))
+        ask: Callable[..., Any] = acompletion
+        return await ask(model or self.model, messages, **self._own(options))
 
     def record_tool_call(self, name: str, cost: Dollars) -> None:
         """Book what a tool has cost, in dollars, on the same budget."""

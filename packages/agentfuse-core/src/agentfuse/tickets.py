@@ -95,7 +95,7 @@ class Progress:
     allowed: int | None = None
     counted: int = 0
     unread: int = 0
-    texts: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,7 +190,7 @@ class Fuse:
         """Open a stream; use it up or close it, and it is settled."""
         outcome = self._ask(request, send)
         if isinstance(outcome, Answered):
-            return MeteredStream.replayed(codec.chunks_of(outcome.reply))
+            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(outcome.reply))
         ticket, wire = outcome
         return MeteredStream(self, ticket, wire, codec)
 
@@ -203,7 +203,7 @@ class Fuse:
         """Do as ``stream``, awaited."""
         outcome = await self._aask(request, send)
         if isinstance(outcome, Answered):
-            return AsyncMeteredStream.replayed(codec.chunks_of(outcome.reply))
+            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(outcome.reply))
         ticket, wire = outcome
         return AsyncMeteredStream(self, ticket, wire, codec)
 

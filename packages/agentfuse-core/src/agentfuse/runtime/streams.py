@@ -129,16 +129,7 @@ class MeteredStream(Generic[Chunk, Shown]):
         try:
             _hang_up(course.wire)
         finally:
-            self._settle(course, error)
-
-    @staticmethod
-    def _settle(course: _Course[Chunk, Shown], error: BaseException | None) -> None:
-        if error is not None and course.silent:
-            course.fuse.fail(course.ticket, error, final=True)
-        else:
-            course.fuse.finish(course.ticket, course.reply(error))
-        if isinstance(error, BudgetExceeded):
-            course.fuse.stopped(error)
+            _settle(course, error)
 
 
 class AsyncMeteredStream(Generic[Chunk, Shown]):
@@ -199,7 +190,7 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
         course = getattr(self, "_course", None)
         if course is not None and not course.ended:
             course.ended = True
-            MeteredStream._settle(course, GeneratorExit())  # noqa: SLF001 - the same settling, at once
+            _settle(course, GeneratorExit())
 
     @staticmethod
     async def _flow(course: _Course[Chunk, Shown]) -> AsyncIterator[Shown]:
@@ -225,6 +216,16 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
             await course.fuse.afinish(course.ticket, course.reply(error))
         if isinstance(error, BudgetExceeded):
             course.fuse.stopped(error)
+
+
+def _settle(course: _Course[Any, Any], error: BaseException | None) -> None:
+    """Book what the stream came to, at once."""
+    if error is not None and course.silent:
+        course.fuse.fail(course.ticket, error, final=True)
+    else:
+        course.fuse.finish(course.ticket, course.reply(error))
+    if isinstance(error, BudgetExceeded):
+        course.fuse.stopped(error)
 
 
 async def _awaited(chunks: Iterator[Shown]) -> AsyncIterator[Shown]:
