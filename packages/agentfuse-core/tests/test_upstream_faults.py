@@ -70,7 +70,7 @@ def test_the_sdk_waits_as_told_and_tries_again(upstream):
 
 def test_retry_after_may_be_a_date(claude, upstream):
     upstream.fail(529, retry_after=datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))
-    with pytest.raises(anthropic.InternalServerError) as caught:
+    with pytest.raises(anthropic.APIStatusError) as caught:
         ask_claude(claude)
     assert caught.value.status_code == 529
     assert caught.value.body["error"] == {"type": "overloaded_error", "message": "Overloaded"}
