@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agentfuse import Fuse
-from agentfuse.testing import Upstream
 from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
+
+from agentfuse import Fuse
+from agentfuse.testing import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

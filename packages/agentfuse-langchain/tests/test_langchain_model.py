@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agentfuse import ConfigurationError, Fuse
-from agentfuse_langchain import AgentFuseChatModel
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_core.language_models.fake_chat_models import FakeChatModel
@@ -19,12 +18,13 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from agentfuse import ConfigurationError, Fuse
+from agentfuse_langchain import AgentFuseChatModel
 
+if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
-BareOf = "Callable[..., BaseChatModel]"
+BareOf = Callable[..., BaseChatModel]
 HOOKS = ("_generate", "_agenerate", "_stream", "_astream")
 
 

@@ -11,14 +11,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from agentfuse import Fuse
-from agentfuse.testing import Upstream
-from agentfuse_langchain import AgentFuseChatModel
 from langchain_anthropic import ChatAnthropic
 from langchain_core.load import dumpd
 from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+
+from agentfuse import Fuse
+from agentfuse.testing import Upstream
+from agentfuse_langchain import AgentFuseChatModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,7 +167,7 @@ class Asked:
         """What a model is serialised to: the very words of the bare one."""
         params = {**self.standard_chat_model_params, **self.chat_model_params}
         params.pop("fuse", None)
-        return lambda name: dumpd(self.bare_class(**params))  # noqa: ARG005 - one snapshot
+        return lambda name: dumpd(self.bare_class(**params))
 
 
 class Fused(Asked):
@@ -252,5 +253,7 @@ def test_a_fused_model_is_excused_from_nothing(bare: type, fused: type) -> None:
     assert tests == [name for name in dir(fused) if name.startswith("test_")]
     assert all(getattr(bare, name) is getattr(fused, name) for name in tests)
     claims = [n for n in dir(bare) if n.startswith(("has_", "supports_", "returns_", "enable_"))]
-    assert claims == [n for n in dir(fused) if n.startswith(("has_", "supports_", "returns_", "enable_"))]
+    assert claims == [
+        n for n in dir(fused) if n.startswith(("has_", "supports_", "returns_", "enable_"))
+    ]
     assert all(getattr(bare, name) is getattr(fused, name) for name in claims)

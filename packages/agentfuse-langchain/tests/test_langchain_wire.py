@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.tools import tool
+from pydantic import BaseModel, SecretStr
+
 from agentfuse import Fuse
 from agentfuse.messages import Request
 from agentfuse.policy.keys import key_of
 from agentfuse_langchain import AgentFuseChatModel, BudgetStop
 from agentfuse_langchain.requests import request_of
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.tools import tool
-from pydantic import BaseModel, SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from agentfuse.testing import Upstream
-    from langchain_core.language_models import BaseChatModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
-BareOf = "Callable[..., BaseChatModel]"
+BareOf = Callable[..., BaseChatModel]
 
 
 @tool
@@ -222,7 +222,9 @@ def test_what_has_no_json_form_has_no_key(bare_of: BareOf) -> None:
 
 @pytest.mark.parametrize("secret", ["sk-SECRET-1", "hdr-SECRET-2", "mcp-SECRET-3"])
 def test_no_secret_enters_a_request(bare_of: BareOf, vendor: str, secret: str) -> None:
-    model = bare_of(vendor, api_key="sk-SECRET-1", default_headers={"authorization": "hdr-SECRET-2"})
+    model = bare_of(
+        vendor, api_key="sk-SECRET-1", default_headers={"authorization": "hdr-SECRET-2"}
+    )
     kwargs = {
         "tools": [{"type": "mcp", "server_url": "u", "headers": {"x": "mcp-SECRET-3"}}],
         "extra_headers": {"x-api-key": "hdr-SECRET-2"},

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.messages import Choice, Reply
 from langchain_core.messages import AIMessage, ChatMessage
 from langchain_core.output_parsers.openai_tools import make_invalid_tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
+from agentfuse.messages import Choice, Reply
 from agentfuse_langchain.bills import (
     finish_reason_of,
     model_of,
@@ -24,8 +24,9 @@ from agentfuse_langchain.parts import content_of, parts_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentfuse.messages import Json, ToolCall
     from langchain_core.messages import BaseMessage
+
+    from agentfuse.messages import Json, ToolCall
 
 SHAPE = "langchain"
 MARK = "agentfuse"
@@ -111,7 +112,8 @@ def _message_fields(message: BaseMessage) -> dict[str, Json]:
     fields["response_metadata"] = metadata
     if isinstance(message, ChatMessage):
         fields["role"] = message.role
-    return {name: plain_of(value) for name, value in fields.items() if value not in (None, [], {})}
+    kept = {name: value for name, value in fields.items() if value or name == "content"}
+    return {name: plain_of(value) for name, value in kept.items()}
 
 
 def _unparsed(value: Any) -> Any:
@@ -143,7 +145,9 @@ def _mark(message: BaseMessage, schema: Any) -> None:
     if not isinstance(message, AIMessage):
         return
     if message.usage_metadata:
-        message.usage_metadata = {**message.usage_metadata, "total_cost": 0}  # type: ignore[typeddict-unknown-key]  # langchain-core's own cache writes it (_convert_cached_generations)
+        # As langchain-core's own cache writes it (BaseChatModel._convert_cached_generations).
+        free: Any = {**message.usage_metadata, "total_cost": 0}
+        message.usage_metadata = free
     if isinstance(schema, type) and issubclass(schema, BaseModel) and not message.tool_calls:
         message.additional_kwargs["parsed"] = schema.model_validate_json(str(message.text))
 

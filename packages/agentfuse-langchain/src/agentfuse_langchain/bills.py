@@ -21,7 +21,9 @@ _ENDS = {
     **dict.fromkeys(("tool_calls", "tool_use", "tool_call", "function_call"), "tool_calls"),
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
     "model_context_window_exceeded": "length",
-    **dict.fromkeys(("content_filter", "content_filtered", "safety", "recitation"), "content_filter"),
+    **dict.fromkeys(
+        ("content_filter", "content_filtered", "safety", "recitation"), "content_filter"
+    ),
     **dict.fromkeys(("blocklist", "prohibited_content", "guardrail_intervened"), "content_filter"),
     "refusal": "refusal",
 }

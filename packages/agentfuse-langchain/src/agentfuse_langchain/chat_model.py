@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from agentfuse import Fuse
-from agentfuse.errors import ConfigurationError
 from langchain_core.language_models import BaseChatModel
 from pydantic import Field
 
+from agentfuse import Fuse
+from agentfuse.errors import ConfigurationError
 from agentfuse_langchain.hooks import hooks_of
 
 if TYPE_CHECKING:
@@ -144,17 +144,19 @@ def fused_class_of(bare: type[BaseChatModel]) -> type[AgentFuseChatModel]:
         **hooks_of(bare),
     }
     return cast(
-        "type[AgentFuseChatModel]", FusingClass(bare.__name__, (bare, AgentFuseChatModel), namespace)
+        "type[AgentFuseChatModel]",
+        FusingClass(bare.__name__, (bare, AgentFuseChatModel), namespace),
     )
 
 
 def _bare_class_of(fused: type[AgentFuseChatModel]) -> type[BaseChatModel]:
     """Give the provider's class: the first in the line that is not fused."""
-    return next(
+    bare: type[BaseChatModel] = next(
         kind
         for kind in fused.__mro__
         if issubclass(kind, BaseChatModel) and not issubclass(kind, AgentFuseChatModel)
     )
+    return bare
 
 
 @lru_cache(maxsize=1)

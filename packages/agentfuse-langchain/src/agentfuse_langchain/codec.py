@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.messages import Choice, Delta, Reply
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from agentfuse.messages import Choice, Delta, Reply
 from agentfuse_langchain.answers import reply_of_result, result_of_reply
 from agentfuse_langchain.bills import SAY_THEIR_END
 from agentfuse_langchain.parts import settled

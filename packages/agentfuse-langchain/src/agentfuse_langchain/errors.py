@@ -8,26 +8,29 @@ from typing import TYPE_CHECKING
 from agentfuse.errors import BudgetExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
-# A failed model call (langchain-core 1.7.3 and newer) that says `is_retryable = False`:
-# ModelRetryMiddleware gives up on it at once.
-try:
     from langchain_core.exceptions import ModelError
-except ImportError:
-    from langchain_core.exceptions import LangChainException as ModelError
-
-# What LangGraph hands up through every node, middleware and tool as it is, and never writes into a
-# checkpoint as an answer: the run can be resumed with `agent.invoke(None, config)` after a top-up.
-try:
     from langgraph.errors import GraphBubbleUp
-except ImportError:
+else:
+    # A failed model call (langchain-core 1.7.3 and newer) that says `is_retryable = False`:
+    # ModelRetryMiddleware gives up on it at once.
+    try:
+        from langchain_core.exceptions import ModelError
+    except ImportError:
+        from langchain_core.exceptions import LangChainException as ModelError
 
-    class GraphBubbleUp(Exception):  # type: ignore[no-redef]  # noqa: N818 - LangGraph's own name
-        """Stands in where LangGraph is not installed."""
+    # What LangGraph hands up through every node, middleware and tool as it is, and never writes
+    # into a checkpoint as an answer: after a top-up `agent.invoke(None, config)` goes on.
+    try:
+        from langgraph.errors import GraphBubbleUp
+    except ImportError:
+
+        class GraphBubbleUp(Exception):  # noqa: N818 - LangGraph's own name
+            """Stands in where LangGraph is not installed."""
 
 
-class BudgetStop(BudgetExceeded, ModelError, GraphBubbleUp):
+class BudgetStop(BudgetExceeded, ModelError, GraphBubbleUp):  # noqa: N818 - the product's published name
     """A model call would pass a limit, so it was stopped: nothing was sent, or its stream was cut.
 
     It is a BudgetExceeded with all that one carries (``refusal``, ``partial_text``, ``results``,
@@ -50,7 +53,7 @@ class BudgetStop(BudgetExceeded, ModelError, GraphBubbleUp):
 
 
 @contextmanager
-def in_langchains_terms() -> Iterator[None]:
+def in_langchains_terms() -> Generator[None]:
     """Raise a BudgetStop from whatever BudgetExceeded comes up within."""
     try:
         yield

@@ -14,13 +14,12 @@ from agentfuse_langchain.errors import in_langchains_terms
 from agentfuse_langchain.requests import Asking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 
-    from agentfuse.messages import Request
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-Hook = "Callable[..., Any]"
+    from agentfuse.messages import Request
 
 # The model whose own hook runs now. Hooks call one another (LangChain's `_agenerate` runs
 # `_generate` in an executor, a provider's `_generate` may call its `_stream`): only the outermost
@@ -49,7 +48,7 @@ def hooks_of(bare: type[BaseChatModel]) -> dict[str, Any]:
 
 
 @contextmanager
-def _own_hook_of(model: BaseChatModel) -> Iterator[None]:
+def _own_hook_of(model: BaseChatModel) -> Generator[None]:
     """Mark that the model's own hook runs; never held across a ``yield``."""
     token = _running.set(model)
     try:
@@ -81,12 +80,13 @@ def _generate_of(hook: Callable[..., ChatResult]) -> Callable[..., ChatResult]:
                 return hook(self, messages, stop=stop, **words)
 
         with in_langchains_terms():
-            return self.fuse.call(asking.request, send, ChatCodec(asking))
+            result: ChatResult = self.fuse.call(asking.request, send, ChatCodec(asking))
+            return result
 
     return _generate
 
 
-def _agenerate_of(hook: Callable[..., Any]) -> Callable[..., Any]:
+def _agenerate_of(hook: Callable[..., Awaitable[ChatResult]]) -> Callable[..., Any]:
     async def _agenerate(
         self: Any,
         messages: list[BaseMessage],
@@ -104,7 +104,8 @@ def _agenerate_of(hook: Callable[..., Any]) -> Callable[..., Any]:
                 return await hook(self, messages, stop=stop, **words)
 
         with in_langchains_terms():
-            return await self.fuse.acall(asking.request, send, ChatCodec(asking))
+            result: ChatResult = await self.fuse.acall(asking.request, send, ChatCodec(asking))
+            return result
 
     return _agenerate
 

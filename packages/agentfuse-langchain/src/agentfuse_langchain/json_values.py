@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence, Set
-from datetime import date, datetime, time
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, time
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
@@ -45,7 +46,7 @@ def plain_of(value: Any) -> Json:
         return {str(name): _entry(str(name), inner) for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
         return [plain_of(inner) for inner in value]
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted((plain_of(inner) for inner in value), key=json.dumps)
     return _rare(value)
 
@@ -57,23 +58,29 @@ def _entry(name: str, value: Any) -> Json:
 
 
 def _rare(value: Any) -> Json:
-    if isinstance(value, type) and issubclass(value, BaseModel):
-        return {"title": value.__name__, "schema": value.model_json_schema()}
-    if isinstance(value, BaseModel):
-        return plain_of(value.model_dump(mode="json", warnings=False))
-    if isinstance(value, SecretStr | SecretBytes):
-        return digest_of(value.get_secret_value())
-    if isinstance(value, Enum):
-        return plain_of(value.value)
-    if isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, bytes | bytearray):
-        return b64encode(value).decode()
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | PurePath | UUID):
-        return str(value)
-    return value
+    if isinstance(value, type):
+        return _schema_of(value)
+    match value:
+        case BaseModel():
+            return plain_of(value.model_dump(mode="json", warnings=False))
+        case SecretStr() | SecretBytes():
+            return digest_of(value.get_secret_value())
+        case Enum():
+            return plain_of(value.value)
+        case bytes() | bytearray():
+            return b64encode(value).decode()
+        case date() | time():  # a datetime is a date
+            return value.isoformat()
+        case Decimal() | PurePath() | UUID():
+            return str(value)
+        case _:
+            return value
+
+
+def _schema_of(kind: type[Any]) -> Json:
+    if issubclass(kind, BaseModel):
+        return {"title": kind.__name__, "schema": kind.model_json_schema()}
+    return kind
 
 
 def digest_of(value: Any) -> str:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Other, ToolCall
 from agentfuse.nothing import NOTHING
-
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.parts import parts_of
 
 if TYPE_CHECKING:
-    from agentfuse.messages import Json, Part
     from langchain_core.messages import BaseMessage
+
+    from agentfuse.messages import Json, Part
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 
@@ -79,7 +79,7 @@ def _rest_of(call: Any) -> Any:
 
 
 def _without_repeated_calls(content: Any, calls: tuple[ToolCall, ...]) -> tuple[Part, ...]:
-    """Read the content; a block that only repeats a tool call at the end goes, others keep place."""
+    """Read the content; a block at its end that only repeats a tool call goes."""
     if content == "" and calls:  # what LangChain writes for no content beside calls
         return ()
     if isinstance(content, str) or not calls:

@@ -12,8 +12,9 @@ from agentfuse_langchain.json_values import digest_of, is_secretive, plain_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from agentfuse.messages import Json
     from langchain_core.language_models import BaseChatModel
+
+    from agentfuse.messages import Json
 
 LIMIT_WORDS = (
     "max_tokens",

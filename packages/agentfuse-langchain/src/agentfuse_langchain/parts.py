@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Media, Other, Reasoning, Text
 from agentfuse.nothing import NOTHING
-
 from agentfuse_langchain.json_values import plain_of
 
 if TYPE_CHECKING:
@@ -28,10 +27,10 @@ def parts_of(content: Any) -> tuple[Part, ...]:
 def _part_of(written: Any) -> Part:
     if isinstance(written, str):
         return Text(written)
-    block = settled(plain_of(written))
+    block: dict[str, Json] = settled(plain_of(written))
     match block:
         case {"type": "text", "text": str(text), **extra}:
-            return Text(text, extra or NOTHING)
+            return Text(text, {str(name): value for name, value in extra.items()} or NOTHING)
         case {"type": "thinking", "thinking": str(text)} | {
             "type": "reasoning",
             "reasoning": str(text),
@@ -60,7 +59,7 @@ def settled(block: Json) -> Json:
     }
 
 
-def _media_of(block: Mapping[str, Json]) -> Media | None:
+def _media_of(block: Mapping[str, Json]) -> Media | None:  # noqa: PLR0911 - a table of dialects
     """Read an image, sound, film or document in OpenAI's, Anthropic's or LangChain's words."""
     match block:
         case {"type": "image_url", "image_url": {"url": str(url)} | str(url)}:

@@ -14,8 +14,9 @@ from agentfuse_langchain.messages import arguments_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentfuse.messages import Json
     from langchain_core.outputs import ChatResult
+
+    from agentfuse.messages import Json
 
 # A word with the space before it, as the vocabularies cut; the last one takes what space is left.
 _WORD = re.compile(r"\s*\S+(?:\s+\Z)?|\s+")

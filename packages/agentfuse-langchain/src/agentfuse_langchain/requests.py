@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from agentfuse.messages import Media, Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.directory import PROVIDERS
-
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.messages import message_of
 from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
@@ -17,9 +16,10 @@ from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agentfuse.messages import Json
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+
+    from agentfuse.messages import Json
 
 # LangChain's names for providers (each integration's `_get_ls_params`) where the price catalogue
 # has another id.
