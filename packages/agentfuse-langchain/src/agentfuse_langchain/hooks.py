@@ -33,7 +33,7 @@ def hooks_of(bare: type[BaseChatModel]) -> dict[str, Any]:
     LangChain asks by identity whether a class can stream (BaseChatModel._should_stream), so a hook
     that the provider leaves alone must stay LangChain's.
     """
-    makers = {
+    makers: dict[str, Callable[[Any], Callable[..., Any]]] = {
         "_generate": _generate_of,
         "_agenerate": _agenerate_of,
         "_stream": _stream_of,

@@ -57,7 +57,7 @@ def _entry(name: str, value: Any) -> Json:
     return digest_of(value) if secret else plain_of(value)
 
 
-def _rare(value: Any) -> Json:
+def _rare(value: Any) -> Json:  # noqa: PLR0911 - one line for each type
     if isinstance(value, type):
         return _schema_of(value)
     match value:
