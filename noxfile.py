@@ -130,6 +130,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def accuracy(session: nox.Session) -> None:
+    """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""
+    # litellm pins dependencies of its own, so nothing here is held to the constraints.
+    session.install("-e", f"packages/{CORE}", "--group=accuracy")
+    session.run("python", "accuracy/run.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]

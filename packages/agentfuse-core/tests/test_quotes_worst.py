@@ -148,5 +148,5 @@ def test_no_answer_within_the_limits_costs_more_than_the_quote(rates, tokens, mo
 
 def test_a_counted_request_and_its_quote_fit_together():
     request = asking(max_output_tokens=10)
-    quote = quote_of(request, BOOK.card("gpt-4o"), TokenCounter().count_request(request))
+    quote = quote_of(request, BOOK.card("gpt-4o"), TokenCounter().count(request))
     assert quote.worst == 9 * 2_500 + 10 * 10_000

@@ -91,6 +91,6 @@ class Settling:
         output = max(so_far.output_tokens, self.ports.counter.count_text(seen, request.model))
         tokens = so_far.input_tokens
         if not tokens:
-            tokens = self.ports.counter.count_request(request).tokens
+            tokens = self.ports.counter.count(request).tokens
         usage = replace(so_far, input_tokens=tokens, output_tokens=output)
         return UsageReport(items=(BilledUsage(model=request.model, usage=usage),))
