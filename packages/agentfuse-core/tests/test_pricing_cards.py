@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agentfuse.pricing import PriceBook, PriceCard, Rates, report_of
-from agentfuse.pricing.usage_fields import is_consistent
+from agentfuse.usages.consistency import is_consistent
 from agentfuse.usage import BilledUsage, PriceContext, Usage, UsageReport
 
 DATA = Path(os.environ.get("AGENTFUSE_DATA") or Path(__file__).parents[4] / "shared" / "data")

@@ -42,6 +42,22 @@ class Usage:
     output_image_tokens: int = 0
     tool_requests: Mapping[str, int] = NOTHING
 
+    @classmethod
+    def from_response(
+        cls, body: object, api: str | None = None, provider: str | None = None
+    ) -> UsageReport:
+        """Read what any provider's answer billed, by the shape of it.
+
+        ``body`` is a JSON object, its text, a client library's object, or the list of a stream's
+        events, which are merged and not summed. ``api`` (``anthropic.messages``) and ``provider``
+        (``anthropic``) tell apart what the shape leaves open. An answer without usage gives no
+        items. Never raises: counts that contradict each other stay as told, make the report
+        ``approximate``, and are priced at their dearest reading.
+        """
+        from agentfuse.usages import told_report  # the reader makes usages of this class
+
+        return told_report(body, api, provider)
+
     def __add__(self, other: Usage) -> Usage:
         """Add two usages, kind by kind."""
         counts = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Media, Text
 from agentfuse.money import PICO_PER_NANO, nano_of_pico
-from agentfuse.pricing.usage_fields import mapping_at
+from agentfuse.usages.fields import mapping_at
 from agentfuse.tickets import Quote
 from agentfuse.usage import PriceContext
 
