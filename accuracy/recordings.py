@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # What the bodies do not show: media whose pages and seconds are gone, what a provider's own tools
 # put in, thinking and state kept on the provider's side.
 UNSEEN = frozenset({"document", "audio", "video", "opaque", "server_tools", "reasoning_history"})
-_OMITTED = re.compile(r'\{\\?"omitted\\?": ?true[^{}]*\}')
+_OMITTED = re.compile(r'(?:__media__:)?\{\\?"omitted\\?": ?true[^{}]*\}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def _restored(value: Any) -> Any:
 
 def _restored_text(text: str) -> str:
     def data(found: re.Match[str]) -> str:
-        described = json.loads(found.group().replace('\\"', '"'))
+        described = json.loads(found.group().removeprefix("__media__:").replace('\\"', '"'))
         before = text[max(found.start() - 8, 0) : found.start()]
         kind = described.get("mime") or f"image/{described.get('format') or 'png'}"
         lead = f"{kind};base64," if before.endswith("data:") else ""

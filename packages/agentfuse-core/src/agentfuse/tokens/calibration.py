@@ -47,7 +47,7 @@ class Calibration:
 
     def calibrated(self, estimate: TokenEstimate) -> TokenEstimate:
         """Move an estimate by what was learned; one with nothing learned stays as it is."""
-        if estimate.method == "exact":
+        if estimate.method == "exact" or not estimate.key:
             return estimate
         with self._lock:
             known = self._offsets.get(estimate.key)
@@ -65,11 +65,18 @@ class Calibration:
         )
 
 
-def key_of(request: Request) -> bytes:
-    """Name what hidden overheads hang on: the model, its dialect, tools and output schema."""
+def key_of(request: Request, estimate: TokenEstimate) -> bytes:
+    """Name what hidden overheads hang on: the model, its dialect, tools and output schema.
+
+    Empty where nothing would be learned: plain requests of families with rules of their own, whose
+    errors lie in the text, and media, which are of every size. What cannot be read learns apart.
+    """
     shapes = [request.params[name] for name in _SHAPES if request.params.get(name)]
-    given = compact([list(request.tools), shapes]) if request.tools or shapes else ""
-    named = f"{request.provider}\0{request.api}\0{request.model}\0{given}"
+    hidden = request.tools or shapes or estimate.method == "heuristic"
+    if not hidden or (estimate.doubt == "media" and estimate.method == "rules"):
+        return b""
+    given = compact([list(request.tools), shapes])
+    named = f"{request.provider}\0{request.api}\0{request.model}\0{estimate.doubt}\0{given}"
     return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 

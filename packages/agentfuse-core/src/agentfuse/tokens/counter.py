@@ -11,6 +11,7 @@ from agentfuse.tokens.calibration import Calibration, key_of
 from agentfuse.tokens.claude_rules import claude_estimate
 from agentfuse.tokens.embeddings import embedding_estimate
 from agentfuse.tokens.families import family_of
+from agentfuse.tokens.gemini_rules import gemini_estimate
 from agentfuse.tokens.openai_rules import openai_estimate
 from agentfuse.tokens.ratio_rules import ratio_estimate
 from agentfuse.tokens.text import count_text
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _RULES: dict[str, Callable[[Request], TokenEstimate]] = {
     "openai": openai_estimate,
     "claude": claude_estimate,
+    "gemini": gemini_estimate,
 }
 
 # Estimates kept for calls whose answer is still to come.
@@ -85,4 +87,4 @@ class TokenCounter:
         estimate = _RULES.get(rules, ratio_estimate)(request)
         if estimate.method == "exact":
             return estimate
-        return self._calibration.calibrated(replace(estimate, key=key_of(request)))
+        return self._calibration.calibrated(replace(estimate, key=key_of(request, estimate)))

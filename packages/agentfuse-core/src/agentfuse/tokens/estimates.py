@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Method = Literal["exact", "rules", "calibrated", "heuristic"]
+Doubt = Literal["", "media", "opaque"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,8 @@ class TokenEstimate:
     ``high`` is what to set money aside for. ``method`` is exact (the provider's own vocabulary and
     known overheads), rules (measured overheads), calibrated (rules moved by what an earlier answer
     with the same model and tools was billed) or heuristic (a ratio). ``key`` and ``cold`` (the
-    count before it was moved) are what learning needs; estimates are equal without them.
+    count before it was moved) are what learning needs; ``doubt`` marks counts of media and of what
+    cannot be read. Estimates are equal without these.
     """
 
     tokens: int
@@ -24,9 +26,12 @@ class TokenEstimate:
     method: Method
     key: bytes = field(default=b"", compare=False, repr=False)
     cold: int = field(default=0, compare=False, repr=False)
+    doubt: Doubt = field(default="", compare=False, repr=False)
 
 
-def estimate_of(tokens: int, *, factor: int, cushion: int = 0, method: Method) -> TokenEstimate:
+def estimate_of(
+    tokens: int, *, factor: int, cushion: int = 0, method: Method, doubt: Doubt = ""
+) -> TokenEstimate:
     """Put bounds around a count: ``factor`` in thousandths, and ``cushion`` tokens on top."""
     high = -(-tokens * factor // 1000) + cushion
     return TokenEstimate(
@@ -35,4 +40,5 @@ def estimate_of(tokens: int, *, factor: int, cushion: int = 0, method: Method) -
         high=high,
         method=method,
         cold=tokens,
+        doubt=doubt,
     )

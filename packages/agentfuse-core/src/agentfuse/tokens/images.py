@@ -93,6 +93,12 @@ def _formula_of(model: str, family: str) -> tuple[Callable[[Size], int], int, in
         return _patched(1.0, 1600, 28)
     if family == "gemini":
         return _gemini(model)
+    if "pixtral" in model:
+        return _patched(1.03, 4096, 16)
+    if family == "llama-4":
+        return lambda size: 310 + _patched(1.0, 5000, 28)[0](size), 1500, 6000
+    if family == "nova" and "nova-2" not in model:
+        return lambda _: 1820, 1820, 2000
     return _patched(1.0, 5000, 28)
 
 
