@@ -133,7 +133,7 @@ def bench(session: nox.Session) -> None:
 def accuracy(session: nox.Session) -> None:
     """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""
     # litellm pins dependencies of its own, so nothing here is held to the constraints.
-    session.install("-e", f"packages/{CORE}", "--group=accuracy")
+    session.install("-e", f"packages/{CORE}[anthropic,openai]", "--group=accuracy")
     session.run("python", "accuracy/run.py", *session.posargs)
 
 

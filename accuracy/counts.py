@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from recordings import Recording
 
-    from agentfuse.tokens import TokenEstimate
 
 _CLAUDE = {
     "claude-3": "Claude 3.x",
@@ -62,7 +61,14 @@ def tables_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
             groups.setdefault((provider, row["kind"]), []).append(row)
             if row["kind"] != "unseen":
                 groups.setdefault((provider, "all"), []).append(row)
-    counters = ("agentfuse", "calibrated", "calibrated_same_cold", "tiktoken", "litellm", "langchain")
+    counters = (
+        "agentfuse",
+        "calibrated",
+        "calibrated_same_cold",
+        "tiktoken",
+        "litellm",
+        "langchain",
+    )
     return {
         f"{provider} {kind}": {
             "n": len(members),

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 # What the bodies do not show: media whose pages and seconds are gone, what a provider's own tools
@@ -51,7 +50,7 @@ def recordings_of(data: Path) -> list[Recording]:
     found = [
         _recording_of(json.loads(line))
         for path in sorted(data.glob("usage_pairs/*/*.jsonl.gz"))
-        for line in gzip.open(path, "rt", encoding="utf-8")
+        for line in gzip.decompress(path.read_bytes()).splitlines()
     ]
     return sorted((each for each in found if each.actual > 0), key=_order)
 
@@ -127,8 +126,3 @@ def _png(width: int, height: int) -> str:
 def _chunk(name: bytes, data: bytes) -> bytes:
     summed = zlib.crc32(name + data)
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", summed)
-
-
-def splits_of(data: Path) -> Iterator[str]:
-    """Name the splits that are there."""
-    return (path.name for path in sorted(data.glob("usage_pairs/*")) if path.is_dir())

@@ -25,6 +25,8 @@ class Settling:
     async def settle(self, ticket: Admitted, reply: Reply) -> None:
         """Book a reply's cost on its lease and tell the receipt."""
         report, estimated = self._report_of(ticket, reply)
+        if not estimated:
+            self.ports.counter.settle(ticket.asked, report.usage.input_tokens)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
         await self._book(ticket, cost)

@@ -13,10 +13,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from agentfuse.tokens.contents import compact
-from agentfuse.tokens.estimates import TokenEstimate
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
+    from agentfuse.tokens.estimates import TokenEstimate
 
 # Offsets are held within these multiples of the estimate: server-side state (a stored
 # conversation) would otherwise blow up the next, unrelated request. Measured on recorded usages.

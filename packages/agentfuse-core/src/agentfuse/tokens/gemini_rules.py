@@ -1,7 +1,7 @@
 """Gemini's overheads around the text of a request, measured on recorded usages.
 
-Turns add nothing and output schemas are not billed. Tools are billed by their words, not by their
-JSON: names, descriptions and parameters, and from 2.5 on a fixed sum for each.
+Output schemas are not billed. Tools are billed by their words, not by their JSON: names,
+descriptions and parameters, and from 2.5 on a fixed sum for each.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentfuse.messages import Request
-    from agentfuse.tokens.contents import Contents
     from agentfuse.tokens.estimates import TokenEstimate
     from agentfuse.tokens.families import Family
 
 _CUSHION = 40
 _TOOL_CUSHION = 250
 _BUILTIN_CUSHION = 3000
+_PER_BUILTIN = 5
 _DEEPEST = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """Tokens for each tool, each of its parameters, and each call in the history."""
+    """Tokens for each turn, each tool, each of its parameters, and each call in the history."""
 
     tool: int
     parameter: int
     call: int
+    turn: int = 0
 
 
 _EARLY = Frame(tool=0, parameter=1, call=-4)  # Gemini 1.5 and 2.0
-_LATER = Frame(tool=16, parameter=13, call=10)
+_LATER = Frame(tool=16, parameter=13, call=10, turn=1)
 
 
 def gemini_estimate(request: Request) -> TokenEstimate:
@@ -49,8 +50,9 @@ def gemini_estimate(request: Request) -> TokenEstimate:
     functions = functions_of(request.tools)
     tools = sum(_tool_tokens(function, frame, contents.family) for function in functions)
     history = max(contents.calls + frame.call * contents.call_count, 0)
-    tokens = contents.text + history + contents.media + tools
-    builtin = len(functions) < len(request.tools)
+    builtin = len(request.tools) - len(functions)
+    turns = frame.turn * len(request.messages)
+    tokens = contents.text + history + contents.media + tools + turns + _PER_BUILTIN * builtin
     cushion = contents.spare + (_TOOL_CUSHION if request.tools else _CUSHION)
     cushion += _BUILTIN_CUSHION if builtin else 0
     return estimate_of(

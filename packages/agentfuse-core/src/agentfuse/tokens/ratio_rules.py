@@ -40,7 +40,10 @@ _FRAMES = tuple(
     (re.compile(pattern), frame)
     for pattern, frame in (
         (r"gpt-oss", Frame(request=63, turn=4)),
-        (r"mistral|mixtral|ministral|codestral|devstral|pixtral", Frame(request=1, turn=1, tool=12)),
+        (
+            r"mistral|mixtral|ministral|codestral|devstral|pixtral",
+            Frame(request=1, turn=1, tool=12),
+        ),
         (r"nova-2", Frame(tools=815, tool=37)),
         (r"nova-", Frame(tools=353, tool=10)),
         (r"bedrock/.*llama-?4", Frame(request=1, turn=3, tools=105)),

@@ -34,8 +34,10 @@ def bedrock_tools(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         spec = object_of(object_of(raw).get("toolSpec"))
         if spec:
             schema = object_of(spec.get("inputSchema")).get("json")
-            kept = {key: spec[key] for key in ("name", "description") if key in spec}
-            found.append({**kept, "input_schema": schema})
+            found.append(
+                {"name": spec.get("name"), "description": spec.get("description") or ""}
+                | {"input_schema": schema}
+            )
         elif "cachePoint" not in object_of(raw):
             found.append(object_of(raw))
     return found
@@ -86,21 +88,25 @@ def _turns_of(raw: Mapping[str, Any]) -> list[Message]:
 
 def _parts_of(block: Any) -> list[Part]:
     given = object_of(block)
-    if isinstance(given.get("text"), str):
-        return [Text(given["text"])]
     if "cachePoint" in given:
         return []
-    if "json" in given:
-        return [Text(written(given["json"]))]
     if "guardContent" in given:
         return _parts_of(object_of(given["guardContent"]).get("text"))
+    return [_part_of(given)]
+
+
+def _part_of(given: Mapping[str, Any]) -> Part:
+    if isinstance(given.get("text"), str):
+        return Text(given["text"])
+    if "json" in given:
+        return Text(written(given["json"]))
     if "reasoningContent" in given:
         inner = object_of(object_of(given["reasoningContent"]).get("reasoningText"))
-        return [Reasoning(str(inner.get("text", "")), given)]
+        return Reasoning(str(inner.get("text", "")), given)
     for kind in _KINDS:
         if kind in given:
-            return [_media_of(kind, object_of(given[kind]))]
-    return [Other(given)]
+            return _media_of(kind, object_of(given[kind]))
+    return Other(given)
 
 
 def _media_of(kind: Kind, block: Mapping[str, Any]) -> Part:

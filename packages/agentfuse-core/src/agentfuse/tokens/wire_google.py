@@ -69,9 +69,7 @@ def _message_of(content: Mapping[str, Any], role: str) -> Message:
         call = object_of(_either(part, "functionCall", "function_call"))
         answer = object_of(_either(part, "functionResponse", "function_response"))
         if call:
-            calls.append(
-                ToolCall("", str(call.get("name", "")), written(call.get("args") or {}))
-            )
+            calls.append(ToolCall("", str(call.get("name", "")), written(call.get("args") or {})))
         elif answer:
             answered = str(answer.get("name") or "-")
             parts += [Text(answered), Text(written(answer.get("response")))]
@@ -89,7 +87,7 @@ def _part_of(part: Mapping[str, Any]) -> Part:
         given = object_of(_either(part, *names))
         if given:
             media_type = str(_either(given, "mimeType", "mime_type") or "")
-            kind = _KINDS.get(media_type.split("/")[0], "document")
+            kind = _KINDS.get(media_type.partition("/")[0], "document")
             data = given.get("data") or _either(given, "fileUri", "file_uri")
             return media_of(kind, data, media_type=media_type, block=part)
     return Other(part)
