@@ -73,7 +73,7 @@ def key_of(request: Request, estimate: TokenEstimate) -> bytes:
     """
     shapes = [request.params[name] for name in _SHAPES if request.params.get(name)]
     hidden = request.tools or shapes or estimate.method == "heuristic"
-    if not hidden or (estimate.doubt == "media" and estimate.method == "rules"):
+    if not hidden or estimate.doubt == "media":
         return b""
     given = compact([list(request.tools), shapes])
     named = f"{request.provider}\0{request.api}\0{request.model}\0{estimate.doubt}\0{given}"

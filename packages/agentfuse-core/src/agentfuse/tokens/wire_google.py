@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Other, Reasoning, Text, ToolCall
@@ -88,9 +89,18 @@ def _part_of(part: Mapping[str, Any]) -> Part:
         if given:
             media_type = str(_either(given, "mimeType", "mime_type") or "")
             kind = _KINDS.get(media_type.partition("/")[0], "document")
+            if media_type.startswith("text/") and given.get("data"):
+                return Text(_decoded(str(given["data"])))
             data = given.get("data") or _either(given, "fileUri", "file_uri")
             return media_of(kind, data, media_type=media_type, block=part)
     return Other(part)
+
+
+def _decoded(data: str) -> str:
+    try:
+        return base64.b64decode(data).decode("utf-8", "replace")
+    except ValueError:
+        return data
 
 
 def _either(given: Mapping[str, Any], camel: str, snake: str) -> Any:
