@@ -76,40 +76,8 @@ class PriceCard:
         Every token is billed as exactly one kind. Where the parts exceed their total, the total is
         read as leaving them out, the dearest reading, since some providers report it that way.
         """
-        inputs = usage.input_tokens
-        reads = usage.cache_read_tokens
-        heard_before = usage.cache_read_audio_tokens
-        outputs = usage.output_tokens
-        rates = self.rates_at(inputs) if self.tiers else self.rates
-        plain_reads = reads - heard_before
-        pico = (
-            (plain_reads if plain_reads >= 0 else reads) * rates.cache_read
-            + heard_before * rates.cache_read_audio
-            + self.request_fee
-        )
-        parts = reads
-        for count, rate in (
-            (usage.cache_write_5m_tokens, rates.cache_write_5m),
-            (usage.cache_write_1h_tokens, rates.cache_write_1h),
-            (usage.cache_write_12h_tokens, rates.cache_write_12h),
-            (usage.input_audio_tokens, rates.input_audio),
-            (usage.input_image_tokens, rates.input_image),
-            (usage.input_video_tokens, rates.input_video),
-        ):
-            if count:
-                parts += count
-                pico += count * rate
-        pico += (inputs - parts if parts <= inputs else inputs) * rates.input
-        parts = 0
-        for count, rate in (
-            (usage.reasoning_tokens, rates.reasoning),
-            (usage.output_audio_tokens, rates.output_audio),
-            (usage.output_image_tokens, rates.output_image),
-        ):
-            if count:
-                parts += count
-                pico += count * rate
-        pico += (outputs - parts if parts <= outputs else outputs) * rates.output
+        rates = self.rates_at(usage.input_tokens) if self.tiers else self.rates
+        pico = _input_cost(usage, rates) + _output_cost(usage, rates) + self.request_fee
         if usage.tool_requests:
             pico += self._fees(usage.tool_requests)
         return max(pico, 0)
@@ -156,3 +124,35 @@ class PriceCard:
 
     def _fees(self, requests: Mapping[str, int]) -> int:
         return sum(count * self.tool_fees.get(tool, 0) for tool, count in requests.items())
+
+
+def _input_cost(usage: Usage, rates: Rates) -> int:
+    total, parts = usage.input_tokens, usage.cache_read_tokens
+    heard_before = usage.cache_read_audio_tokens
+    pico = (parts - heard_before if heard_before <= parts else parts) * rates.cache_read
+    pico += heard_before * rates.cache_read_audio
+    for count, rate in (
+        (usage.cache_write_5m_tokens, rates.cache_write_5m),
+        (usage.cache_write_1h_tokens, rates.cache_write_1h),
+        (usage.cache_write_12h_tokens, rates.cache_write_12h),
+        (usage.input_audio_tokens, rates.input_audio),
+        (usage.input_image_tokens, rates.input_image),
+        (usage.input_video_tokens, rates.input_video),
+    ):
+        if count:
+            parts += count
+            pico += count * rate
+    return pico + (total - parts if parts <= total else total) * rates.input
+
+
+def _output_cost(usage: Usage, rates: Rates) -> int:
+    total, parts, pico = usage.output_tokens, 0, 0
+    for count, rate in (
+        (usage.reasoning_tokens, rates.reasoning),
+        (usage.output_audio_tokens, rates.output_audio),
+        (usage.output_image_tokens, rates.output_image),
+    ):
+        if count:
+            parts += count
+            pico += count * rate
+    return pico + (total - parts if parts <= total else total) * rates.output
