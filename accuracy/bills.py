@@ -56,7 +56,7 @@ def bill_figures(data: Path) -> dict[str, Any]:
         "pairs": rows,
         "replays": replays,
         "charges": charges,
-        "unexplained": sum(why.startswith(_UNEXPLAINED) for why in reasons),
+        "unexplained": sum(_UNEXPLAINED in why for why in reasons),
     }
 
 
@@ -188,7 +188,8 @@ def _listed_pico(
             return "no price"
         except ValueError as error:
             return f"its arithmetic fails: {error}"
-        return price.total_price * 10**12
+        rates = price.model_price.__dict__.values()
+        return price.total_price * 10**12 if any(rates) else "no price"
     return failure
 
 
@@ -211,6 +212,7 @@ def _cost_reason(row: dict[str, Any], report: UsageReport, now: float) -> str:
         (bool(usage.get("iterations")), "the list bills the top level, not the iterations"),
         (report.approximate, "the counts contradict each other: priced at the dearest reading"),
         ("genai-prices" not in card.id, f"our supplement corrects the list ({card.id})"),
+        (bool(usage.get("num_cached_tokens")), "the list overlooks num_cached_tokens"),
         (bool(item.context.region), "regional uplift, which the list leaves out"),
         (given > parts > 0, "the list leaves out what only the total shows"),
         (bool(_terms(report)), "terms that the list has no price for"),
@@ -293,9 +295,12 @@ def _charge_figures(
 ) -> dict[str, Any]:
     report = Usage.from_response({"usage": usage, "model": model}, None, "openrouter")
     figures: dict[str, Any] = {"id": name, "model": model, "marks": [], "reasons": {}}
-    if usage.get("server_tool_use_details"):
-        figures["marks"] = ["server tools"]
+    spent = _spent_on_tokens(usage)
+    if usage.get("server_tool_use_details") or (spent is not None and charge > spent):
+        figures["marks"] = ["fees of server tools"]
         return figures
+    if usage.get("is_byok"):  # the caller's own key: the fee, and the provider's bill on top
+        charge = report.reported_cost or charge
     ours = _dollars(report, model, now)
     if ours == charge:
         figures["marks"] = ["equal to the charge"]
@@ -320,24 +325,47 @@ def _moved(
         at = now - month * _MONTH
         if _dollars(report, model, at) == charge:
             return f"the list of {datetime.fromtimestamp(at, UTC):%Y-%m} gives the charge"
-    return _charged_rates(report, usage)
+    try:
+        listed_output = _books(now).card(model, "openrouter").rates.output
+    except UnknownPrice:
+        listed_output = -1
+    return _charged_rates(report, usage, listed_output)
 
 
-def _charged_rates(report: UsageReport, usage: dict[str, Any]) -> str:
-    details = usage.get("cost_details") or {}
-    spent_in = details.get("upstream_inference_prompt_cost", details.get("upstream_inference_input_cost"))
-    spent_out = details.get(
-        "upstream_inference_completions_cost", details.get("upstream_inference_output_cost")
-    )
+def _charged_rates(report: UsageReport, usage: dict[str, Any], listed_output: int) -> str:
+    spent_in, spent_out = _spent(usage)
     if spent_in is None or spent_out is None:
         return "no rates were told; the route that served it has a price of its own"
+    if spent_in + spent_out == 0:
+        return "a free route"
     per_in = _rate(spent_in, report.usage.input_tokens)
     per_out = _rate(spent_out, report.usage.output_tokens)
+    if per_out == f"{Decimal(listed_output) / 10**6:.4f}":
+        return f"{_UNEXPLAINED}: charged the output at the list's rate"
     return f"charged ${per_in} and ${per_out} a million, which no month's list has"
 
 
-def _rate(spent: float, tokens: int) -> str:
-    return f"{Decimal(str(spent)) * 10**6 / tokens:.4f}" if tokens else "-"
+def _spent(usage: dict[str, Any]) -> tuple[Decimal | None, Decimal | None]:
+    """Read what the input and the output are told to have cost, in dollars."""
+    details = usage.get("cost_details") or {}
+    told = [
+        next((details[key] for key in keys if details.get(key) is not None), None)
+        for keys in (
+            ("upstream_inference_prompt_cost", "upstream_inference_input_cost"),
+            ("upstream_inference_completions_cost", "upstream_inference_output_cost"),
+        )
+    ]
+    spent_in, spent_out = (None if each is None else Decimal(str(each)) for each in told)
+    return spent_in, spent_out
+
+
+def _spent_on_tokens(usage: dict[str, Any]) -> Decimal | None:
+    spent_in, spent_out = _spent(usage)
+    return None if spent_in is None or spent_out is None else spent_in + spent_out
+
+
+def _rate(spent: Decimal, tokens: int) -> str:
+    return f"{spent * 10**6 / tokens:.4f}" if tokens else "-"
 
 
 def _lines(paths: Iterable[Path]) -> Iterable[dict[str, Any]]:

@@ -61,7 +61,7 @@ def _served(recorded: dict[str, Any]) -> Iterator[str]:
     body = body_of(recorded)
 
     class Recorded(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
             self.send_response(recorded["status"])
             self.send_header("content-type", recorded["content_type"])

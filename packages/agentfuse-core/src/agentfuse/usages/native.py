@@ -73,7 +73,7 @@ def titan_usage(body: Mapping[str, Any]) -> Usage:
     """Read Amazon Titan's native answers and embeddings."""
     results = list_at(body, "results")
     return Usage(
-        input_tokens=count_at(body),
+        input_tokens=count_at(body, "inputTextTokenCount"),
         output_tokens=sum(count_at(each, "tokenCount") for each in results),
     )
 

@@ -28,7 +28,7 @@ def plain_body(body: object) -> Mapping[str, Any] | list[Mapping[str, Any]]:
         body = _parsed(body)
     found = _plain(body, _DEEPEST)
     if isinstance(found, list):
-        return [each for each in found if isinstance(each, Mapping)]
+        return [each for each in cast("list[object]", found) if isinstance(each, Mapping)]
     return cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else NOTHING
 
 
@@ -45,7 +45,10 @@ def _plain(value: object, depth: int) -> object:
     if depth <= 0:
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(each, depth - 1) for key, each in value.items()}
+        return {
+            str(key): _plain(each, depth - 1)
+            for key, each in cast("Mapping[object, object]", value).items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(each, depth - 1) for each in cast("Sequence[Any]", value)]
     if getattr(value, "name", None) and hasattr(value, "value"):

@@ -9,7 +9,7 @@ answer before); Perplexity: https://docs.perplexity.ai/getting-started/pricing.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.nothing import NOTHING
 from agentfuse.usages.fields import count_at, list_at, mapping_at, word_at
@@ -66,7 +66,7 @@ def grounding_requests(body: Mapping[str, Any], model: str) -> Mapping[str, int]
         grounding = mapping_at(candidate, "groundingMetadata", "grounding_metadata")
         found = grounding.get("webSearchQueries") or grounding.get("web_search_queries")
         if isinstance(found, list | tuple):
-            queries.update(str(query) for query in found if query)
+            queries.update(str(query) for query in cast("list[object]", found) if query)
         chunks = list_at(grounding, "groundingChunks", "grounding_chunks")
         maps = max(maps, int(any(mapping_at(chunk, "maps") for chunk in chunks)))
     generation = re.search(r"gemini-(\d+)", model)
