@@ -138,6 +138,15 @@ def accuracy(session: nox.Session) -> None:
 
 
 @nox.session
+def prices(session: nox.Session) -> None:
+    """Compare our prices with a second public list, weekly (``-- --json FILE`` keeps them)."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}")
+    # Its newest list, and nothing that it needs to run: it is read as a file.
+    session.install("--no-deps", "--upgrade", "litellm")
+    session.run("python", "scripts/check_prices.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]

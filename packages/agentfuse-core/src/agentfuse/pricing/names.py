@@ -55,7 +55,8 @@ def _without_prefix(prefix: str, rest: str, provider: str) -> list[tuple[str, st
     maker = _maker_of(prefix)
     if prefix.partition("/")[0] == "openrouter":  # openrouter/anthropic/claude-...
         maker, rest = "openrouter", f"{prefix.partition('/')[2]}/{rest}".lstrip("/")
-    found = [(maker, rest, True)]
+    same = {provider, maker} <= _BEDROCK or maker in {"", provider, "google"}
+    found = [(maker, rest, not provider or same)]
     if maker == "openrouter" or (provider == "openrouter" and "/" in rest):
         found.append(("openrouter", rest, True))
     if "/" in prefix and maker == prefix.partition("/")[0]:  # groq/openai/gpt-oss-20b
