@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 # Deeper than any answer is nested: an object that holds itself ends here.
 _DEEPEST = 24
@@ -66,11 +66,15 @@ def _fields_of(thing: object) -> Mapping[str, Any] | None:
         lambda: cast("Any", kind).to_dict(thing),
         lambda: vars(thing),
     ):
-        # Any library's object may fail in any way, and its bill must still be read.
-        try:
-            found: object = ask()
-        except Exception:  # noqa: BLE001, S112
-            continue
+        found = _told(ask)
         if isinstance(found, Mapping):
             return cast("Mapping[str, Any]", found)
     return None
+
+
+def _told(ask: Callable[[], object]) -> object:
+    """Ask, of an object that may fail in any way: its bill must still be read."""
+    try:
+        return ask()
+    except Exception:  # noqa: BLE001 - any library's object
+        return None
