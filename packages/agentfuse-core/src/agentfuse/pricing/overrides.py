@@ -161,7 +161,7 @@ def _term_of(name: str, fields: Mapping[str, Any], given: Any, where: str) -> Te
         return Term(times=factor)
     table = _table(given, where)
     _check_words(table, (*RATE_WORDS, "request", "tools", "tiers"), where)
-    merged = {**fields, **({} if "tiers" in table else {"tiers": []}), **table}
+    merged: dict[str, Any] = {**fields, **({} if "tiers" in table else {"tiers": []}), **table}
     card = _card_of(name, merged, _pico_rates(merged, where), where)
     return Term(card=card)
 

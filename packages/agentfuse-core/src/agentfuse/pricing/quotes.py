@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentfuse.messages import Media, Text
 from agentfuse.money import PICO_PER_NANO, nano_of_pico
@@ -138,13 +138,15 @@ def _media_of(request: Request) -> Kinds:
         if isinstance(part, Media)
     }
     modalities = request.params.get("modalities")
-    asked = isinstance(modalities, list | tuple) and "audio" in modalities
-    found: Kinds = frozenset()
-    if asked or held & {"audio", "video"}:
-        found |= {"audio"}
+    heard = isinstance(modalities, list | tuple) and "audio" in modalities
+    found: set[Literal["audio", "image", "video"]] = set()
+    if heard or held & {"audio", "video"}:
+        found.add("audio")
     if held & {"image", "video"}:
-        found |= {"image"}
-    return found | {"video"} if "video" in held else found
+        found.add("image")
+    if "video" in held:
+        found.add("video")
+    return frozenset(found)
 
 
 def _marked_fields(request: Request) -> Iterator[Mapping[str, Any]]:

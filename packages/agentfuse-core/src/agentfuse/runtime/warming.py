@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from functools import lru_cache
+from importlib import import_module
 
 # Loading takes half a second to one; a fork that waits longer than this goes on without.
 _PATIENCE = 5.0
@@ -21,7 +22,7 @@ def warm_up() -> None:
 @lru_cache(maxsize=1)
 def _warming() -> threading.Thread:
     # Its hooks around forks must not appear between the two halves of a fork that waits for us.
-    import concurrent.futures.thread  # noqa: F401
+    import_module("concurrent.futures.thread")
 
     thread = threading.Thread(target=_load, name="agentfuse-warming", daemon=True)
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
