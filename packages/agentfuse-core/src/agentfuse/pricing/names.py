@@ -13,6 +13,9 @@ _PROFILE = re.compile(r"^(?:us|us-gov|eu|apac|ap|au|jp|ca|sa|uk|global)\.(?=[a-z
 _BEDROCK = frozenset({"aws", "bedrock", "amazon", "amazon-bedrock", "bedrock_converse"})
 _REVISION = re.compile(r"(?:-v\d+)?(?::\d+)?(?::\d+k)?$")
 
+# How Google's own resource names begin.
+_PATHS = frozenset({"models", "publishers", "projects"})
+
 # OpenRouter's variants that change who serves a model or what is added, not which model it is.
 # https://openrouter.ai/docs/features/provider-routing; ``:free`` is a model of its own.
 _ROUTE = re.compile(r":(?:nitro|floor|online|exacto|extended|thinking|beta)$")
@@ -55,7 +58,7 @@ def _without_prefix(prefix: str, rest: str, provider: str) -> list[tuple[str, st
     maker = _maker_of(prefix)
     if prefix.partition("/")[0] == "openrouter":  # openrouter/anthropic/claude-...
         maker, rest = "openrouter", f"{prefix.partition('/')[2]}/{rest}".lstrip("/")
-    same = {provider, maker} <= _BEDROCK or maker in {"", provider, "google"}
+    same = {provider, maker} <= _BEDROCK or maker == provider or prefix.split("/", 1)[0] in _PATHS
     found = [(maker, rest, not provider or same)]
     if maker == "openrouter" or (provider == "openrouter" and "/" in rest):
         found.append(("openrouter", rest, True))
@@ -86,6 +89,6 @@ def _maker_of(prefix: str) -> str:
     if prefix.startswith("arn:aws"):
         return "aws"
     first = prefix.split("/", 1)[0]
-    if first in {"models", "publishers", "projects"}:
+    if first in _PATHS:
         return "anthropic" if prefix.endswith("publishers/anthropic/models") else "google"
     return first
