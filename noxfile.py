@@ -132,6 +132,23 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def accuracy(session: nox.Session) -> None:
+    """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""
+    # litellm pins dependencies of its own, so nothing here is held to the constraints.
+    session.install("-e", f"packages/{CORE}[anthropic,openai]", "--group=accuracy")
+    session.run("python", "accuracy/run.py", *session.posargs)
+
+
+@nox.session
+def prices(session: nox.Session) -> None:
+    """Compare our prices with a second public list, weekly (``-- --json FILE`` keeps them)."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}")
+    # Its newest list, and nothing that it needs to run: it is read as a file.
+    session.install("--no-deps", "--upgrade", "litellm")
+    session.run("python", "scripts/check_prices.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]

@@ -62,10 +62,25 @@ def test_a_bedrock_profile_is_found_by_its_resource_name():
 
 
 @pytest.mark.parametrize("provider", ["", "openai"])
-def test_a_fine_tuned_model_is_not_priced_as_its_base(provider):
-    assert BOOK.card("ft:gpt-4o-2024-08-06:org::id", provider).rates.input == 3_750_000
+@pytest.mark.parametrize(
+    ("model", "base", "times"),
+    [
+        ("ft:gpt-4o-2024-08-06:org::id", "gpt-4o", Decimal("1.5")),
+        ("ft:gpt-4o-mini-2024-07-18:org::id", "gpt-4o-mini", 2),
+        ("ft:gpt-4.1-2025-04-14:org:suffix:id", "gpt-4.1", Decimal("1.5")),
+        ("ft:gpt-4.1-mini-2025-04-14:org::id", "gpt-4.1-mini", 2),
+        ("ft:gpt-4.1-nano-2025-04-14:org::id", "gpt-4.1-nano", 2),
+        ("ft:o4-mini-2025-04-16:org::id", "o4-mini", 4 / Decimal("1.1")),
+        ("ft:gpt-3.5-turbo-0125:org::id", "gpt-3.5-turbo-0125", 6),
+    ],
+)
+def test_a_fine_tuned_model_is_not_priced_as_its_base(model, base, times, provider):
+    assert BOOK.card(model, provider).rates.input == BOOK.card(base).rates.input * times
+
+
+def test_a_fine_tuned_model_nobody_lists_has_no_price():
     with pytest.raises(UnknownPrice):
-        BOOK.card("ft:gpt-4.1-2025-04-14:org::id", provider)
+        BOOK.card("ft:gpt-99:org::id", "openai")
 
 
 def test_the_card_names_its_list_and_day():
@@ -159,6 +174,11 @@ def test_own_prices_may_say_every_kind():
         "cache_read": 3,
         "cache_write": 4,
         "cache_write_1h": 5,
+        "cache_write_12h": 11,
+        "cache_read_audio": 12,
+        "input_image": 13,
+        "output_image": 14,
+        "input_video": 15,
         "input_audio": 6,
         "output_audio": 7,
         "reasoning": 8,

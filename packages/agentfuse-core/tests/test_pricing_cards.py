@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +16,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agentfuse.pricing import PriceBook, PriceCard, Rates, report_of
-from agentfuse.pricing.usage_fields import is_consistent
 from agentfuse.usage import BilledUsage, PriceContext, Usage, UsageReport
+from agentfuse.usages.consistency import is_consistent
 
 DATA = Path(os.environ.get("AGENTFUSE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PAIRS = DATA / "usage_pairs" / "dev"
@@ -34,6 +35,13 @@ cards = st.builds(
     tool_fees=st.just({"web_search": 10**10}),
 )
 
+# Each kind of token with the total that holds it.
+PARTS = [
+    (name, "output_tokens" if name.startswith(("output", "reasoning")) else "input_tokens")
+    for name in Usage.__dataclass_fields__
+    if name not in {"tool_requests", "input_tokens", "output_tokens", "cache_read_audio_tokens"}
+]
+
 
 @st.composite
 def consistent_usages(draw: st.DrawFn) -> Usage:
@@ -43,16 +51,22 @@ def consistent_usages(draw: st.DrawFn) -> Usage:
             "cache_read_tokens",
             "cache_write_5m_tokens",
             "cache_write_1h_tokens",
+            "cache_write_12h_tokens",
             "input_audio_tokens",
+            "input_image_tokens",
+            "input_video_tokens",
         )
     }
-    spoken, thought = draw(counts), draw(counts)
+    said = {
+        name: draw(counts)
+        for name in ("reasoning_tokens", "output_audio_tokens", "output_image_tokens")
+    }
     return Usage(
         **parts,
+        **said,
+        cache_read_audio_tokens=draw(st.integers(0, parts["cache_read_tokens"])),
         input_tokens=sum(parts.values()) + draw(counts),
-        reasoning_tokens=thought,
-        output_audio_tokens=spoken,
-        output_tokens=spoken + thought + draw(counts),
+        output_tokens=sum(said.values()) + draw(counts),
     )
 
 
@@ -80,9 +94,20 @@ def test_more_tokens_never_cost_less(card, usage, more_in, more_out):
     assert card.cost(more) >= card.cost(usage)
 
 
+@given(cards, consistent_usages(), st.sampled_from(PARTS), counts)
+def test_more_of_one_kind_never_costs_less(card, usage, part, more):
+    kind, total = part
+    assert card.cost(usage + Usage(**{kind: more, total: more})) >= card.cost(usage)
+
+
 @given(cards, consistent_usages())
 def test_the_worst_case_is_no_less_than_any_reading(card, usage):
-    worst = card.worst(usage.input_tokens, usage.output_tokens, caching="1h", audio=True)
+    worst = card.worst(
+        usage.input_tokens,
+        usage.output_tokens,
+        caching="12h",
+        media=frozenset({"audio", "image", "video"}),
+    )
     assert card.cost(usage) <= worst
 
 
@@ -170,6 +195,7 @@ def listed_cost(usage: Usage, model: str, provider: str, context: dict[str, str]
 def test_cards_agree_with_the_price_lists_own_arithmetic(model, usage, context):
     name, provider = model
     assume(not usage.input_audio_tokens or name != "gemini-2.5-pro")
+    usage = replace(usage, cache_write_12h_tokens=0, cache_read_audio_tokens=0)  # not theirs
     card = BOOK.card(name, provider, context[1])
     theirs = listed_cost(usage, name, provider, context[0])
     assert Decimal(card.cost(usage)).scaleb(-12) == theirs

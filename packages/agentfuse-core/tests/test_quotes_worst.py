@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from agentfuse.messages import Media, Message, Request, Text
 from agentfuse.money import nano_of_pico
 from agentfuse.pricing import PriceBook, PriceCard, Rates, affordable_output, context_of, quote_of
+from agentfuse.pricing.cards import FREE
 from agentfuse.tokens import TokenCounter, TokenEstimate
 from agentfuse.usage import Usage
 
@@ -98,16 +100,7 @@ def test_the_providers_own_tools_are_set_aside_for():
 def test_sound_is_quoted_at_the_price_of_sound():
     media = Media(kind="audio", data="AAAA")
     request = asking("gpt-audio", messages=(Message("user", (media,)),))
-    rates = Rates(
-        input=1,
-        output=2,
-        cache_read=0,
-        cache_write_5m=1,
-        cache_write_1h=1,
-        input_audio=50_000,
-        output_audio=70_000,
-        reasoning=2,
-    )
+    rates = replace(FREE, input=1, output=2, input_audio=50_000, output_audio=70_000)
     quote = quote_of(request, PriceCard(id="x", rates=rates, max_output_tokens=1), estimate(10))
     assert quote.floor == 500
     assert quote.per_output_token == 70_000
@@ -148,5 +141,5 @@ def test_no_answer_within_the_limits_costs_more_than_the_quote(rates, tokens, mo
 
 def test_a_counted_request_and_its_quote_fit_together():
     request = asking(max_output_tokens=10)
-    quote = quote_of(request, BOOK.card("gpt-4o"), TokenCounter().count_request(request))
+    quote = quote_of(request, BOOK.card("gpt-4o"), TokenCounter().count(request))
     assert quote.worst == 9 * 2_500 + 10 * 10_000

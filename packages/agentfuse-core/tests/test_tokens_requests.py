@@ -134,7 +134,7 @@ ODD = {"2a25ce0d86f26a70", "343a7b9d06d8580c", "4ebe16101e76d97c", "e9737330b4e7
 def estimated() -> list[tuple[dict[str, Any], Request, TokenEstimate]]:
     counter = TokenCounter()
     return [
-        (row, request, counter.count_request(request))
+        (row, request, counter.count(request))
         for row, request in rows()
         if not UNSEEN & set(row.get("kinds", ())) and row["id"] not in ODD
     ]
@@ -182,7 +182,7 @@ def test_tools_and_schemas_are_counted_within_a_few_percent(provider, kinds, mos
 
 
 def test_a_plain_request_is_its_text_and_four_a_message_and_three():
-    estimate = TokenCounter().count_request(plain("gpt-4o", "hello world", "hello world"))
+    estimate = TokenCounter().count(plain("gpt-4o", "hello world", "hello world"))
     assert estimate == TokenEstimate(tokens=15, low=15, high=15, method="exact")
 
 
@@ -192,7 +192,7 @@ def test_a_picture_with_a_known_size_is_counted_by_its_tiles():
         model="gpt-4o",
         messages=(Message("user", (Media(kind="image", data=png(640, 480)),)),),
     )
-    estimate = TokenCounter().count_request(request)
+    estimate = TokenCounter().count(request)
     assert estimate.tokens == 85 + 170 * 2 + 7
     assert estimate.method == "rules"
 
@@ -200,7 +200,7 @@ def test_a_picture_with_a_known_size_is_counted_by_its_tiles():
 def test_a_picture_of_unknown_size_is_reserved_at_the_most_it_can_be():
     media = Media(kind="image", url="https://example.com/a.png")
     request = Request(provider="openai", model="gpt-4o-mini", messages=(Message("user", (media,)),))
-    assert TokenCounter().count_request(request).high >= 2833 + 8 * 5667
+    assert TokenCounter().count(request).high >= 2833 + 8 * 5667
 
 
 @pytest.mark.parametrize(
@@ -246,11 +246,11 @@ def test_pictures_are_tiled_as_the_guide_says(size, tiles):
     ],
 )
 def test_any_shape_of_tool_is_counted(model, tool):
-    bare = TokenCounter().count_request(plain(model, "hi"))
+    bare = TokenCounter().count(plain(model, "hi"))
     request = Request(
         provider="", model=model, messages=(Message("user", (Text("hi"),)),), tools=(tool,)
     )
-    estimate = TokenCounter().count_request(request)
+    estimate = TokenCounter().count(request)
     assert estimate.low <= estimate.tokens <= estimate.high
     assert estimate.tokens > bare.tokens
 
@@ -259,6 +259,6 @@ def test_past_thinking_is_reserved_but_not_expected():
     said = (Reasoning("let me think about it " * 50), Text("yes"))
     messages = (Message("user", (Text("hi"),)), Message("assistant", said))
     request = Request(provider="anthropic", model="claude-opus-4-5", messages=messages)
-    estimate = TokenCounter().count_request(request)
+    estimate = TokenCounter().count(request)
     assert estimate.tokens < 50
     assert estimate.high > 250

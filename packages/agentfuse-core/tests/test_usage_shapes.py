@@ -220,6 +220,7 @@ def test_gemini_counts_thoughts_tools_and_sound():
         input_tokens=110,
         output_tokens=25,
         cache_read_tokens=50,
+        cache_read_audio_tokens=25,
         input_audio_tokens=5,
         reasoning_tokens=20,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         UnknownPrice,
         WouldSuspend,
     )
+    from agentfuse.estimates import Estimate, estimate_cost
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.session import AgentSession, get_spend_report
 
@@ -28,6 +29,7 @@ __all__ = [
     "AgentSession",
     "BudgetExceeded",
     "ConfigurationError",
+    "Estimate",
     "Fuse",
     "ProviderFailed",
     "StoreUnavailable",
@@ -35,15 +37,18 @@ __all__ = [
     "WouldSuspend",
     "acompletion",
     "completion",
+    "estimate_cost",
     "get_spend_report",
 ]
 __version__ = "0.1.0"
 
 _ROOMS = {
     "AgentSession": "agentfuse.session",
+    "Estimate": "agentfuse.estimates",
     "Fuse": "agentfuse.runtime.fuse",
     "acompletion": "agentfuse.completions",
     "completion": "agentfuse.completions",
+    "estimate_cost": "agentfuse.estimates",
     "get_spend_report": "agentfuse.session",
 }
 

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 class Usage:
     """Tokens of one billed answer.
 
-    ``cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens <= input_tokens`` and
-    ``reasoning_tokens + output_audio_tokens <= output_tokens`` hold in a consistent usage.
+    Kinds do not overlap, but for one: cache reads, the three writes, and audio, image and video
+    that were not read from a cache fit together into ``input_tokens``; reasoning, audio and image
+    into ``output_tokens``. ``cache_read_audio_tokens`` is the part of ``cache_read_tokens`` that
+    is sound.
     ``tool_requests`` counts what the provider's own tools billed, such as ``{"web_search": 2}``.
     """
 
@@ -30,10 +32,31 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_5m_tokens: int = 0
     cache_write_1h_tokens: int = 0
+    cache_write_12h_tokens: int = 0
+    cache_read_audio_tokens: int = 0
     reasoning_tokens: int = 0
     input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    input_video_tokens: int = 0
     output_audio_tokens: int = 0
+    output_image_tokens: int = 0
     tool_requests: Mapping[str, int] = NOTHING
+
+    @classmethod
+    def from_response(
+        cls, body: object, api: str | None = None, provider: str | None = None
+    ) -> UsageReport:
+        """Read what any provider's answer billed, by the shape of it.
+
+        ``body`` is a JSON object, its text, a client library's object, or the list of a stream's
+        events, which are merged and not summed. ``api`` (``anthropic.messages``) and ``provider``
+        (``anthropic``) tell apart what the shape leaves open. An answer without usage gives no
+        items. Never raises: counts that contradict each other stay as told, make the report
+        ``approximate``, and are priced at their dearest reading.
+        """
+        from agentfuse.usages import told_report  # the reader makes usages of this class
+
+        return told_report(body, api, provider)
 
     def __add__(self, other: Usage) -> Usage:
         """Add two usages, kind by kind."""

@@ -25,6 +25,8 @@ class Settling:
     async def settle(self, ticket: Admitted, reply: Reply) -> None:
         """Book a reply's cost on its lease and tell the receipt."""
         report, estimated = self._report_of(ticket, reply)
+        if not estimated:
+            self.ports.counter.settle(ticket.asked, report.usage.input_tokens)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
         await self._book(ticket, cost)
@@ -91,6 +93,6 @@ class Settling:
         output = max(so_far.output_tokens, self.ports.counter.count_text(seen, request.model))
         tokens = so_far.input_tokens
         if not tokens:
-            tokens = self.ports.counter.count_request(request).tokens
+            tokens = self.ports.counter.count(request).tokens
         usage = replace(so_far, input_tokens=tokens, output_tokens=output)
         return UsageReport(items=(BilledUsage(model=request.model, usage=usage),))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from agentfuse.pricing.book import Cost, PriceBook
 from agentfuse.pricing.cards import PriceCard, Rates
 from agentfuse.pricing.quotes import affordable_output, choices_of, context_of, quote_of
-from agentfuse.pricing.usage_shapes import report_of, stream_usage
+from agentfuse.pricing.sources import PriceSource
+from agentfuse.usages import report_of, stream_usage
 
 __all__ = [
     "Cost",
     "PriceBook",
     "PriceCard",
+    "PriceSource",
     "Rates",
     "affordable_output",
     "choices_of",

@@ -1,16 +1,20 @@
-"""Compile genai-prices' entries into integer price cards."""
+"""Compile genai-prices' entries, and the supplement's, into integer price cards."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.pricing.blends import dearest_card, multiple_of
 from agentfuse.pricing.cards import PriceCard, Rates
 from agentfuse.pricing.ceilings import max_output_of
-from agentfuse.pricing.names import spellings_of
+from agentfuse.pricing.names import spellings_of, supplement_name
+from agentfuse.pricing.supplement import supplement
+from agentfuse.pricing.terms import DISCOUNTS, marks_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,10 +33,15 @@ _FALLBACKS: dict[str, tuple[str, ...]] = {
     "input": ("input_mtok",),
     "output": ("output_mtok",),
     "cache_read": ("cache_read_mtok", "input_mtok"),
+    "cache_read_audio": ("cache_audio_read_mtok", "cache_read_mtok", "input_mtok"),
     "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok", "input_mtok"),
     "cache_write_1h": ("cache_write_1h_mtok", "cache_write_mtok", "input_mtok"),
+    "cache_write_12h": ("cache_write_1h_mtok", "cache_write_mtok", "input_mtok"),
     "input_audio": ("input_audio_mtok", "input_mtok"),
     "output_audio": ("output_audio_mtok", "output_mtok"),
+    "input_image": ("input_image_mtok", "input_mtok"),
+    "input_video": ("input_video_mtok", "input_mtok"),
+    "output_image": ("output_image_mtok", "output_mtok"),
     "reasoning": ("output_reasoning_mtok", "output_mtok"),
 }
 _TOOL_FEES = {
@@ -42,18 +51,10 @@ _TOOL_FEES = {
     "social_search": "social_searches_kcount",
 }
 
-# Words for a provider's standard terms, as recorded in responses of OpenAI, Anthropic, Google,
-# Groq and Bedrock. Bought-ahead capacity is billed by the hour: its tokens count at list price.
-STANDARD_TIERS = frozenset(
-    {"", "default", "standard", "standard_only", "auto", "on_demand", "provisioned", "scale"}
-)
-
-# Never dearer than standard terms, whatever they are.
-_DISCOUNTS = frozenset({"flex", "batch"})
-
-# OpenAI and Anthropic charge a tenth more for keeping the computation in one region.
+# OpenAI and Anthropic charge a tenth more for keeping the computation in one region, on their
+# newer models: those are rows of the supplement, and for the others it is assumed.
 _REGIONAL_PROVIDERS = frozenset({"openai", "anthropic"})
-_REGIONS = frozenset({"us", "eu"})
+_REGIONAL_FACTOR = Decimal("1.1")
 
 
 def card_of(model: str, provider: str, context: PriceContext, at: float) -> PriceCard | None:
@@ -62,11 +63,12 @@ def card_of(model: str, provider: str, context: PriceContext, at: float) -> Pric
     A name that is known only without its date or under another provider gives an approximate card.
     """
     for who, name, exact in spellings_of(model, provider):
-        entry = _entry(name, who)
-        if entry is not None:
-            card = _compiled(*entry, context, at)
-            if card is not None:
-                return card if exact else _approximate(card)
+        card = _supplied(name, who, context, at)
+        if card is None:
+            entry = _entry(name, who)
+            card = None if entry is None else _compiled(*entry, context, at)
+        if card is not None:
+            return card if exact else replace(card, approximate=True)
     return None
 
 
@@ -83,11 +85,29 @@ def dearest_of(model: str, provider: str, context: PriceContext, at: float) -> P
         if word and info.id.rpartition("/")[2].startswith(word)
         if (card := _compiled(source, info, context, at)) is not None
     ]
-    return _highest(f"max-of-{word}@{_list_name()}", cards) if cards else None
+    return dearest_card(f"max-of-{word}@{_list_name()}", cards) if cards else None
 
 
 def _makers(providers: Iterable[Provider]) -> list[Provider]:
     return [source for source in providers if source.model_match is not None]
+
+
+def _supplied(name: str, provider: str, context: PriceContext, at: float) -> PriceCard | None:
+    entry = supplement().entry_of(supplement_name(name), _provider_id(provider))
+    return None if entry is None else entry.card_at(context, at)
+
+
+@cache
+def _provider_id(name: str) -> str:
+    """Give genai-prices' own word for a provider: ``x-ai`` for ``xai``."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    if not name:
+        return ""
+    try:
+        return get_snapshot().find_provider(None, name, None).id
+    except LookupError:
+        return name
 
 
 def _entry(name: str, provider: str) -> tuple[Provider, ModelInfo] | None:
@@ -102,95 +122,88 @@ def _entry(name: str, provider: str) -> tuple[Provider, ModelInfo] | None:
 def _compiled(
     source: Provider, info: ModelInfo, context: PriceContext, at: float
 ) -> PriceCard | None:
-    when = datetime.fromtimestamp(at, UTC)
+    model = info.id.rpartition("/")[2]
+    now = datetime.fromtimestamp(at, UTC)
+    when = supplement().price_time(now, source.id, model)
     terms, unknown = _terms_of(info, context)
+    card = _listed(source, info, terms, when)
+    if card is None:
+        return None
+    card_id = f"{source.id}/{info.id}{marks_of(context)}@{_list_name()}"
+    card = replace(card, id=card_id, valid_on=now.date().isoformat())
+    for word in unknown:
+        card = _on_unlisted_term(card, (source, info), word, context, when)
+    return _in_region(card, source.id, model, words_of(context).get("region", ""))
+
+
+def _listed(
+    source: Provider, info: ModelInfo, terms: dict[str, str], when: datetime
+) -> PriceCard | None:
+    """Compile what the list says of terms it knows, with what the supplement adds."""
     prices = info.get_prices(when, terms).__dict__
     if prices.get("input_mtok") is None:
         return None
+    model = info.id.rpartition("/")[2]
     card = PriceCard(
-        id=f"{source.id}/{info.id}{_marks_of(context)}@{_list_name()}",
+        id=info.id,
         rates=_rates_at(prices, 0),
         tiers=tuple((start, _rates_at(prices, start + 1)) for start in _thresholds_of(prices)),
         tool_fees=_fees_of(prices),
         request_fee=_pico(prices.get("requests_kcount"), _PICO_PER_KCOUNT),
         context_window=info.context_window or 0,
         max_output_tokens=max_output_of(info.id),
-        valid_on=when.date().isoformat(),
-        writes_unasked=info.id.rpartition("/")[2].startswith("gpt-"),
+        writes_unasked=model.startswith("gpt-"),
     )
-    if unknown:
-        rivals = _rivals_of(info, unknown) if context.service_tier not in _DISCOUNTS else []
-        card = _dearest_terms(card, info, rivals, when)
-    if context.region in _REGIONS and source.id in _REGIONAL_PROVIDERS:
-        card = _scaled(card, 11, 10)
-    return card
+    return supplement().completed(card, source.id, model)
 
 
 def _terms_of(info: ModelInfo, context: PriceContext) -> tuple[dict[str, str], set[str]]:
     """Give genai-prices' words for a context, and those of them it has no price for."""
+    words = words_of(context)
     terms: dict[str, str] = {}
-    if context.batch or context.service_tier == "batch":
+    if words.get("tier") == "batch":
         terms["processing"] = "batch"
-    elif context.service_tier not in STANDARD_TIERS:
-        terms["service_tier"] = context.service_tier
-    if context.speed not in STANDARD_TIERS:
-        terms["speed"] = context.speed
+    elif "tier" in words:
+        terms["service_tier"] = words["tier"]
+    if "speed" in words:
+        terms["speed"] = words["speed"]
     listed = [variant.when.items() for variant in info.price_variants or ()]
     unknown = {term[0] for term in terms.items() if not any(term in when for when in listed)}
     return terms, unknown
 
 
-def _rivals_of(info: ModelInfo, unknown: set[str]) -> list[dict[str, str]]:
-    """List the terms of the same kinds that do have a price: other tiers for an unknown tier."""
-    return [variant.when for variant in info.price_variants or () if unknown & variant.when.keys()]
-
-
-def _dearest_terms(
-    card: PriceCard, info: ModelInfo, rivals: list[dict[str, str]], when: datetime
+def _on_unlisted_term(
+    card: PriceCard,
+    entry: tuple[Provider, ModelInfo],
+    word: str,
+    context: PriceContext,
+    when: datetime,
 ) -> PriceCard:
-    """Price unknown terms at the dearest of standard terms and ``rivals``."""
-    cards = [card]
-    for terms in rivals:
-        prices = info.get_prices(when, terms).__dict__
-        tiers = tuple((start, _rates_at(prices, start + 1)) for start in _thresholds_of(prices))
-        cards.append(replace(card, rates=_rates_at(prices, 0), tiers=tiers))
-    return _highest(card.id, cards)
+    """Price a term the list does not know: by the supplement, else at the dearest it knows.
+
+    That is the standard price for a discount, and the highest of the same kind for the others.
+    """
+    source, info = entry
+    kind = "speed" if word == "speed" else "tier"
+    model = info.id.rpartition("/")[2]
+    supplied = supplement().term(card, (source.id, model), kind, words_of(context)[kind])
+    if supplied is not None:
+        return supplied
+    rivals = [variant.when for variant in info.price_variants or () if word in variant.when]
+    cards = [_listed(source, info, terms, when) for terms in rivals]
+    dearer = [] if context.service_tier in DISCOUNTS else [each for each in cards if each]
+    return dearest_card(card.id, [card, *dearer])
 
 
-def _highest(name: str, cards: list[PriceCard]) -> PriceCard:
-    starts = sorted({start for card in cards for start, _ in card.tiers}, reverse=True)
-    fees = {tool for card in cards for tool in card.tool_fees}
-    return replace(
-        cards[0],
-        id=name,
-        rates=_max_rates([card.rates for card in cards]),
-        tiers=tuple(
-            (start, _max_rates([card.rates_at(start + 1) for card in cards])) for start in starts
-        ),
-        tool_fees={tool: max(card.tool_fees.get(tool, 0) for card in cards) for tool in fees},
-        request_fee=max(card.request_fee for card in cards),
-        max_output_tokens=max(card.max_output_tokens for card in cards),
-        writes_unasked=any(card.writes_unasked for card in cards),
-        approximate=True,
-    )
-
-
-def _max_rates(several: list[Rates]) -> Rates:
-    return Rates(**{kind: max(getattr(rates, kind) for rates in several) for kind in _FALLBACKS})
-
-
-def _approximate(card: PriceCard) -> PriceCard:
-    return replace(card, approximate=True)
-
-
-def _scaled(card: PriceCard, numerator: int, denominator: int) -> PriceCard:
-    def scaled(rates: Rates) -> Rates:
-        return Rates(
-            **{kind: -(-getattr(rates, kind) * numerator // denominator) for kind in _FALLBACKS}
-        )
-
-    tiers = tuple((start, scaled(rates)) for start, rates in card.tiers)
-    return replace(card, rates=scaled(card.rates), tiers=tiers, approximate=True)
+def _in_region(card: PriceCard, provider: str, model: str, region: str) -> PriceCard:
+    if not region:
+        return card
+    supplied = supplement().term(card, (provider, model), "region", region)
+    if supplied is not None:
+        return supplied
+    if provider in _REGIONAL_PROVIDERS:
+        return replace(multiple_of(card, _REGIONAL_FACTOR), approximate=True)
+    return card
 
 
 def _thresholds_of(prices: Mapping[str, Any]) -> list[int]:
@@ -232,13 +245,6 @@ def _fees_of(prices: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
-def _marks_of(context: PriceContext) -> str:
-    tier = "" if context.service_tier in STANDARD_TIERS else context.service_tier
-    speed = "" if context.speed in STANDARD_TIERS else context.speed
-    region = context.region if context.region in _REGIONS else ""
-    marks = dict.fromkeys(("batch" if context.batch else "", tier, speed, region))
-    return "".join(f"+{mark}" for mark in marks if mark)
-
-
+@cache
 def _list_name() -> str:
     return f"genai-prices-{version('genai-prices')}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentfuse.messages import Media, Text
 from agentfuse.money import PICO_PER_NANO, nano_of_pico
-from agentfuse.pricing.usage_fields import mapping_at
 from agentfuse.tickets import Quote
 from agentfuse.usage import PriceContext
+from agentfuse.usages.fields import mapping_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from agentfuse.messages import Message, Request
     from agentfuse.pricing.cards import Caching, PriceCard
+    from agentfuse.pricing.cards import Media as Kinds
     from agentfuse.tokens import TokenEstimate
 
 # What is booked for the output of a call that never came back: nobody settled it, so nobody knows.
@@ -36,17 +37,17 @@ def quote_of(request: Request, card: PriceCard, estimate: TokenEstimate) -> Quot
     """
     high = _fitting(estimate, card)
     caching = caching_of(request)
-    audio = _has_audio(request)
+    media = _media_of(request)
     most = _per_choice(request, card) * choices_of(request)
     allowance = _tool_allowance(request, card)
-    floor = card.worst(high, 0, caching=caching, audio=audio) + allowance
-    worst = card.worst(high, most, caching=caching, audio=audio) + allowance
+    floor = card.worst(high, 0, caching=caching, media=media) + allowance
+    worst = card.worst(high, most, caching=caching, media=media) + allowance
     expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices_of(request)))
     return Quote(
         expected=nano_of_pico(min(expected, worst)),
         worst=nano_of_pico(worst),
         floor=nano_of_pico(floor),
-        per_output_token=card.dearest_output(card.rates_at(high), audio=audio),
+        per_output_token=card.dearest_output(card.rates_at(high), media),
         input_tokens=estimate.tokens,
         max_output_tokens=most,
         card_id=card.id,
@@ -77,7 +78,13 @@ def context_of(request: Request) -> PriceContext:
 
 
 def caching_of(request: Request) -> Caching:
-    """Say how long a request asks for its prompt to be cached (``cache_control`` anywhere)."""
+    """Say how long a request asks for its prompt to be cached.
+
+    By ``cache_control`` anywhere (Anthropic's word, ``ttl`` in it), or by OpenAI's
+    ``prompt_cache_retention``, whose long kinds are billed as writes of twelve hours.
+    """
+    if request.params.get("prompt_cache_retention") not in {None, "", "in_memory", "in-memory"}:
+        return "12h"
     found: Caching = ""
     for fields in _marked_fields(request):
         if fields.get("cache_control"):
@@ -122,15 +129,24 @@ def _tool_allowance(request: Request, card: PriceCard) -> int:
     return allowance
 
 
-def _has_audio(request: Request) -> bool:
-    modalities = request.params.get("modalities")
-    if isinstance(modalities, list | tuple) and "audio" in modalities:
-        return True
-    return any(
-        isinstance(part, Media) and part.kind in {"audio", "video"}
+def _media_of(request: Request) -> Kinds:
+    """Say whether sound or pictures may be billed; a video holds both."""
+    held = {
+        part.kind
         for message in request.messages
         for part in message.parts
-    )
+        if isinstance(part, Media)
+    }
+    modalities = request.params.get("modalities")
+    heard = isinstance(modalities, list | tuple) and "audio" in modalities
+    found: set[Literal["audio", "image", "video"]] = set()
+    if heard or held & {"audio", "video"}:
+        found.add("audio")
+    if held & {"image", "video"}:
+        found.add("image")
+    if "video" in held:
+        found.add("video")
+    return frozenset(found)
 
 
 def _marked_fields(request: Request) -> Iterator[Mapping[str, Any]]:

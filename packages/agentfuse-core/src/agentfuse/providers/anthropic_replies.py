@@ -39,7 +39,7 @@ def reply_of_message(
     One that was cut has no finish_reason, and the usage of its first event: all of the input, next
     to nothing of the output.
     """
-    from agentfuse.pricing.usage_shapes import report_of
+    from agentfuse.usages import report_of
 
     blocks = body.get("content") or ()
     ended = body.get("stop_reason")

@@ -30,7 +30,7 @@ _OPENAI_FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 def reply_of_body(body: Mapping[str, Json], *, provider: str, model: str, raw: str = "") -> Reply:
     """Read a ChatCompletion's body; ``model`` is what was asked, should the body not say."""
-    from agentfuse.pricing.usage_shapes import report_of
+    from agentfuse.usages import report_of
 
     return Reply(
         choices=tuple(_choice_of(choice) for choice in body.get("choices") or ()),

@@ -17,6 +17,7 @@ from agentfuse.runtime.now import run_now
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
+from agentfuse.runtime.warming import warm_up
 from agentfuse.runtime.wiring import rules_of, shared_of, wire
 from agentfuse.tickets import Admitted, Answered, Receipt
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
     from agentfuse.ports import Codec, Ledger, Listener
+    from agentfuse.pricing import PriceBook
     from agentfuse.runtime.wiring import Shared
     from agentfuse.tickets import Lease, Ticket
+    from agentfuse.tokens import TokenCounter
 
 Result = TypeVar("Result")
 Chunk = TypeVar("Chunk")
@@ -55,6 +58,8 @@ class Fuse:
         book = spend_book_of(settings)
         listeners = (*settings.listeners, *((book,) if book is not None else ()))
         self._open(shared_of(settings), run, listeners)
+        if allowance is not None:
+            warm_up()
 
     def _open(self, shared: Shared, run: Run, listeners: tuple[Listener, ...]) -> None:
         self._shared = shared
@@ -72,6 +77,16 @@ class Fuse:
     def ledger(self) -> Ledger:
         """Where this fuse's money is kept."""
         return self._shared.ledger
+
+    @property
+    def book(self) -> PriceBook:
+        """The prices that hold for this fuse."""
+        return self._shared.book
+
+    @property
+    def counter(self) -> TokenCounter:
+        """What counts its requests."""
+        return self._shared.counter
 
     def session(self, name: str, budget: Dollars | None = None) -> Fuse:
         """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from agentfuse.errors import ConfigurationError
+from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agentfuse.ports import Cache, Clock, Ledger, Listener
 
 DAY = 86_400.0
+_FOREVER = 1e6  # hours
 
 
 class Options(TypedDict, total=False):
@@ -34,6 +36,9 @@ class Options(TypedDict, total=False):
     max_retries: int
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None
     on_unknown_model: Literal["raise", "max_of_family", "free"]
+    deployments: Mapping[str, str]
+    price_source: str | Path | None
+    allow_price_jumps: bool
     ledger: Ledger | None
     clock: Clock | None
     listeners: Sequence[Listener]
@@ -52,7 +57,11 @@ class Settings:
     set none so that it fits what is left, but not below ``min_output_tokens``. A reservation lasts
     ``lease_ttl`` seconds. ``max_retries`` counts further attempts after a passing failure; adapters
     leave them to the client they wrap. ``prices`` are the user's own (dollars per million tokens),
-    a mapping or a TOML or JSON file. ``spend_book`` is the journal behind ``get_spend_report``.
+    a mapping or a TOML or JSON file, read again when it changes; ``deployments`` say which model
+    stands behind a name (``{"my-deploy": "gpt-4o"}``). ``price_source`` is a path or URL of a price
+    list to fetch every ``AGENTFUSE_REGISTRY_REFRESH_HOURS``, off by default; a version with a price
+    that changes tenfold is refused unless ``allow_price_jumps``. ``spend_book`` is the journal
+    behind ``get_spend_report``.
     """
 
     name: str = ""
@@ -67,6 +76,9 @@ class Settings:
     max_retries: int = 0
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None = None
     on_unknown_model: Literal["raise", "max_of_family", "free"] = "raise"
+    deployments: Mapping[str, str] = NOTHING
+    price_source: str | Path | None = None
+    allow_price_jumps: bool = False
     ledger: Ledger | None = None
     clock: Clock | None = None
     listeners: Sequence[Listener] = ()
@@ -95,6 +107,25 @@ def _require(holds: bool, word: str, value: object, what: str) -> None:  # noqa:
 def environment() -> Mapping[str, str]:
     """Give the process's variables: the keys and addresses of the providers."""
     return os.environ
+
+
+def refresh_hours() -> float | None:
+    """Give how many hours pass between two fetches of a price source, or None for the default.
+
+    From ``AGENTFUSE_REGISTRY_REFRESH_HOURS``; raises ConfigurationError for what is no time.
+    """
+    given = os.environ.get("AGENTFUSE_REGISTRY_REFRESH_HOURS")
+    if not given:
+        return None
+    try:
+        hours = float(given)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours < _FOREVER:
+        raise ConfigurationError(
+            f"AGENTFUSE_REGISTRY_REFRESH_HOURS is a number of hours above zero, not {given!r}"
+        )
+    return hours
 
 
 def home() -> Path:

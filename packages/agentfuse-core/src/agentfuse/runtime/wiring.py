@@ -16,6 +16,7 @@ from agentfuse.policy.given import Ports, Rules
 from agentfuse.pricing import PriceBook
 from agentfuse.providers.failures import failure_of
 from agentfuse.runtime.ids import new_id
+from agentfuse.runtime.settings import home, refresh_hours
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def shared_of(settings: Settings) -> Shared:
         ledger=settings.ledger or MemoryLedger(settings.clock),
         cache=_cache_of(settings),
         flights=FlightTable(),
-        book=PriceBook(settings.prices, on_unknown_model=settings.on_unknown_model),
+        book=_book_of(settings),
         counter=TokenCounter(),
     )
 
@@ -98,6 +99,26 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         failure_of=failure_of,
         draw=random.random,
         new_id=new_id,
+    )
+
+
+def _book_of(settings: Settings) -> PriceBook:
+    """Make the book of prices, with a source only where one was named."""
+    source = None
+    if settings.price_source is not None:
+        from agentfuse.pricing.sources import DEFAULT_HOURS, PriceSource
+
+        source = PriceSource(
+            settings.price_source,
+            home=home(),
+            hours=refresh_hours() or DEFAULT_HOURS,
+            allow_jumps=settings.allow_price_jumps,
+        )
+    return PriceBook(
+        settings.prices,
+        settings.on_unknown_model,
+        deployments=settings.deployments,
+        source=source,
     )
 
 

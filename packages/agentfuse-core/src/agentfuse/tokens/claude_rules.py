@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentfuse.tokens.contents import Contents
 
 _PER_REQUEST = 7
-_PER_CALL = 50
+_PER_CALL = 55
 _PER_FURTHER_TOOL = 32
 _SCHEMA = 140
 _THINKING = 30  # a request with thinking switched on
@@ -27,14 +27,15 @@ _THINKING = 30  # a request with thinking switched on
 # The hidden tool prompt where the model may choose, and where it must call, by family.
 _TOOL_PROMPT = {
     "claude-3": (270, 270),
+    "claude-3-opus": (535, 535),
     "claude-4": (310, 300),
-    "claude-4.5": (490, 600),
+    "claude-4.5": (500, 600),
     "claude-4.7": (400, 350),
 }
 
 # How far small requests went above the rules, and requests with the provider's own tools.
 _SPARE = 60
-_OLD_TOOL_SPARE = 300  # Opus 3's tool prompt is twice that of its siblings
+_OLD_TOOL_SPARE = 80  # the tool prompts of Claude 3's versions differ by so much
 _BUILTIN = {"web_": 35_000, "code_execution": 12_000, "mcp": 4_000}
 
 
@@ -50,14 +51,15 @@ def claude_estimate(request: Request) -> TokenEstimate:
         + contents.media
         + tools
         + _schema_tokens(request, contents)
-        + (_THINKING if request.params.get("thinking") else 0)
+        + _thinking_tokens(request)
     )
     builtin = sum(_builtin_spare(tool) for tool in request.tools)
     factor = 2000 if contents.opaque or builtin else contents.family.high
     cushion = _SPARE + contents.spare + builtin
     if tools and contents.family.name == "claude-3":
         cushion += _OLD_TOOL_SPARE
-    return estimate_of(tokens, factor=factor, cushion=cushion, method="rules")
+    doubt = "opaque" if builtin else contents.doubt
+    return estimate_of(tokens, factor=factor, cushion=cushion, method="rules", doubt=doubt)
 
 
 def _builtin_spare(tool: Mapping[str, Any]) -> int:
@@ -82,9 +84,21 @@ def _tool_tokens(request: Request, contents: Contents) -> int:
     choice = request.params.get("tool_choice")
     word = object_of(choice).get("type", choice)
     forced = word in ("any", "tool", "required", "function")
-    prompt = _TOOL_PROMPT[contents.family.name][forced]
-    further = _PER_FURTHER_TOOL * (len(request.tools) - 1)
-    return prompt + further + json_tokens(contents.family, list(request.tools))
+    opus = contents.model.startswith("claude-3-opus")
+    prompt = _TOOL_PROMPT["claude-3-opus" if opus else contents.family.name][forced]
+    shown = [tool for tool in request.tools if _is_shown(tool, contents)]
+    further = _PER_FURTHER_TOOL * max(len(shown) - 1, 0)
+    return prompt + further + json_tokens(contents.family, shown)
+
+
+def _is_shown(tool: Mapping[str, Any], contents: Contents) -> bool:
+    """Say whether the model sees a tool: a deferred one only once a search has found it."""
+    return not tool.get("defer_loading") or tool.get("name") in contents.loaded
+
+
+def _thinking_tokens(request: Request) -> int:
+    given = object_of(request.params.get("thinking")).get("type")
+    return _THINKING if given == "enabled" else 0
 
 
 def _schema_tokens(request: Request, contents: Contents) -> int:

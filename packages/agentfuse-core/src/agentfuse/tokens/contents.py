@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, assert_never
 
 from agentfuse.messages import Media, Other, Reasoning, Text
@@ -13,6 +13,7 @@ from agentfuse.tokens.text import vocabulary_count
 
 if TYPE_CHECKING:
     from agentfuse.messages import Message, Part, Request
+    from agentfuse.tokens.estimates import Doubt
     from agentfuse.tokens.families import Family
 
 # A provider's page in a document is a picture and its text; at most one page in two kilobytes.
@@ -30,7 +31,7 @@ class Contents:
     """A request taken apart: ``text`` tokens in messages, calls, pictures, and what is unsure.
 
     ``spare`` is how far the media may exceed ``media``, and past thinking, which providers mostly
-    leave out of what they bill.
+    leave out of what they bill. ``loaded`` names tools that a search brought into the conversation.
     """
 
     family: Family
@@ -43,7 +44,15 @@ class Contents:
     media: int = 0
     spare: int = 0
     opaque: bool = False
+    loaded: set[str] = field(default_factory=set[str])
     system: bool = False
+
+    @property
+    def doubt(self) -> Doubt:
+        """Say what makes the count unsure: what cannot be read, or media."""
+        if self.opaque:
+            return "opaque"
+        return "media" if self.media else ""
 
 
 def contents_of(request: Request) -> Contents:
@@ -56,8 +65,8 @@ def contents_of(request: Request) -> Contents:
 
 
 def text_tokens(family: Family, text: str) -> int:
-    """Count prose in a family's tokens, rounded up."""
-    return -(-vocabulary_count(text, family.vocabulary) * family.text // 1000)
+    """Count prose in a family's tokens."""
+    return (vocabulary_count(text, family.vocabulary) * family.text + 500) // 1000
 
 
 def json_tokens(family: Family, value: Any) -> int:
@@ -76,12 +85,21 @@ def _weigh_message(contents: Contents, message: Message) -> None:
     if message.name:
         contents.named += 1
         contents.text += text_tokens(contents.family, message.name)
+    thoughts = message.role == "assistant" and not contents.family.keeps_thoughts
     for part in message.parts:
-        _weigh_part(contents, part)
+        _weigh_part(contents, _unthought(contents, part) if thoughts else part)
     for call in message.tool_calls:
         contents.call_count += 1
         contents.calls += text_tokens(contents.family, call.name)
         contents.calls += text_tokens(contents.family, call.arguments)
+
+
+def _unthought(contents: Contents, part: Part) -> Part:
+    """Leave out the thinking that a model's template drops from past answers."""
+    if not isinstance(part, Text) or "</think>" not in part.text:
+        return part
+    contents.spare += text_tokens(contents.family, part.text)
+    return Text(part.text.rpartition("</think>")[2])
 
 
 def _weigh_part(contents: Contents, part: Part) -> None:
@@ -95,6 +113,8 @@ def _weigh_part(contents: Contents, part: Part) -> None:
             likely, most = media_tokens(contents, part)
             contents.media += likely
             contents.spare += most - likely
+        case Other() if part.block.get("type") == "tool_reference":
+            contents.loaded.add(str(part.block.get("tool_name")))
         case Other():
             contents.text += json_tokens(contents.family, part.block)
             contents.opaque = True

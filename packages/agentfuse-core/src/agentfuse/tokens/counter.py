@@ -1,57 +1,90 @@
-"""Count requests: the rules of each family, and a ratio where there are none."""
+"""Count requests: the rules of each family, and what earlier answers taught."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+from agentfuse.tokens.calibration import Calibration, key_of
 from agentfuse.tokens.claude_rules import claude_estimate
-from agentfuse.tokens.contents import contents_of, json_tokens
-from agentfuse.tokens.estimates import TokenEstimate, estimate_of
+from agentfuse.tokens.embeddings import embedding_estimate
 from agentfuse.tokens.families import family_of
+from agentfuse.tokens.gemini_rules import gemini_estimate
 from agentfuse.tokens.openai_rules import openai_estimate
+from agentfuse.tokens.ratio_rules import ratio_estimate
 from agentfuse.tokens.text import count_text
+from agentfuse.tokens.wires import request_of
 
 if TYPE_CHECKING:
-    from agentfuse.messages import Request
+    from collections.abc import Callable, Mapping
 
-_PER_MESSAGE = 5
-_PER_TOOL = 25
-# Hidden prompts of the families without rules: gpt-oss +67, tools of Llama and Nova some hundred.
-_CUSHION = 100
-_TOOL_CUSHION = 700
+    from agentfuse.messages import Request
+    from agentfuse.tokens.estimates import TokenEstimate
+
+_RULES: dict[str, Callable[[Request], TokenEstimate]] = {
+    "openai": openai_estimate,
+    "claude": claude_estimate,
+    "gemini": gemini_estimate,
+}
+
+# Estimates kept for calls whose answer is still to come.
+_OPEN_CALLS = 256
 
 
 class TokenCounter:
-    """Counts texts and requests in the terms of their model."""
+    """Counts texts and requests in the terms of their model, and learns from true usages."""
+
+    def __init__(self) -> None:
+        self._calibration = Calibration()
+        self._open: OrderedDict[int, tuple[Request, TokenEstimate]] = OrderedDict()
+        self._lock = Lock()
 
     def count_text(self, text: str, model: str = "gpt-4o") -> int:
         """Count the tokens of a text; see ``agentfuse.tokens.count_text``."""
         return count_text(text, model)
 
-    def count_request(self, request: Request) -> TokenEstimate:
+    def count_request(
+        self, body: Mapping[str, Any], model: str, api: str, provider: str = ""
+    ) -> TokenEstimate:
+        """Estimate all input tokens of a body as it goes over the wire.
+
+        ``api`` names its dialect (see ``agentfuse.tokens.wires.Api``); bounds as in ``count``.
+        Never raises on any JSON value.
+        """
+        if api == "embeddings":
+            return embedding_estimate(body, model)
+        return self._estimate_of(request_of(body, model, api, provider))
+
+    def count(self, request: Request) -> TokenEstimate:
         """Estimate all input tokens of a request: messages, tools, schema, history and media.
 
         ``high`` is meant to hold: it is what a budget sets aside. For plain text to OpenAI it
         equals ``tokens``; elsewhere it rests on what recorded requests of the kind were billed.
         """
+        estimate = self._estimate_of(request)
+        if estimate.method != "exact":
+            with self._lock:
+                self._open[id(request)] = (request, estimate)
+                if len(self._open) > _OPEN_CALLS:
+                    self._open.popitem(last=False)
+        return estimate
+
+    def observe(self, estimate: TokenEstimate, actual: int) -> None:
+        """Learn that a request so estimated was billed ``actual`` input tokens, cached included."""
+        self._calibration.observe(estimate, actual)
+
+    def settle(self, request: Request, actual: int) -> None:
+        """Learn from the true usage of a request given to ``count``; others teach nothing."""
+        with self._lock:
+            known = self._open.pop(id(request), None)
+        if known is not None and known[0] is request:
+            self._calibration.observe(known[1], actual)
+
+    def _estimate_of(self, request: Request) -> TokenEstimate:
         rules = family_of(request.model, request.provider).rules
-        if rules == "openai":
-            return openai_estimate(request)
-        if rules == "claude":
-            return claude_estimate(request)
-        return ratio_estimate(request)
-
-
-def ratio_estimate(request: Request) -> TokenEstimate:
-    """Count a request by its family's ratio and a general allowance for frames and tools."""
-    contents = contents_of(request)
-    family = contents.family
-    tokens = family.frame + contents.text + contents.calls + contents.media
-    tokens += _PER_MESSAGE * (len(request.messages) + contents.call_count + contents.results)
-    schema = request.params.get("response_format") or request.params.get("response_schema")
-    for given in (list(request.tools), schema):
-        tokens += json_tokens(family, given) if given else 0
-    tokens += _PER_TOOL * len(request.tools)
-    factor = 2000 if contents.opaque or request.tools else family.high
-    cushion = contents.spare + (_TOOL_CUSHION if request.tools else _CUSHION)
-    return estimate_of(tokens, factor=factor, cushion=cushion, method="heuristic")
+        estimate = _RULES.get(rules, ratio_estimate)(request)
+        if estimate.method == "exact":
+            return estimate
+        return self._calibration.calibrated(replace(estimate, key=key_of(request, estimate)))

@@ -22,7 +22,8 @@ class Family:
 
     ``text`` is the ratio of prose, ``json`` that of tools and schemas, both in thousandths of an
     o200k_base (or own ``vocabulary``) count; ``high`` is the factor, in thousandths, that covers
-    a prompt of plain text in 95 of 100 recorded requests. ``frame`` is a hidden prompt.
+    a prompt of plain text in 95 of 100 recorded requests. ``cushion``
+    the tokens that come on top of it. Some drop what stands between think tags in past answers.
     """
 
     name: str
@@ -30,11 +31,12 @@ class Family:
     text: int = 1000
     json: int = 1000
     high: int = 1500
-    frame: int = 0
+    cushion: int = 0
+    keeps_thoughts: bool = True
     rules: str = "other"
 
 
-UNKNOWN = Family(name="unknown", text=1100, json=1200, high=2000)
+UNKNOWN = Family(name="unknown", text=1050, json=1200, high=2000)
 
 _FAMILIES: dict[str, Family] = {
     family.name: family
@@ -43,18 +45,20 @@ _FAMILIES: dict[str, Family] = {
         Family(name="openai", high=1000, rules="openai"),
         Family(name="openai-reasoning", high=1000, rules="openai"),
         Family(name="openai-unnamed", high=1300, rules="openai"),
-        Family(name="gpt-oss", high=1110, frame=67, rules="other"),
+        Family(name="gpt-oss", high=1110),
         Family(name="claude-3", text=1150, json=1150, high=1400, rules="claude"),
         Family(name="claude-4", text=1150, json=1200, high=1730, rules="claude"),
         Family(name="claude-4.5", text=1150, json=1200, high=1250, rules="claude"),
         Family(name="claude-4.7", text=1450, json=1400, high=1250, rules="claude"),
-        Family(name="gemini", text=1070, json=1310, high=1600),
+        Family(name="gemini", text=1040, json=1310, high=1600, rules="gemini"),
         Family(name="mistral", text=1080, json=1180, high=1490),
-        Family(name="deepseek", text=1050, json=1140, high=1400),
-        Family(name="llama-3", text=1050, json=1000, high=1500),
-        Family(name="llama-4", text=1030, json=1000, high=2000, frame=10),
-        Family(name="qwen", text=1050, json=1070, high=1500),
-        Family(name="nova", text=1050, json=1150, high=2000),
+        Family(name="deepseek", text=1030, json=1140, high=1400, keeps_thoughts=False),
+        Family(name="llama-3", text=1000, json=1000, high=1500),
+        Family(name="llama-4", text=1000, json=1000, high=2000),
+        Family(name="qwen", text=1010, json=1070, high=1500, keeps_thoughts=False),
+        Family(name="nova", text=1010, json=1000, high=2000),
+        Family(name="cohere", text=1050, json=1000, high=1500, cushion=600),
+        Family(name="glm", text=1000, json=1050, high=1500, keeps_thoughts=False),
         UNKNOWN,
     )
 }
@@ -67,9 +71,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^(gpt-4(?!\.|o|-o)|gpt-3\.5|gpt-35|text-embedding-|text-moderation)", "openai-old"),
         (r"^(gpt-[5-9]|o3|o4|codex)", "openai-reasoning"),
         (r"^(gpt-|chatgpt|o1|computer-use|omni-)", "openai"),
-        (r"claude-(opus|sonnet|haiku)-4-[56](?!\d)", "claude-4.5"),
-        (r"claude-(opus|sonnet|haiku)-4(-[01](?!\d)|-2\d{7}|@|$|-latest|-v)", "claude-4"),
-        (r"claude-(opus|sonnet|haiku)-(4-[7-9]|[5-9])|claude-(fable|mythos)", "claude-4.7"),
+        (r"claude-(opus|sonnet|haiku)-4[-.][56](?!\d)", "claude-4.5"),
+        (r"claude-(opus|sonnet|haiku)-4([-.][01](?!\d)|-2\d{7}|@|$|-latest|-v)", "claude-4"),
+        (r"claude-(opus|sonnet|haiku)-(4[-.][7-9]|[5-9])|claude-(fable|mythos)", "claude-4.7"),
         (r"claude-(instant|[123])", "claude-3"),
         (r"claude", "claude-4.7"),
         (r"gemini|gemma|learnlm", "gemini"),
@@ -79,6 +83,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"llama", "llama-3"),
         (r"qwen|qwq|qvq", "qwen"),
         (r"nova-", "nova"),
+        (r"^(command|c4ai|embed-)|cohere", "cohere"),
+        (r"glm-", "glm"),
     )
 )
 

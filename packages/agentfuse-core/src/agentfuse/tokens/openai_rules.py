@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PER_MESSAGE = 4  # the frame (3) and the role (1)
 _PER_REPLY = 3
 _PER_REASONED_REPLY = 2  # o3, o4 and gpt-5 onwards
+_PER_PAST_ANSWER = 2  # of those models, in the history
+_PRO_MODE = 1531  # the hidden prompt of ``reasoning.mode: pro``
 _GPT5_CHAT_TOOLS = 81  # a hidden prompt that gpt-5 gets with tools on the chat endpoint
 
 
@@ -29,6 +31,11 @@ def openai_estimate(request: Request) -> TokenEstimate:
     contents = contents_of(request)
     family = contents.family
     reply = _PER_REASONED_REPLY if family.name == "openai-reasoning" else _PER_REPLY
+    if family.name == "openai-reasoning":
+        answers = (each for each in request.messages if each.role == "assistant")
+        reply += _PER_PAST_ANSWER * sum(not each.tool_calls for each in answers)
+    if object_of(request.params.get("reasoning")).get("mode") == "pro":
+        reply += _PRO_MODE
     plain = contents.text + _PER_MESSAGE * len(request.messages) + contents.named + reply
     tools = _tool_tokens(request, contents) + _history_tokens(contents)
     schema = _schema_tokens(request, contents)
@@ -37,17 +44,26 @@ def openai_estimate(request: Request) -> TokenEstimate:
     if total == plain and known and not contents.spare:
         return estimate_of(total, factor=1000, method="exact")
     factor, cushion = _doubt(request, contents)
-    return estimate_of(total, factor=factor, cushion=cushion + contents.spare, method="rules")
+    return estimate_of(
+        total,
+        factor=factor,
+        cushion=cushion + contents.spare,
+        method="rules",
+        doubt="opaque" if _has_builtin(request) else contents.doubt,
+    )
 
 
 def _doubt(request: Request, contents: Contents) -> tuple[int, int]:
     """Say how far recorded requests of this kind went above the rules (thousandths, tokens)."""
-    builtin = len(functions_of(request.tools)) < len(request.tools)
-    if builtin or contents.opaque:
+    if _has_builtin(request) or contents.opaque:
         return 2000, 500
     if request.tools or contents.call_count:
         return max(1150, contents.family.high), 60 if request.api == "chat.completions" else 250
     return max(1050, contents.family.high), 20
+
+
+def _has_builtin(request: Request) -> bool:
+    return len(functions_of(request.tools)) < len(request.tools)
 
 
 def _tool_tokens(request: Request, contents: Contents) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,7 @@ class CountMemory:
 
     def __init__(self, size: int = 16_384) -> None:
         self._size = size
-        self._counts: OrderedDict[tuple[str, str | bytes], int] = OrderedDict()
+        self._counts: OrderedDict[tuple[str, str | tuple[int, int]], int] = OrderedDict()
         self._lock = Lock()
 
     def count(self, text: str, vocabulary: Vocabulary) -> int:
@@ -67,8 +66,9 @@ class CountMemory:
 _memory = CountMemory()
 
 
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _digest(text: str) -> tuple[int, int]:
+    """Python keeps a text's hash (64 bits, seeded) with it: resent objects cost nothing."""
+    return len(text), hash(text)
 
 
 def _counted(text: str, vocabulary: Vocabulary) -> int:

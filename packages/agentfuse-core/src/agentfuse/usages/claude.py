@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.nothing import NOTHING
-from agentfuse.pricing.usage_fields import count_at, list_at, mapping_at, word_at
 from agentfuse.usage import BilledUsage, Usage
+from agentfuse.usages.fields import count_at, list_at, mapping_at, word_at
+from agentfuse.usages.served_tools import anthropic_requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def anthropic_items(
     own = [each for other, each in rounds if other in ("", model)]
     if not own or not _covers(sum(own, Usage()), top.usage):
         own = [top.usage]
-    elif top.usage.tool_requests:
+    elif top.usage.tool_requests and not any(each.tool_requests for each in own):
         own = [own[0] + Usage(tool_requests=top.usage.tool_requests), *own[1:]]
     others = [
         BilledUsage(model=other, usage=each, context=context)
@@ -55,25 +55,17 @@ def anthropic_usage(usage: Mapping[str, Any]) -> Usage:
     reads = count_at(usage, "cache_read_input_tokens")
     lasting = mapping_at(usage, "cache_creation")
     long = count_at(lasting, "ephemeral_1h_input_tokens")
+    longest = count_at(lasting, "ephemeral_12h_input_tokens")
     short = count_at(lasting, "ephemeral_5m_input_tokens")
-    short = max(short, count_at(usage, "cache_creation_input_tokens") - long)
+    short = max(short, count_at(usage, "cache_creation_input_tokens") - long - longest)
     outputs = count_at(usage, "output_tokens")
     return Usage(
-        input_tokens=count_at(usage, "input_tokens") + reads + short + long,
+        input_tokens=count_at(usage, "input_tokens") + reads + short + long + longest,
         output_tokens=outputs,
         cache_read_tokens=reads,
         cache_write_5m_tokens=short,
         cache_write_1h_tokens=long,
+        cache_write_12h_tokens=longest,
         reasoning_tokens=count_at(mapping_at(usage, "output_tokens_details"), "thinking_tokens"),
-        tool_requests=_tool_requests(usage),
+        tool_requests=anthropic_requests(usage),
     )
-
-
-def _tool_requests(usage: Mapping[str, Any]) -> Mapping[str, int]:
-    served = mapping_at(usage, "server_tool_use")
-    requests = {
-        tool: count
-        for tool in ("web_search", "web_fetch", "code_execution")
-        if (count := count_at(served, f"{tool}_requests"))
-    }
-    return requests or NOTHING

@@ -12,10 +12,11 @@ from agentfuse.usage import PriceContext
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentfuse.usage import Usage
-
 # More tokens than any provider serves in one call: above it a number is no count.
 _MOST = 10**12
+
+# Words for "nowhere in particular": Anthropic's inference_geo.
+_NO_REGION = frozenset({"global", "not_available"})
 
 
 def mapping_at(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
@@ -27,12 +28,13 @@ def mapping_at(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return NOTHING
 
 
-def list_at(fields: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """Give the objects in a list; nothing where there is no list."""
-    value = fields.get(key)
-    if not isinstance(value, list):
-        return []
-    return [each for each in cast("Sequence[Any]", value) if isinstance(each, Mapping)]
+def list_at(fields: Mapping[str, Any], *keys: str) -> list[Mapping[str, Any]]:
+    """Give the objects in the first of several keys that holds a list; nothing where none does."""
+    for key in keys:
+        value = fields.get(key)
+        if isinstance(value, list | tuple) and value:
+            return [each for each in cast("Sequence[Any]", value) if isinstance(each, Mapping)]
+    return []
 
 
 def count_at(fields: Mapping[str, Any], *keys: str) -> int:
@@ -42,16 +44,22 @@ def count_at(fields: Mapping[str, Any], *keys: str) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
-            return value
+            return int(value)
     return 0
 
 
 def word_at(fields: Mapping[str, Any], *keys: str) -> str:
-    """Give the first of several keys that holds a non-empty string, else the empty one."""
+    """Give the first of several keys that holds a non-empty string, else the empty one.
+
+    An enum that is no string gives its name: Google's protocol buffers count theirs.
+    """
     for key in keys:
         value = fields.get(key)
         if isinstance(value, str) and value:
-            return value
+            return str(getattr(value, "value", value))
+        name = getattr(value, "name", None)
+        if isinstance(name, str) and name:
+            return name
     return ""
 
 
@@ -66,16 +74,9 @@ def amount_at(fields: Mapping[str, Any], key: str) -> Decimal | None:
 
 def context_at(body: Mapping[str, Any], usage: Mapping[str, Any]) -> PriceContext:
     """Read the terms an answer was given on: tier, speed and region."""
+    region = word_at(usage, "inference_geo").lower()
     return PriceContext(
         service_tier=(word_at(usage, "service_tier") or word_at(body, "service_tier")).lower(),
         speed=word_at(usage, "speed").lower(),
-        region=word_at(usage, "inference_geo").lower(),
+        region="" if region in _NO_REGION else region,
     )
-
-
-def is_consistent(usage: Usage) -> bool:
-    """Check that the parts of a usage fit into their totals."""
-    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
-    inputs = usage.cache_read_tokens + written + usage.input_audio_tokens
-    outputs = usage.reasoning_tokens + usage.output_audio_tokens
-    return inputs <= usage.input_tokens and outputs <= usage.output_tokens

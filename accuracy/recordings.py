@@ -1,0 +1,128 @@
+"""Recorded requests and what they were billed, with stand-ins for the media left out of them."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What the bodies do not show: media whose pages and seconds are gone, what a provider's own tools
+# put in, thinking and state kept on the provider's side.
+UNSEEN = frozenset({"document", "audio", "video", "opaque", "server_tools", "reasoning_history"})
+_OMITTED = re.compile(r'(?:__media__:)?\{\\?"omitted\\?": ?true[^{}]*\}')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One request as sent, and the input tokens the provider counted."""
+
+    id: str
+    provider: str
+    api: str
+    model: str
+    body: dict[str, Any]
+    actual: int
+    kinds: frozenset[str]
+    source: str
+    sized: bool
+
+    @property
+    def kind(self) -> str:
+        """The row of the tables it belongs to."""
+        if self.kinds & UNSEEN or not self.sized:
+            return "unseen"
+        for kind in ("image", "schema", "tools"):
+            if kind in self.kinds:
+                return kind
+        return "tools" if "tool_history" in self.kinds else "plain"
+
+
+def recordings_of(data: Path) -> list[Recording]:
+    """Read every split of ``data``/usage_pairs, conversations in the order they were held."""
+    found = [
+        _recording_of(json.loads(line))
+        for path in sorted(data.glob("usage_pairs/*/*.jsonl.gz"))
+        for line in gzip.decompress(path.read_bytes()).splitlines()
+    ]
+    return sorted((each for each in found if each.actual > 0), key=_order)
+
+
+def _order(recording: Recording) -> tuple[str, int, str]:
+    file, _, number = recording.source.rpartition("#")
+    return file, int(number) if number.isdigit() else 0, recording.id
+
+
+def _recording_of(row: dict[str, Any]) -> Recording:
+    body = _restored(row["request"])
+    kinds = frozenset(row.get("kinds") or ())
+    return Recording(
+        id=row["id"],
+        provider=row["provider"],
+        api=row["api"],
+        model=row.get("model") or row.get("response_model") or "",
+        body=body,
+        actual=row["input_total"] or 0,
+        kinds=kinds,
+        source=row.get("source", ""),
+        sized="image" not in kinds or _sized(row["request"]),
+    )
+
+
+def _sized(request: Any) -> bool:
+    """Say whether every picture's size is known: none stands behind an address or a file id."""
+    text = json.dumps(request)
+    seen = len(re.findall(r'\\?"width\\?":', text))
+    linked = re.search(r'"(url|image_url|fileUri|file_uri)": "(https?|gs)://', text)
+    return seen > 0 and not linked and '"file_id"' not in text
+
+
+def _restored(value: Any) -> Any:
+    """Put data of the right size where a recording only says what was left out."""
+    if isinstance(value, dict):
+        if value.get("omitted"):
+            return _stand_in(value)
+        return {key: _restored(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_restored(each) for each in value]
+    if isinstance(value, str) and "omitted" in value:
+        return _restored_text(value)
+    return value
+
+
+def _restored_text(text: str) -> str:
+    def data(found: re.Match[str]) -> str:
+        described = json.loads(found.group().removeprefix("__media__:").replace('\\"', '"'))
+        before = text[max(found.start() - 8, 0) : found.start()]
+        kind = described.get("mime") or f"image/{described.get('format') or 'png'}"
+        lead = f"{kind};base64," if before.endswith("data:") else ""
+        return lead + _stand_in(described)
+
+    return _OMITTED.sub(data, text)
+
+
+def _stand_in(described: dict[str, Any]) -> str:
+    if described.get("width"):
+        return _png(int(described["width"]), int(described["height"]))
+    return "A" * (int(described.get("bytes") or 0) * 4 // 3)
+
+
+def _png(width: int, height: int) -> str:
+    """Draw an empty picture of one bit a pixel."""
+    rows = zlib.compress((b"\0" + bytes((width + 7) // 8)) * height, 9)
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    chunks = (("IHDR", head), ("IDAT", rows), ("IEND", b""))
+    drawn = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name.encode(), data) for name, data in chunks)
+    return base64.b64encode(drawn).decode()
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    summed = zlib.crc32(name + data)
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", summed)
