@@ -11,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
 from agentfuse.messages import Choice, Reply
+from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_langchain.bills import (
     finish_reason_of,
     model_of,
@@ -74,20 +75,18 @@ def _choice_of(message: BaseMessage, metadata: Mapping[str, Any], assumed_end: s
     calls = calls_of(message)
     refused = bool(message.additional_kwargs.get("refusal")) or _refuses(message.content)
     end = finish_reason_of(metadata, calls=bool(calls), refused=refused) or assumed_end
-    content = message.content
+    content: Any = message.content
     if isinstance(content, list):  # the calls among the blocks are told apart
-        content = [b for b in content if not (calls and _is_call(b))]
+        content = [block for block in list_of(content) if not (calls and _is_call(block))]
     return Choice(parts=parts_of(content or []), tool_calls=calls, finish_reason=end)
 
 
 def _is_call(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") in _CALL_BLOCKS
+    return object_of(block).get("type") in _CALL_BLOCKS
 
 
 def _refuses(content: Any) -> bool:
-    return isinstance(content, list) and any(
-        isinstance(block, dict) and block.get("type") == "refusal" for block in content
-    )
+    return any(object_of(block).get("type") == "refusal" for block in list_of(content))
 
 
 def _fields_of(result: ChatResult) -> dict[str, Json]:
@@ -119,9 +118,10 @@ def _message_fields(message: BaseMessage) -> dict[str, Json]:
 def _unparsed(value: Any) -> Any:
     """Copy a value without parsed objects: they are made again for whoever asks for their class."""
     if isinstance(value, dict):
-        return {k: _unparsed(v) for k, v in value.items() if not isinstance(v, BaseModel)}
+        kept = object_of(value).items()
+        return {name: _unparsed(inner) for name, inner in kept if not isinstance(inner, BaseModel)}
     if isinstance(value, list):
-        return [_unparsed(inner) for inner in value if not isinstance(inner, BaseModel)]
+        return [_unparsed(inner) for inner in list_of(value) if not isinstance(inner, BaseModel)]
     return value
 
 
@@ -196,12 +196,11 @@ def _message_of_choice(choice: Choice, reply: Reply) -> AIMessage:
 
 def _call_of(call: ToolCall) -> Any:
     """Write a tool call; one whose arguments are no JSON object is LangChain's invalid kind."""
+    raw = {"id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
     try:
-        args = json.loads(call.arguments or "{}")
+        args: Json = json.loads(call.arguments or "{}")
     except ValueError as error:
-        raw = {"id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
         return make_invalid_tool_call(raw, str(error))
     if not isinstance(args, dict):
-        raw = {"id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
         return make_invalid_tool_call(raw, "the arguments are no JSON object")
-    return {"type": "tool_call", "id": call.id, "name": call.name, "args": args}
+    return {"type": "tool_call", "id": call.id, "name": call.name, "args": object_of(args)}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.nothing import NOTHING
+from agentfuse.providers.wire_json import object_of
 from agentfuse.usage import STANDARD, BilledUsage, PriceContext, Usage, UsageReport
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def finish_reason_of(metadata: Mapping[str, Any], *, calls: bool, refused: bool 
         case "completed":
             return "tool_calls" if calls else "stop"
         case "incomplete":
-            details = metadata.get("incomplete_details") or {}
+            details = object_of(metadata.get("incomplete_details"))
             return _ENDS.get(str(details.get("reason")), "length")
         case _:
             return ""
@@ -65,7 +66,8 @@ def report_of(usage: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> U
     """Read LangChain's ``usage_metadata``: input with cached tokens, output with reasoning."""
     if not usage:
         return None
-    ins, outs = usage.get("input_token_details") or {}, usage.get("output_token_details") or {}
+    ins = object_of(usage.get("input_token_details"))
+    outs = object_of(usage.get("output_token_details"))
     counts = Usage(
         input_tokens=_count(usage, "input_tokens"),
         output_tokens=_count(usage, "output_tokens"),
@@ -105,19 +107,17 @@ def _tiered(counts: Mapping[str, Any], name: str) -> int:
 
 def _tool_requests_of(metadata: Mapping[str, Any]) -> Mapping[str, int]:
     """Count the provider's own tools (Anthropic's ``usage.server_tool_use``)."""
-    usage = metadata.get("usage")
-    used = usage.get("server_tool_use") if isinstance(usage, dict) else None
+    used = object_of(object_of(metadata.get("usage")).get("server_tool_use"))
     requests = {
         name.removesuffix("_requests"): count
-        for name, count in (used or {}).items()
+        for name, count in used.items()
         if name.endswith("_requests") and isinstance(count, int) and count
     }
     return requests or NOTHING
 
 
 def _terms_of(metadata: Mapping[str, Any]) -> PriceContext:
-    usage = metadata.get("usage")
-    inner: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
+    inner = object_of(metadata.get("usage"))
     tier = metadata.get("service_tier") or inner.get("service_tier")
     region = inner.get("inference_geo")
     if not tier and not region:

@@ -78,10 +78,10 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
 
 
 def _fuse(
-    inner: BaseChatModel,
+    inner: object,
     budget: Dollars | None = None,
     *,
-    fuse: Fuse | None = None,
+    fuse: object = None,
     **options: Unpack[Options],
 ) -> AgentFuseChatModel:
     """Check the words, and put a fuse into a copy of ``inner``."""
@@ -106,20 +106,18 @@ def _fuse(
 
 
 def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
-    copy = _copied(inner, fused_class_of(type(inner)))
-    copy.__dict__["fuse"] = fuse
-    return cast("AgentFuseChatModel", copy)
+    return cast("AgentFuseChatModel", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
 
 
-def _copied(model: BaseChatModel, kind: type[BaseChatModel]) -> BaseChatModel:
+def _copied(model: BaseChatModel, kind: type[BaseChatModel], **more: Any) -> BaseChatModel:
     """Copy a model, fields and clients shared, as an instance of a sub- or superclass of its own.
 
     What pydantic's ``__copy__`` does (BaseModel.__copy__), but for the class.
     """
     copy = kind.__new__(kind)
-    left = {SERIALIZED, "fuse"} - set(kind.model_fields)
+    left = {SERIALIZED, "fuse"}
     fields = {name: value for name, value in model.__dict__.items() if name not in left}
-    object.__setattr__(copy, "__dict__", fields)
+    object.__setattr__(copy, "__dict__", {**fields, **more})
     object.__setattr__(copy, "__pydantic_extra__", _copy_of(model.__pydantic_extra__))
     object.__setattr__(copy, "__pydantic_fields_set__", set(model.model_fields_set))
     object.__setattr__(copy, "__pydantic_private__", _copy_of(model.__pydantic_private__))
@@ -143,10 +141,9 @@ def fused_class_of(bare: type[BaseChatModel]) -> type[AgentFuseChatModel]:
         "__doc__": bare.__doc__,
         **hooks_of(bare),
     }
-    return cast(
-        "type[AgentFuseChatModel]",
-        FusingClass(bare.__name__, (bare, AgentFuseChatModel), namespace),
-    )
+    make: Any = FusingClass
+    fused: type[AgentFuseChatModel] = make(bare.__name__, (bare, AgentFuseChatModel), namespace)
+    return fused
 
 
 def _bare_class_of(fused: type[AgentFuseChatModel]) -> type[BaseChatModel]:

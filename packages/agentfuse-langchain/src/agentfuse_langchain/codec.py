@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from agentfuse.messages import Choice, Delta, Reply
+from agentfuse.providers.wire_json import list_of
 from agentfuse_langchain.answers import reply_of_result, result_of_reply
 from agentfuse_langchain.bills import SAY_THEIR_END
 from agentfuse_langchain.parts import settled
@@ -106,8 +107,7 @@ def _words_of(block: Any) -> str:
     if isinstance(block, str):
         return block
     said = "".join(block[word] for word in _WORDS if isinstance(block.get(word), str))
-    summary = block.get("summary")
-    return said + "".join(map(_words_of, summary)) if isinstance(summary, list) else said
+    return said + "".join(map(_words_of, list_of(block.get("summary"))))
 
 
 def _copy_of(chunk: ChatGenerationChunk) -> ChatGenerationChunk:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -42,13 +42,26 @@ def plain_of(value: Any) -> Json:
     """
     if value is None or type(value) in _JSON:
         return value
-    if isinstance(value, Mapping):
+    if _is_mapping(value):
         return {str(name): _entry(str(name), inner) for name, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+    if _is_sequence(value):
         return [plain_of(inner) for inner in value]
-    if isinstance(value, AbstractSet):
-        return sorted((plain_of(inner) for inner in value), key=json.dumps)
+    if _is_set(value):
+        return sorted(map(plain_of, value), key=json.dumps)
     return _rare(value)
+
+
+def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Tell a sequence of values from one piece of text or bytes."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
+def _is_set(value: Any) -> TypeGuard[AbstractSet[Any]]:
+    return isinstance(value, AbstractSet)
 
 
 def _entry(name: str, value: Any) -> Json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Other, ToolCall
 from agentfuse.nothing import NOTHING
+from agentfuse.providers.wire_json import object_of
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.parts import parts_of
 
@@ -98,7 +99,7 @@ _MARK: dict[str, Json] = {"type": "tool_use"}
 
 
 def _is_call(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") in _CALL_BLOCKS
+    return object_of(block).get("type") in _CALL_BLOCKS
 
 
 def _placed(block: Any, places: dict[str, int]) -> Any:

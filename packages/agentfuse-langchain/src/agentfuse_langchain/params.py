@@ -56,8 +56,9 @@ def params_of(
     Fields at their defaults say nothing, empty ones neither. A value without a JSON form stays as
     it is: such a request has no key and is never answered from memory.
     """
+    told: Any = model  # the account a model gives of a call to its callbacks, protected by its name
     found: dict[str, Any] = dict(_set_fields(model))
-    found.update(model._get_invocation_params(stop=stop))  # noqa: SLF001 - LangChain's hook for it
+    found.update(told._get_invocation_params(stop=stop))  # noqa: SLF001
     found.update(getattr(model, "model_kwargs", None) or {})
     found.update(kwargs)
     if stop is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Media, Other, Reasoning, Text
 from agentfuse.nothing import NOTHING
+from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_langchain.json_values import plain_of
 
 if TYPE_CHECKING:
@@ -43,18 +44,18 @@ def _part_of(written: Any) -> Part:
 
 
 def _summary_text(piece: Any) -> str:
-    return str(piece.get("text", "")) if isinstance(piece, dict) else ""
+    return str(object_of(piece).get("text", ""))
 
 
 def settled(block: Json) -> Json:
     """Drop what only serves to put streamed chunks together: indices and LangChain's own ids."""
     if isinstance(block, list):
-        return [settled(inner) for inner in block]
+        return [settled(inner) for inner in list_of(block)]
     if not isinstance(block, dict):
         return block
     return {
         name: settled(value) if isinstance(value, list) else value
-        for name, value in block.items()
+        for name, value in object_of(block).items()
         if name != "index" and not (name == "id" and str(value).startswith(OWN_IDS))
     }
 

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from agentfuse.providers.wire_json import object_of
 from agentfuse_langchain.messages import arguments_of
 
 if TYPE_CHECKING:
@@ -98,15 +99,12 @@ def _block_pieces(block: dict[str, Json]) -> Iterator[dict[str, Json]]:
 
 def _call_pieces(message: Any, content: str | list[Any]) -> Iterator[list[Any]]:
     """Give each tool call's name and id first and then its arguments, as providers do."""
-    places = {
-        block.get("call_id") or block.get("id"): place
-        for place, block in enumerate(content)
-        if isinstance(block, dict)
-    }
+    blocks = enumerate(map(object_of, content))
+    places = {block.get("call_id") or block.get("id"): place for place, block in blocks}
     calls = [(call, arguments_of(call["args"])) for call in getattr(message, "tool_calls", ())]
     calls += [(c, c.get("args") or "") for c in getattr(message, "invalid_tool_calls", ())]
     for number, (call, arguments) in enumerate(calls):
-        place = places.get(call.get("id"), number if isinstance(content, str) else None)
-        index = len(content) + number if place is None else place
+        after = number if isinstance(content, str) else len(content) + number
+        index = places.get(call["id"], after) if call.get("id") else after
         yield [tool_call_chunk(name=call.get("name"), args="", id=call.get("id"), index=index)]
         yield [tool_call_chunk(args=arguments, index=index)]

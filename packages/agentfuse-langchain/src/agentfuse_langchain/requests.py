@@ -96,7 +96,8 @@ def request_of(
     stream: bool = False,
 ) -> Request:
     """Read what a hook is asked, in the policy's words."""
-    ls_params = model._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001 - LangChain's identity
+    told: Any = model  # the account a model gives of itself to LangSmith, protected by its name
+    ls_params = told._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001
     address = _address_of(model)
     provider = str(ls_params.get("ls_provider") or "")
     home = _HOMES.get(address)
@@ -165,7 +166,7 @@ def _is_silent_on_usage(model: Any, kwargs: Mapping[str, Any]) -> bool:
     BaseChatOpenAI asks for usage only at OpenAI's own address (its ``stream_usage``), and its
     Responses API always sends it; ChatAnthropic drops it with ``stream_usage=False``.
     """
-    if "stream_usage" not in type(model).model_fields:
+    if "stream_usage" not in model.__class__.model_fields:
         return False
     if not _is_openais(model):
         asked = kwargs.get("stream_usage")
