@@ -158,6 +158,20 @@ def test_a_call_without_a_maximum_is_clamped_to_what_is_left(upstream: Upstream)
     assert fuse.receipt().spent == billed_by(upstream) <= budget_of("$0.02")
 
 
+def test_a_clamped_call_leaves_room_for_its_neighbours(upstream: Upstream) -> None:
+    """One call with a long default maximum does not hold the whole budget while it runs."""
+    fuse = Fuse("$0.15")
+
+    def ask(number: int) -> bool:
+        return bool(completion("gpt-4o", question(number), fuse=fuse, **where(upstream)).choices)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(ask, range(2))) == [True, True]
+    first, second = sorted(asked.body["max_completion_tokens"] for asked in upstream.requests)
+    assert 0 < first <= second == 8_192
+    assert fuse.receipt().spent == billed_by(upstream) <= budget_of("$0.15")
+
+
 def test_a_maximum_the_caller_set_is_never_changed(upstream: Upstream) -> None:
     """Whoever asked for a length gets it or a refusal."""
     fuse = Fuse("$0.02")

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 # Between a refusal and the next try others may take what was left: a few tries, then no.
 TRIES = 4
 
+# Room for a long answer, in tokens (twice the 4,096 that early models could give at most). A call
+# that is clamped takes no more than half of what is left as long as that is so much: one call with
+# a default maximum of 128,000 would otherwise hold the whole budget, and starve its neighbours.
+ROOMY = 8_192
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -82,7 +87,7 @@ class Admission:
         tokens = affordable_output(quote, refusal.left) // choices_of(asked)
         if tokens < self.rules.min_output_tokens:
             return None
-        return replace(asked, max_output_tokens=tokens)
+        return replace(asked, max_output_tokens=max(tokens // 2, min(tokens, ROOMY)))
 
     def _clamps(self, asked: Request) -> bool:
         return self.rules.clamp and asked.max_output_tokens is None
