@@ -16,7 +16,11 @@ PACKAGES = tuple(sorted(path.parent.name for path in ROOT.glob("packages/*/pypro
 CORE = "agentfuse-core"
 # One environment with every package in it: what a user of several frameworks has.
 TOGETHER = "together"
+# CrewAI, LlamaIndex's OpenAI package and all adapters together want openai 2; the rest is on 3. Two
+# sets of pins, each of which resolves; every environment is held to one of them.
 CONSTRAINTS = "constraints.txt"
+CONSTRAINTS_TOGETHER = "constraints-together.txt"
+ON_OPENAI_2 = {"agentfuse-crewai", "agentfuse-llama-index", TOGETHER}
 # Settings of this machine's uv would leak addresses and paths into what `lock` writes.
 NO_UV_SETTINGS = {name: None for name in os.environ if name.startswith("UV_")}
 
@@ -39,7 +43,14 @@ def requirements_of(package: str, *groups: str) -> list[str]:
         arguments += ["-e", f"packages/{name}"]
     tested = PACKAGES if package == TOGETHER else (package,)
     arguments += [f"--group=packages/{name}/pyproject.toml:test" for name in tested]
+    if package != TOGETHER and "alone" in groups_of(f"packages/{package}/pyproject.toml"):
+        arguments.append(f"--group=packages/{package}/pyproject.toml:alone")
     return arguments + [f"--group={group}" for group in groups]
+
+
+def constraints_of(package: str) -> str:
+    """Name the pins of one environment."""
+    return CONSTRAINTS_TOGETHER if package in ON_OPENAI_2 else CONSTRAINTS
 
 
 def folders_of(package: str) -> list[str]:
@@ -57,7 +68,7 @@ def run_pytest(session: nox.Session, package: str) -> None:
 def tests(session: nox.Session, package: str) -> None:
     """Run each package's tests with the pinned versions, then the workspace's over all of them."""
     groups = ("test", "arrows") if package == TOGETHER else ("test",)
-    session.install("-c", CONSTRAINTS, *requirements_of(package, *groups))
+    session.install("-c", constraints_of(package), *requirements_of(package, *groups))
     run_pytest(session, package)
 
 
@@ -88,7 +99,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the sources' types with mypy and pyright, both strict."""
-    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "test", "types"))
+    session.install("-c", CONSTRAINTS_TOGETHER, *requirements_of(TOGETHER, "test", "types"))
     sources = [f"packages/{name}/src" for name in PACKAGES]
     session.run("mypy", *sources)
     # Named here: a glob under `include` finds no file, and pyright is content with none.
@@ -112,7 +123,7 @@ def wheel(session: nox.Session) -> None:
     wheels = [str(path) for path in sorted(built.glob("*.whl"))]
     groups = [f"--group=packages/{name}/pyproject.toml:test" for name in PACKAGES]
     # Without this uv would put the workspace's folders in the place of the wheels.
-    session.install("--no-sources", "-c", CONSTRAINTS, *wheels, *groups, "--group=test")
+    session.install("--no-sources", "-c", CONSTRAINTS_TOGETHER, *wheels, *groups, "--group=test")
     session.run("python", "scripts/list_wheels.py", *wheels)
     session.run("python", "-m", "pytest", "tests/test_readme.py", *session.posargs)
 
@@ -120,14 +131,14 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run a real agent over real questions under one small budget (``-- --live`` asks OpenAI)."""
-    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "demo"))
+    session.install("-c", CONSTRAINTS, *requirements_of("agentfuse-langchain", "demo"))
     session.run("python", "examples/demo/run.py", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what AgentFuse adds to a call (``-- --json FILE`` keeps every figure)."""
-    session.install("-c", CONSTRAINTS, *requirements_of(TOGETHER, "bench"))
+    session.install("-c", CONSTRAINTS_TOGETHER, *requirements_of(TOGETHER, "bench"))
     session.run("python", "bench/run.py", *session.posargs)
 
 
@@ -152,7 +163,7 @@ def prices(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]
-    session.install("-c", CONSTRAINTS, *members, "--group=docs")
+    session.install("-c", CONSTRAINTS_TOGETHER, *members, "--group=docs")
     session.run(
         *("mkdocs", "build", "--strict", f"--site-dir={session.create_tmp()}/site"),
         env={"NO_MKDOCS_2_WARNING": "1"},  # the theme's advertisement for its successor
@@ -161,18 +172,30 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write constraints.txt anew: versions only, for every Python and system we support."""
-    sources = ["pyproject.toml", *(f"packages/{name}/pyproject.toml" for name in PACKAGES)]
-    session.run(
-        *("uv", "pip", "compile", "--universal", "--python-version=3.11", "--upgrade"),
-        *("--no-config", "--no-header", "--no-annotate", "--all-extras", "--quiet"),
-        *("--no-emit-index-url", "--no-emit-find-links", f"--output-file={CONSTRAINTS}"),
-        *(f"--no-emit-package={name}" for name in PACKAGES),
-        *(f"--group={source}:{group}" for source in sources for group in groups_of(source)),
-        *sources,
-        env=NO_UV_SETTINGS,
-        external=True,
-    )
+    """Write both sets of pins anew: versions only."""
+    newer = [name for name in PACKAGES if name not in ON_OPENAI_2]
+    for file, packages in ((CONSTRAINTS, newer), (CONSTRAINTS_TOGETHER, PACKAGES)):
+        sources = ["pyproject.toml", *(f"packages/{name}/pyproject.toml" for name in packages)]
+        # litellm holds others back, and new SDKs are what `alone` is about.
+        left = {"accuracy", "alone"} if file == CONSTRAINTS_TOGETHER else set[str]()
+        groups = [
+            f"--group={source}:{group}"
+            for source in sources
+            for group in groups_of(source)
+            if group not in left
+        ]
+        session.run(
+            *("uv", "pip", "compile", "--python-version=3.11", "--upgrade"),
+            # CrewAI ends at Python 3.13, and a universal resolution looks beyond it.
+            *(() if file == CONSTRAINTS_TOGETHER else ("--universal",)),
+            *("--no-config", "--no-header", "--no-annotate", "--all-extras", "--quiet"),
+            *("--no-emit-index-url", "--no-emit-find-links", f"--output-file={file}"),
+            *(f"--no-emit-package={name}" for name in PACKAGES),
+            *groups,
+            *sources[1:],
+            env=NO_UV_SETTINGS,
+            external=True,
+        )
 
 
 def groups_of(source: str) -> list[str]:

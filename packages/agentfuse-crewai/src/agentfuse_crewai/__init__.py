@@ -1,0 +1,4 @@
+"""AgentFuse for CrewAI: hooks and an LLM with a hard budget and a memory."""
+
+__all__: list[str] = []
+__version__ = "0.1.0"
