@@ -288,9 +288,7 @@ class MemoryLedger:
             del self._closed[lease_id]
 
     def _note(self, what: str, mark: str, reason: str) -> None:
-        self._write(
-            Entry(at=self._now(), what=what, lease=mark, amount=NOTHING_USED, note=reason)
-        )
+        self._write(Entry(at=self._now(), what=what, lease=mark, amount=NOTHING_USED, note=reason))
 
     def _write(self, entry: Entry) -> None:
         self._trail.append(entry)
