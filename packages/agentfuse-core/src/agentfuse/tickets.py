@@ -53,14 +53,15 @@ class Limit:
     resets: float = 0.0
     counted: tuple[str, ...] = ()
     pace: int = 0
+    key: str = field(init=False, compare=False, repr=False)
+    """The account this limit is booked on: ``user:ann``, ``user:ann/tokens/2026-11-25``."""
 
-    @property
-    def key(self) -> str:
-        """The account this limit is booked on: ``user:ann``, ``user:ann/tokens/2026-11-25``."""
+    def __post_init__(self) -> None:
+        """Name the account once: it is read many times."""
         unit = "" if self.unit == "nanodollars" else f"/{self.unit}"
         pace = f"/pace-{self.pace}" if self.pace else ""
         window = f"/{self.window}" if self.window else ""
-        return f"{self.scope}:{self.id}{unit}{pace}{window}"
+        object.__setattr__(self, "key", f"{self.scope}:{self.id}{unit}{pace}{window}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ class LimitRule:
         return calendar_window(self.per, self.zone, now)
 
 
-def limit(
+def limit(  # noqa: PLR0913 - one word for each thing a limit can say
     scope: LimitScope,
     usd: Dollars | None = None,
     *,
@@ -104,14 +104,19 @@ def limit(
     _require(not (sliding and rate), "a limit slides or is a rate, not both")
     _require(not (rate and usd is not None), "a rate is in requests or tokens")
     zone_of(zone)
-    amount = (
-        budget_of(usd) if usd is not None else _count_of(tokens if requests is None else requests)
-    )
-    unit: Unit = "nanodollars" if usd is not None else "tokens" if requests is None else "requests"
+    unit, amount = _amount_of(usd, tokens, requests)
     pace = _pace_of(amount, per) if rate else 0
     return LimitRule(
         scope, amount, unit=unit, id=id, per=per, zone=zone, sliding=sliding, pace=pace
     )
+
+
+def _amount_of(
+    usd: Dollars | None, tokens: int | None, requests: int | None
+) -> tuple[Unit, int]:
+    if usd is not None:
+        return "nanodollars", budget_of(usd)
+    return ("tokens", _count_of(tokens)) if requests is None else ("requests", _count_of(requests))
 
 
 def _count_of(value: object) -> int:

@@ -36,6 +36,7 @@ def killed_text(stop: Stop, model: str) -> str:
 
 
 def shown(limit: Limit, amount: int) -> str:
+    """Print an amount in a limit's unit."""
     return usd(amount) if limit.unit == "nanodollars" else f"{amount:,} {limit.unit}"
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import UnknownPrice
-from agentfuse.policy.alerts import Alerts
 from agentfuse.tickets import Amounts, Overrun, Receipt
 from agentfuse.usage import BilledUsage, Usage, UsageReport
 
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
+    from agentfuse.policy.alerts import Alerts
     from agentfuse.policy.given import Ports
     from agentfuse.pricing import Cost
     from agentfuse.tickets import Admitted

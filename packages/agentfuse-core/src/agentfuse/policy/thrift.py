@@ -1,4 +1,4 @@
-"""What a call gives up when a limit is nearly used up: its model, then the length of its request."""
+"""What a call gives up when a limit is nearly used up: its model, then a part of its request."""
 
 from __future__ import annotations
 

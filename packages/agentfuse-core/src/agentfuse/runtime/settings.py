@@ -73,8 +73,9 @@ class Settings:
     ``alert_at`` is told once for each limit and window: as an event, to ``on_alert``, and as JSON
     to the URL ``alert_webhook``. ``ledger`` is where money is kept: in memory, or the address of a
     SQLite file, a Redis or a PostgreSQL that processes share; while that is out of reach calls are
-    refused, unless ``on_store_error`` is "open". ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
-    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    refused, unless ``on_store_error`` is "open".
+
+    ``cache`` is True (in memory), False, a path (SQLite behind memory, survives restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``. ``clamp`` lowers the output maximum of a request that
     set none so that it fits what is left, but not below ``min_output_tokens``. A reservation lasts

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
 from agentfuse.caches.memory import MemoryCache
@@ -27,6 +27,7 @@ from agentfuse.runtime.settings import home, refresh_hours
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
+    from agentfuse.policy.limits import LimitScope
     from agentfuse.ports import Cache, Clock, Ledger, Teller
     from agentfuse.runtime.settings import Settings
 
@@ -109,7 +110,7 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
     """Read the limits on scopes; raises ConfigurationError for what is none."""
     given = settings.limits
     if isinstance(given, Mapping):
-        return tuple(limit(name, amount) for name, amount in given.items())
+        return tuple(limit(cast("LimitScope", name), amount) for name, amount in given.items())
     rules: tuple[object, ...] = tuple(given)
     for rule in rules:
         if not isinstance(rule, LimitRule):
