@@ -11,7 +11,7 @@ from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.runtime.now import run_now
 from agentfuse.testing import FrozenClock, LedgerContract
 from agentfuse.testing.ways import Awaited
-from agentfuse.tickets import Balance, Lease, Limit, Settlement
+from agentfuse.tickets import NOTHING_USED, Amounts, Balance, Lease, Limit, Settlement
 
 if TYPE_CHECKING:
     from agentfuse.ports import Clock, Ledger
@@ -37,24 +37,31 @@ class TestAwaited(Awaited, LedgerContract):
         return MemoryLedger(clock)
 
 
-def a_lease(name: str, deadline: float) -> Lease:
+def a_lease(name: str, ttl: float) -> Lease:
     """A lease of 10 nanodollars, with 5 expected."""
-    return Lease(id=name, amount=10, estimate=5, limits=(RUN,), deadline=deadline)
+    return Lease(id=name, amount=Amounts(10), estimate=Amounts(5), limits=(RUN,), ttl=ttl)
+
+
+def balance_of(ledger: MemoryLedger) -> Balance:
+    """Read the run's account."""
+    return run_now(ledger.balances([RUN.key]))[0]
 
 
 def test_a_settled_lease_is_remembered_for_a_day_and_then_forgotten() -> None:
     """The memory of repeats is bounded by age."""
     clock = FrozenClock()
     ledger = MemoryLedger(clock)
-    run_now(ledger.reserve(a_lease("a", clock.now() + 60)))
-    run_now(ledger.settle("a", 7))
+    run_now(ledger.reserve(a_lease("a", 60)))
+    run_now(ledger.settle("a", Amounts(7)))
     clock.advance(memory.REMEMBERED_SECONDS - 1)
-    assert run_now(ledger.settle("a", 7)) == Settlement(booked=7, repeated=True)
+    assert run_now(ledger.settle("a", Amounts(7))) == Settlement(
+        booked=Amounts(7), repeated=True, spent=(7,)
+    )
     clock.advance(1)
-    run_now(ledger.reserve(a_lease("b", clock.now() + 60)))
+    run_now(ledger.reserve(a_lease("b", 60)))
     run_now(ledger.release("b"))
-    assert run_now(ledger.settle("a", 7)) == Settlement(booked=0, repeated=True)
-    assert run_now(ledger.balance(RUN.key)) == Balance(spent=7)
+    assert run_now(ledger.settle("a", Amounts(7))) == Settlement(booked=NOTHING_USED, repeated=True)
+    assert balance_of(ledger) == Balance(spent=7)
 
 
 def test_only_so_many_settled_leases_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,10 +70,10 @@ def test_only_so_many_settled_leases_are_remembered(monkeypatch: pytest.MonkeyPa
     ledger = MemoryLedger(FrozenClock(0.0))
     for name in "abcde":
         run_now(ledger.reserve(a_lease(name, 60.0)))
-        run_now(ledger.settle(name, 1))
-    remembered = [run_now(ledger.settle(name, 1)).booked for name in "abcde"]
+        run_now(ledger.settle(name, Amounts(1)))
+    remembered = [run_now(ledger.settle(name, Amounts(1))).booked.nanodollars for name in "abcde"]
     assert remembered == [0, 0, 1, 1, 1]
-    assert run_now(ledger.balance(RUN.key)) == Balance(spent=5)
+    assert balance_of(ledger) == Balance(spent=5)
 
 
 def test_many_short_calls_with_far_deadlines_leave_nothing_behind() -> None:
@@ -74,8 +81,8 @@ def test_many_short_calls_with_far_deadlines_leave_nothing_behind() -> None:
     clock = FrozenClock()
     ledger = MemoryLedger(clock)
     for turn in range(5_000):
-        run_now(ledger.reserve(a_lease(str(turn), clock.now() + 86_400)))
-        run_now(ledger.settle(str(turn), 1))
+        run_now(ledger.reserve(a_lease(str(turn), 86_400)))
+        run_now(ledger.settle(str(turn), Amounts(1)))
     assert len(ledger._deadlines) <= memory._SPARE_DEADLINES + 2
     assert run_now(ledger.open_leases()) == ()
 
@@ -84,17 +91,17 @@ def test_a_lease_outlives_the_rebuilding_of_the_deadlines() -> None:
     """An open lease still expires after thousands of others came and went."""
     clock = FrozenClock()
     ledger = MemoryLedger(clock)
-    run_now(ledger.reserve(a_lease("old", clock.now() + 100)))
+    run_now(ledger.reserve(a_lease("old", 100)))
     for turn in range(3_000):
-        run_now(ledger.reserve(a_lease(str(turn), clock.now() + 50)))
+        run_now(ledger.reserve(a_lease(str(turn), 50)))
         run_now(ledger.release(str(turn)))
-    assert run_now(ledger.balance(RUN.key)) == Balance(held=10)
+    assert balance_of(ledger) == Balance(held=10)
     clock.advance(100)
-    assert run_now(ledger.balance(RUN.key)) == Balance(spent=5)
+    assert balance_of(ledger) == Balance(spent=5)
 
 
 def test_without_a_clock_the_time_of_day_is_read() -> None:
     """A deadline in the past is past."""
     ledger = MemoryLedger()
     run_now(ledger.reserve(a_lease("a", 0.0)))
-    assert run_now(ledger.balance(RUN.key)) == Balance(spent=5)
+    assert balance_of(ledger) == Balance(spent=5)

@@ -10,7 +10,17 @@ if TYPE_CHECKING:
 
     from agentfuse.errors import BudgetExceeded
     from agentfuse.messages import Delta, Reply
-    from agentfuse.tickets import Balance, Event, Lease, Limit, Refusal, Settlement
+    from agentfuse.tickets import (
+        Amounts,
+        Balance,
+        Entry,
+        Event,
+        Lease,
+        Limit,
+        Refusal,
+        Settlement,
+        Stop,
+    )
 
 
 class Clock(Protocol):
@@ -26,16 +36,20 @@ class Clock(Protocol):
 
 
 class Ledger(Protocol):
-    """Where limits and leases live. Every amount is in nanodollars; every method is atomic."""
+    """Where limits and leases live. Every method is atomic, and every amount a whole number.
 
-    async def reserve(self, lease: Lease) -> Lease | Refusal:
-        """Hold ``lease.amount`` on all its limits at once, or on none: then name who said no.
+    Time is the ledger's own, so that machines with wrong clocks agree.
+    """
 
-        A lease id that was reserved before is answered with its lease and holds nothing again.
+    async def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
+        """Hold ``lease.amount`` on all its limits at once, or on none: then say who said no.
+
+        Each limit counts in its own unit. A lease id that was reserved before is answered with its
+        lease and holds nothing again. A kill switch under one of its marks comes before all limits.
         """
         ...
 
-    async def settle(self, lease_id: str, actual: int) -> Settlement:
+    async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book the true cost and drop the hold; repeated with the same id it changes nothing.
 
         After expiry the estimate that was booked is corrected to ``actual``.
@@ -46,16 +60,40 @@ class Ledger(Protocol):
         """Drop the hold and book nothing; after a settle it changes nothing."""
         ...
 
-    async def balance(self, key: str) -> Balance:
-        """Read one account."""
+    async def renew(self, lease_id: str, ttl: float) -> bool:
+        """Let an open lease last ``ttl`` seconds from now; False where it is open no more."""
         ...
 
-    async def spend(self, limits: Sequence[Limit], amount: int) -> None:
+    async def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
+        """Read accounts by their limits' keys; one that nobody used is empty."""
+        ...
+
+    async def spend(self, limits: Sequence[Limit], amount: Amounts, note: str = "") -> None:
         """Book a cost that has already happened (a tool's), even past a limit."""
         ...
 
     async def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now, oldest first."""
+        ...
+
+    async def stop(self, mark: str, reason: str = "") -> None:
+        """Pull a kill switch: refuse every lease that carries ``mark`` until it is resumed."""
+        ...
+
+    async def resume(self, mark: str) -> None:
+        """Put a kill switch back; one that was not pulled stays as it is."""
+        ...
+
+    async def stops(self) -> tuple[Stop, ...]:
+        """List the kill switches that are pulled, by name."""
+        ...
+
+    async def claim(self, name: str) -> bool:
+        """Say True to the first who asks under a name, for ever: an alert is told once."""
+        ...
+
+    async def trail(self, last: int = 100) -> tuple[Entry, ...]:
+        """List what happened of late, oldest first."""
         ...
 
 
@@ -102,13 +140,16 @@ class Teller(Protocol):
 class Run(Protocol):
     """The run a call belongs to: its limits now, and what a stop has to carry."""
 
-    @property
-    def limits(self) -> tuple[Limit, ...]:
-        """All limits of a call, the run's own and its parents'."""
+    def limits(self, model: str, now: float) -> tuple[Limit, ...]:
+        """Give all limits of a call made here and now: its parents', its scope's, its own."""
         ...
 
-    def stopped(self, message: str, refusal: Refusal) -> BudgetExceeded:
-        """Make the error of a refused call, with the run's receipt and results so far."""
+    def marks(self, model: str) -> tuple[str, ...]:
+        """Give the names under which such a call can be stopped."""
+        ...
+
+    def completed(self, stop: BudgetExceeded) -> BudgetExceeded:
+        """Give a stop what the run has done so far: its receipt and its results."""
         ...
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.scopes import NO_SCOPE
+from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
@@ -13,23 +13,60 @@ if TYPE_CHECKING:
     from agentfuse.usage import Usage
 
 
+Unit = Literal["nanodollars", "tokens", "requests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What a call uses up, in each unit that a limit may be in."""
+
+    nanodollars: int = 0
+    tokens: int = 0
+    requests: int = 0
+
+    def of(self, unit: Unit) -> int:
+        """Give the amount in one unit."""
+        amount: int = getattr(self, unit)
+        return amount
+
+
+NOTHING_USED = Amounts()
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A budget in ``nanodollars`` on what ``id`` of a ``scope`` (run, session, user ...) spends."""
+    """How much (``amount``, in ``unit``) ``id`` of a ``scope`` may use up.
+
+    ``window`` names the span of time it holds for (a day, an hour; empty: for ever), which
+    ``resets`` at a Unix time (0: never). A sliding window is booked on its latest part, while the
+    accounts in ``counted`` count as well. With a ``pace`` it is a rate instead: a unit comes back
+    every so many microseconds, and ``amount`` may come at once (GCRA, the generic cell rate
+    algorithm of ITU-T I.371).
+    """
 
     scope: str
     id: str
-    nanodollars: int
+    amount: int
+    _: KW_ONLY
+    unit: Unit = "nanodollars"
+    window: str = ""
+    resets: float = 0.0
+    counted: tuple[str, ...] = ()
+    pace: int = 0
+    key: str = field(init=False, compare=False, repr=False)
+    """The account this limit is booked on: ``user:ann``, ``user:ann/tokens/2026-11-25``."""
 
-    @property
-    def key(self) -> str:
-        """The account this limit is kept under."""
-        return f"{self.scope}:{self.id}"
+    def __post_init__(self) -> None:
+        """Name the account once: it is read many times."""
+        unit = "" if self.unit == "nanodollars" else f"/{self.unit}"
+        pace = f"/pace-{self.pace}" if self.pace else ""
+        window = f"/{self.window}" if self.window else ""
+        object.__setattr__(self, "key", f"{self.scope}:{self.id}{unit}{pace}{window}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """One account: what is spent, and what open leases hold, in nanodollars."""
+    """One account: what is spent, and what open leases hold, in its limit's unit."""
 
     spent: int = 0
     held: int = 0
@@ -37,38 +74,74 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Money set aside for one call on every account in ``limits``, until ``deadline``.
+    """What is set aside for one call on every account in ``limits``, for ``ttl`` seconds.
 
-    ``estimate`` (nanodollars, at most ``amount``) is what is booked if nobody settles in time.
+    ``estimate`` (at most ``amount``) is what is booked if nobody settles in time. ``deadline`` is
+    set by the ledger, by its own clock (Unix time); 0 before. ``marks`` are the names under which
+    the call can be stopped (``*``, ``run:nightly``, ``user:ann``); ``note`` says in the trail who
+    made it and what for.
     """
 
     id: str
-    amount: int
-    estimate: int
+    amount: Amounts
+    estimate: Amounts
     limits: tuple[Limit, ...]
-    deadline: float
+    ttl: float
+    deadline: float = 0.0
+    marks: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A reservation that did not fit: ``limit`` had ``left``, and ``needed`` was asked."""
+    """A reservation that did not fit: ``limit`` had ``left``, and ``needed`` was asked.
+
+    Both are in the limit's unit. ``wait`` says in how many seconds it may fit: when the window
+    resets, or the rate allows it; 0 where no waiting helps.
+    """
 
     limit: Limit
     needed: int
     left: int
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A reservation refused since somebody pulled the kill switch named ``mark``."""
+
+    mark: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """What settling a lease changed.
 
-    ``booked`` is what this lease has cost in all (nanodollars); ``overrun`` how far that is above
-    what was set aside; ``repeated`` is True when it had been settled before.
+    ``booked`` is what this lease has cost in all; ``overrun`` how many nanodollars that is above
+    what was set aside; ``repeated`` is True when it had been settled before. ``spent`` is what each
+    of its limits has spent after it, in their order (empty where the lease is unknown).
     """
 
-    booked: int
+    booked: Amounts
     overrun: int = 0
     repeated: bool = False
+    spent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a ledger's trail: ``what`` happened to a lease at a Unix time, and how much.
+
+    ``what`` is reserve, settle, release, expire, spend, stop or resume.
+    """
+
+    at: float
+    what: str
+    lease: str
+    amount: Amounts
+    keys: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +174,13 @@ class Progress:
     texts: list[str] = field(default_factory=list[str])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Admitted:
     """Leave to ask the provider: send ``request``, which may differ from what was ``asked``.
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
+    ``owed`` are the limits of a call that went out while the ledger was down.
     """
 
     id: str
@@ -119,7 +193,16 @@ class Admitted:
     attempt: int = 1
     leading: bool = False
     scope: Scope = NO_SCOPE
+    owed: tuple[Limit, ...] = ()
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def note(self) -> str:
+        """Who made the call and what for, for a ledger's trail."""
+        scope = self.scope
+        ids = [f"{name}={getattr(scope, name)}" for name in SCOPES if getattr(scope, name)]
+        tags = [f"tag={tag}" for tag in scope.tags]
+        return " ".join([self.request.model, *ids, *tags])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +246,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A call that was not sent, since ``refusal`` says it would have passed a limit."""
+    """A call that was not sent: it would have passed a limit, or a kill switch is pulled."""
 
     model: str
-    refusal: Refusal
+    refusal: Refusal | Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +275,27 @@ class Downgraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """A call that goes out with a shorter request, since ``limit`` is nearly used up."""
+
+    id: str
+    model: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A share of a limit (``threshold``, in thousandths) is spent; told once for each window.
+
+    ``spent`` is in the limit's unit.
+    """
+
+    limit: Limit
+    threshold: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overrun:
     """A call billed more than had been set aside for it: ``nanodollars`` above its lease."""
 
@@ -208,4 +312,4 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Downgraded | Overrun | StoreTrouble
+Event = Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | StoreTrouble

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from hypothesis import HealthCheck, settings
@@ -14,12 +14,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType]  # untyped there
 )
 
-from agentfuse.tickets import Balance, Lease, Limit, Refusal, Settlement
+from agentfuse.tickets import NOTHING_USED, Amounts, Balance, Lease, Limit, Refusal, Settlement
 
 if TYPE_CHECKING:
     from agentfuse.testing.ledger_contract import LedgerContract
 
-LIMITS = (Limit("run", "r1", 100), Limit("team", "t1", 60), Limit("user", "u1", 150))
+LIMITS = (
+    Limit("run", "r1", 100),
+    Limit("team", "t1", 60),
+    Limit("user", "u1", 150),
+    Limit("user", "u1", 9, unit="requests"),
+)
 
 names = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 amounts = st.integers(0, 60)
@@ -34,7 +39,7 @@ class _Known:
 
     lease: Lease
     state: str = "open"
-    booked: int = 0
+    booked: Amounts = NOTHING_USED
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -56,9 +61,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self, name: str, amount: int, share: int, limits: tuple[Limit, ...], life: int
     ) -> None:
         """Reserve a new lease, or one that the ledger has met before."""
-        deadline = self.time.now() + (life + 0.5) * self.contract.moment
+        ttl = (life + 0.5) * self.contract.moment
         lease = Lease(
-            id=name, amount=amount, estimate=min(share, amount), limits=limits, deadline=deadline
+            id=name,
+            amount=Amounts(amount, requests=1),
+            estimate=Amounts(min(share, amount), requests=1),
+            limits=limits,
+            ttl=ttl,
         )
         answer = self.run(self.books.reserve(lease))
         self._expire()
@@ -67,23 +76,37 @@ class LedgerMachine(RuleBasedStateMachine):
         elif (refusal := self._refusal_of(lease)) is not None:
             assert answer == refusal
         else:
-            assert answer == lease
-            self.leases[name] = _Known(lease)
+            assert isinstance(answer, Lease)
+            assert replace(answer, deadline=0.0) == lease
+            self.leases[name] = _Known(answer)
 
     @rule(name=names, actual=st.integers(0, 90))
     def settle(self, name: str, actual: int) -> None:
         """Settle: for the first time, again, late, after a release, or what nobody reserved."""
-        answer = self.run(self.books.settle(name, actual))
+        answer = self.run(self.books.settle(name, Amounts(actual, requests=1)))
         known = self.leases.get(name)
         if known is None:
-            assert answer == Settlement(booked=0, repeated=True)
+            assert answer == Settlement(booked=NOTHING_USED, repeated=True)
             return
         repeated = known.state == "settled"
         if not repeated:
-            self._explain(known, actual)
-            known.state, known.booked = "settled", actual
-        overrun = max(0, known.booked - known.lease.amount)
-        assert answer == Settlement(booked=known.booked, overrun=overrun, repeated=repeated)
+            self._explain(known, Amounts(actual, requests=1))
+            known.state, known.booked = "settled", Amounts(actual, requests=1)
+        overrun = max(0, known.booked.nanodollars - known.lease.amount.nanodollars)
+        told = Settlement(booked=known.booked, overrun=overrun, repeated=repeated)
+        assert replace(answer, spent=()) == told
+
+    @rule(name=names, life=lives)
+    def renew(self, name: str, life: int) -> None:
+        """Renew: what is open, and what is not."""
+        ttl = (life + 0.5) * self.contract.moment
+        now = self.time.now()
+        renewed = self.run(self.books.renew(name, ttl))
+        self._expire()
+        known = self.leases.get(name)
+        assert renewed == (known is not None and known.state == "open")
+        if known is not None and renewed:
+            known.lease = replace(known.lease, ttl=ttl, deadline=now + ttl)
 
     @rule(name=names)
     def release(self, name: str) -> None:
@@ -91,15 +114,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run(self.books.release(name))
         known = self.leases.get(name)
         if known is not None and known.state != "settled":
-            known.state, known.booked = "released", 0
+            known.state, known.booked = "released", NOTHING_USED
 
     @rule(limits=on, amount=st.integers(0, 20))
     def spend(self, limits: tuple[Limit, ...], amount: int) -> None:
         """Book a tool's cost."""
-        self.run(self.books.spend(limits, amount))
+        self.run(self.books.spend(limits, Amounts(amount)))
         for limit in limits:
-            self.tools[limit] += amount
-            self.explained[limit] += amount
+            self.tools[limit] += Amounts(amount).of(limit.unit)
+            self.explained[limit] += Amounts(amount).of(limit.unit)
 
     @rule(moments=st.integers(-2, 4))
     def move_the_clock(self, moments: int) -> None:
@@ -111,11 +134,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_books_are_right(self) -> None:
         """Each account is what the model says, and above its limit by no more than can be told."""
         for limit in LIMITS:
-            balance = self.run(self.books.balance(limit.key))
+            balance = self.run(self.books.balances([limit.key]))[0]
             self._expire()
             assert balance == self._balance_of(limit)
             used = balance.spent + balance.held
-            assert used <= limit.nanodollars + self.explained[limit]
+            assert used <= limit.amount + self.explained[limit]
 
     @invariant()
     def what_is_held_is_listed(self) -> None:
@@ -131,25 +154,25 @@ class LedgerMachine(RuleBasedStateMachine):
             if known.state == "open" and known.lease.deadline <= now:
                 known.state, known.booked = "expired", known.lease.estimate
 
-    def _explain(self, known: _Known, actual: int) -> None:
+    def _explain(self, known: _Known, actual: Amounts) -> None:
         reserved = known.lease.amount if known.state == "open" else known.booked
         for limit in known.lease.limits:
-            self.explained[limit] += max(0, actual - reserved)
+            self.explained[limit] += max(0, actual.of(limit.unit) - reserved.of(limit.unit))
 
     def _balance_of(self, limit: Limit) -> Balance:
         mine = [known for known in self.leases.values() if limit in known.lease.limits]
         return Balance(
-            spent=self.tools[limit] + sum(known.booked for known in mine),
-            held=sum(known.lease.amount for known in mine if known.state == "open"),
+            spent=self.tools[limit] + sum(known.booked.of(limit.unit) for known in mine),
+            held=sum(known.lease.amount.of(limit.unit) for known in mine if known.state == "open"),
         )
 
     def _refusal_of(self, lease: Lease) -> Refusal | None:
         for limit in lease.limits:
             balance = self._balance_of(limit)
             used = balance.spent + balance.held
-            if used + lease.amount > limit.nanodollars:
-                left = max(0, limit.nanodollars - used)
-                return Refusal(limit=limit, needed=lease.amount, left=left)
+            needed = lease.amount.of(limit.unit)
+            if used + needed > limit.amount:
+                return Refusal(limit=limit, needed=needed, left=max(0, limit.amount - used))
         return None
 
 
