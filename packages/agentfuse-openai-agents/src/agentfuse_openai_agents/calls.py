@@ -1,0 +1,160 @@
+"""One call through the fuse: asked or streamed, answered from memory or by the inner model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Self
+
+from agentfuse_openai_agents.codec import ENDINGS, Answered, RunCodec
+from agentfuse_openai_agents.errors import BudgetStop, in_the_sdks_terms
+from agentfuse_openai_agents.requests import Asking
+from agentfuse_openai_agents.spans import trace_hit
+from agentfuse_openai_agents.taps import Tap, overheard, said
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from agents import Model, ModelResponse
+    from agents.items import TResponseStreamEvent
+
+    from agentfuse import Fuse
+    from agentfuse.messages import Request
+    from agentfuse_openai_agents.requests import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What stands behind a fused model: ``others`` gives a model by another name."""
+
+    inner: Model
+    fuse: Fuse
+    others: Callable[[str], Model]
+
+
+class FusedCall:
+    """One call: ``answer`` or ``events``, once."""
+
+    __slots__ = ("_asking", "_behind", "_codec")
+
+    def __init__(self, behind: Behind, call: Call, *, stream: bool = False) -> None:
+        self._behind = behind
+        self._asking = Asking.of(behind.inner, call, stream=stream)
+        self._codec = RunCodec(self._asking)
+
+    async def answer(self) -> ModelResponse:
+        """Answer from memory, or ask; raises BudgetStop, or what the inner model raises."""
+        codec = self._codec
+        with in_the_sdks_terms():
+            try:
+                answer = await self._behind.fuse.acall(self._asking.request, self._send, codec)
+            except Exception as error:
+                if codec.was_cut_short:
+                    raise self._stop() from error
+                raise
+            if codec.was_cut_short:
+                raise self._stop()
+        self._trace()
+        return answer
+
+    async def events(self) -> AsyncIterator[TResponseStreamEvent]:
+        """Replay from memory, or stream; closing it hangs up and settles what was streamed."""
+        codec, fuse = self._codec, self._behind.fuse
+        wires: list[_Wire] = []
+
+        async def send(request: Request) -> _Wire:
+            wires.append(self._open(request))
+            return wires[-1]
+
+        with in_the_sdks_terms():
+            stream = await fuse.astream(self._asking.request, send, codec)
+            try:
+                async for event in stream:
+                    if codec.was_cut_short and said(event, "type") in ENDINGS:
+                        await stream.aclose()
+                        raise self._stop()
+                    yield event
+            finally:
+                await stream.aclose()
+        if wires and wires[-1].rejection is not None:
+            raise wires[-1].rejection
+        self._trace()
+
+    async def _send(self, request: Request) -> Answered:
+        model, call = self._heard(request), self._asking.call_for(request)
+        try:
+            return Answered(await model.get_response(**call.all_named()))
+        except Exception as error:
+            if self._codec.billed is None:
+                raise
+            return Answered(None, error)
+
+    def _open(self, request: Request) -> _Wire:
+        model, call = self._heard(request), self._asking.call_for(request)
+        return _Wire(model.stream_response(*call.placed(), **call.named()), self._codec)
+
+    def _heard(self, request: Request) -> Any:
+        """Give the model that a request names, overheard."""
+        model = self._behind.inner
+        if request.model != self._asking.request.model:
+            model = self._behind.others(self._asking.name_of(request))
+        tap = Tap(hides_usage=self._asking.forces_usage)
+        self._codec.send(request, tap)
+        return overheard(model, tap)
+
+    def _stop(self) -> BudgetStop:
+        """Say that an answer ended where the budget did: the SDK has no word for a cut answer."""
+        partial = self._codec.said
+        limit = self._codec.sent.max_output_tokens
+        stop = BudgetStop(
+            f"{self._behind.fuse.name} stopped: what is left of its budget paid for {limit} tokens"
+            " of output, and the answer was longer",
+            partial_text=partial.text if partial else "",
+        )
+        self._behind.fuse.stopped(stop)
+        return stop
+
+    def _trace(self) -> None:
+        if self._codec.kept is not None:
+            trace_hit(self._behind.inner, self._asking, self._codec.kept)
+
+
+class _Wire:
+    """The inner model's stream.
+
+    An error over an answer that was told whole, and so is billed, is kept as ``rejection`` until
+    that is settled at its true price.
+    """
+
+    __slots__ = ("_codec", "_events", "_told", "rejection")
+
+    def __init__(self, events: AsyncIterator[TResponseStreamEvent], codec: RunCodec) -> None:
+        self._events = events
+        self._codec = codec
+        self._told = False
+        self.rejection: Exception | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> TResponseStreamEvent:
+        try:
+            event = await anext(self._events)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            if not self._told or self._codec.billed is None:
+                raise
+            self.rejection = error
+            raise StopAsyncIteration from error
+        if said(event, "type") in ENDINGS:
+            self._told = True
+            self._codec.tap.note(said(event, "response"))
+        return event
+
+    async def aclose(self) -> None:
+        """Hang up: async generators have ``aclose``, other iterators may have ``close``."""
+        close = getattr(self._events, "aclose", None) or getattr(self._events, "close", None)
+        closing = close() if close is not None else None
+        if isawaitable(closing):
+            await closing
