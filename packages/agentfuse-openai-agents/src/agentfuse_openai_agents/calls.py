@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
+from agents import UserError
+
+from agentfuse.errors import ConfigurationError
+from agentfuse.providers.reach import require_reach
 from agentfuse_openai_agents.codec import ENDINGS, Answered, RunCodec
 from agentfuse_openai_agents.errors import BudgetStop, in_the_sdks_terms
 from agentfuse_openai_agents.requests import Asking
@@ -25,11 +29,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What stands behind a fused model: ``others`` gives a model by another name."""
+    """What stands behind a fused model.
+
+    ``others`` gives a model by its full name, which has ``prefix`` before the provider's own.
+    ``routes`` says that it can give other providers' too.
+    """
 
     inner: Model
     fuse: Fuse
     others: Callable[[str], Model]
+    prefix: str = ""
+    routes: bool = False
 
 
 class FusedCall:
@@ -95,12 +105,25 @@ class FusedCall:
 
     def _heard(self, request: Request) -> Any:
         """Give the model that a request names, overheard."""
-        model = self._behind.inner
-        if request.model != self._asking.request.model:
-            model = self._behind.others(self._asking.name_of(request))
+        asked = self._asking.request
+        same = (request.model, request.provider) == (asked.model, asked.provider)
+        model = self._behind.inner if same else self._other(request)
         tap = Tap(hides_usage=self._asking.forces_usage)
         self._codec.send(request, tap)
         return overheard(model, tap)
+
+    def _other(self, request: Request) -> Model:
+        """Give the model that a downgrade names; raises ConfigurationError where there is none."""
+        behind, asking = self._behind, self._asking
+        name = behind.prefix + asking.name_of(request)
+        if request.provider != asking.request.provider:
+            if not behind.routes:
+                require_reach(asking.request, request, "this model")
+            name = f"{request.provider}/{request.model}"
+        try:
+            return behind.others(name)
+        except UserError as error:
+            raise ConfigurationError(f"no model {name!r} to downgrade to: {error}") from error
 
     def _stop(self) -> BudgetStop:
         """Say that an answer ended where the budget did: the SDK has no word for a cut answer."""

@@ -71,10 +71,10 @@ class AgentFuseModel(Model):
         self._behind = Behind(inner, fuse_of(budget, fuse, options), renamed(inner))
 
     @classmethod
-    def served(cls, inner: Model, fuse: Fuse, others: Callable[[str], Model]) -> AgentFuseModel:
+    def served(cls, behind: Behind) -> AgentFuseModel:
         """Fuse a model of a provider, which gives the ones that a downgrade names."""
-        model = cls(inner, fuse=fuse)
-        model._behind = Behind(inner, fuse, others)
+        model = cls(behind.inner, fuse=behind.fuse)
+        model._behind = behind
         return model
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from agents import ModelProvider, MultiProvider
 
 from agentfuse.errors import ConfigurationError
+from agentfuse_openai_agents.calls import Behind
 from agentfuse_openai_agents.model import AgentFuseModel, fuse_of
 from agentfuse_openai_agents.places import place_of
 
@@ -26,7 +27,8 @@ class AgentFuseModelProvider(ModelProvider):
     ``RunConfig(model_provider=AgentFuseModelProvider(budget="$5.00"))`` covers every agent of a run
     whose model is given by name, agents used as tools included. ``inner`` is any provider, the
     SDK's ``MultiProvider`` if none is given; budget, fuse and options are those of
-    ``AgentFuseModel``. A downgrade asks ``inner`` for the other model.
+    ``AgentFuseModel``. A downgrade asks ``inner`` for the other model, under its provider's name
+    (``anthropic/claude-haiku-4-5``) where that is another one.
     """
 
     def __init__(
@@ -60,12 +62,10 @@ class AgentFuseModelProvider(ModelProvider):
         model = self._inner.get_model(model_name)
         if isinstance(model, AgentFuseModel):
             return model
-        prefix = (model_name or "").removesuffix(place_of(model).spoken)
-
-        def other(name: str) -> Model:
-            return self._inner.get_model(f"{prefix}{name}")
-
-        return AgentFuseModel.served(model, self._fuse, other)
+        name, spoken = model_name or "", place_of(model).spoken
+        prefix = name.removesuffix(spoken) if name.endswith(spoken) else ""
+        others = self._inner.get_model
+        return AgentFuseModel.served(Behind(model, self._fuse, others, prefix, routes=True))
 
     async def aclose(self) -> None:
         """Close the inner provider."""
