@@ -68,27 +68,30 @@ class FusedCall:
         return answer
 
     async def events(self) -> AsyncIterator[TResponseStreamEvent]:
-        """Replay from memory, or stream; closing it hangs up and settles what was streamed."""
-        codec, fuse = self._codec, self._behind.fuse
-        wires: list[_Wire] = []
+        """Replay from memory, or stream; closing it hangs up and settles what was streamed.
 
-        async def send(request: Request) -> _Wire:
-            wires.append(self._open(request))
-            return wires[-1]
-
+        The closing event is given once the stream is settled, since it is the last one that some
+        callers take.
+        """
+        codec = self._codec
+        closing: list[TResponseStreamEvent] = []
         with in_the_sdks_terms():
-            stream = await fuse.astream(self._asking.request, send, codec)
+            stream = await self._behind.fuse.astream(self._asking.request, self._open, codec)
             try:
                 async for event in stream:
-                    if codec.was_cut_short and said(event, "type") in ENDINGS:
-                        await stream.aclose()
-                        raise self._stop()
-                    yield event
+                    if said(event, "type") in ENDINGS:
+                        closing.append(event)
+                    else:
+                        yield event
             finally:
                 await stream.aclose()
-        if wires and wires[-1].rejection is not None:
-            raise wires[-1].rejection
+            if codec.was_cut_short:
+                raise self._stop()
         self._trace()
+        for event in closing:
+            yield event
+        if codec.rejection is not None:
+            raise codec.rejection
 
     async def _send(self, request: Request) -> Answered:
         model, call = self._heard(request), self._asking.call_for(request)
@@ -99,7 +102,7 @@ class FusedCall:
                 raise
             return Answered(None, error)
 
-    def _open(self, request: Request) -> _Wire:
+    async def _open(self, request: Request) -> _Wire:
         model, call = self._heard(request), self._asking.call_for(request)
         return _Wire(model.stream_response(*call.placed(), **call.named()), self._codec)
 
@@ -145,17 +148,16 @@ class FusedCall:
 class _Wire:
     """The inner model's stream.
 
-    An error over an answer that was told whole, and so is billed, is kept as ``rejection`` until
-    that is settled at its true price.
+    An error over an answer that was told whole, and so is billed, is kept as the codec's
+    ``rejection`` until that is settled at its true price.
     """
 
-    __slots__ = ("_codec", "_events", "_told", "rejection")
+    __slots__ = ("_codec", "_events", "_told")
 
     def __init__(self, events: AsyncIterator[TResponseStreamEvent], codec: RunCodec) -> None:
         self._events = events
         self._codec = codec
         self._told = False
-        self.rejection: Exception | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -168,7 +170,7 @@ class _Wire:
         except Exception as error:
             if not self._told or self._codec.billed is None:
                 raise
-            self.rejection = error
+            self._codec.rejection = error
             raise StopAsyncIteration from error
         if said(event, "type") in ENDINGS:
             self._told = True

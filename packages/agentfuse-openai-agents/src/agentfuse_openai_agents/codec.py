@@ -49,10 +49,11 @@ class RunCodec:
     """Reads and writes what one call of a model says.
 
     ``sent`` is the request that went out, ``tap`` what was overheard of its answer, and ``said``
-    what that came to. ``kept`` is the remembered reply that was given instead, if one was.
+    what that came to. ``kept`` is the remembered reply that was given instead, if one was, and
+    ``rejection`` the SDK's error over a streamed answer that was billed.
     """
 
-    __slots__ = ("_asking", "kept", "said", "sent", "tap")
+    __slots__ = ("_asking", "kept", "rejection", "said", "sent", "tap")
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
@@ -60,6 +61,7 @@ class RunCodec:
         self.tap = Tap()
         self.said: Reply | None = None
         self.kept: Reply | None = None
+        self.rejection: Exception | None = None
 
     def send(self, request: Request, tap: Tap) -> None:
         """Note that a request goes out."""
