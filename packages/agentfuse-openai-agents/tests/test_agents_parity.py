@@ -14,8 +14,8 @@ from agents import (
     GuardrailFunctionOutput,
     Model,
     ModelSettings,
-    Runner,
     RunConfig,
+    Runner,
     SQLiteSession,
     function_tool,
     input_guardrail,
@@ -96,7 +96,10 @@ def planner_of(model: Any) -> Agent:
 
 
 TRIAGE = (
-    Say("Let me see.", [Call("get_weather", {"city": "Rome", "days": 3}), Call("find_hotel", {"city": "Rome"})]),  # noqa: E501
+    Say(
+        "Let me see.",
+        [Call("get_weather", {"city": "Rome", "days": 3}), Call("find_hotel", {"city": "Rome"})],
+    ),
     Say("", [Call("transfer_to_booker", {})]),
     Say("", [Call("find_hotel", {"city": "Rome"})], reasoning="A hotel is needed first."),
     Say("It is booked: Hotel Rome, three sunny days."),
@@ -258,7 +261,9 @@ def shape(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("cache", [False, True], ids=["without a cache", "with a cache"])
-async def test_a_fused_run_is_the_bare_run(flow: Flow, shape: str, api: str, *, cache: bool) -> None:
+async def test_a_fused_run_is_the_bare_run(
+    flow: Flow, shape: str, api: str, *, cache: bool
+) -> None:
     async with speaking(api) as (up, bare):
         wanted = await follow(flow, shape, bare, up)
     async with speaking(api) as (up, bare):
@@ -316,7 +321,9 @@ async def test_a_repeated_run_asks_nobody(flow: Flow, shape: str, api: str) -> N
     assert receipt.saved == receipt.spent > 0
 
 
-async def test_what_was_streamed_is_remembered_for_plain_runs_and_back(flow: Flow, api: str) -> None:
+async def test_what_was_streamed_is_remembered_for_plain_runs_and_back(
+    flow: Flow, api: str
+) -> None:
     async with speaking(api) as (up, bare):
         for one, other in (("async", "streamed"), ("streamed", "async")):
             fuse = Fuse("$1", spend_book=False)

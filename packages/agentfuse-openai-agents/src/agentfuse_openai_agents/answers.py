@@ -11,7 +11,7 @@ from agents.models.chatcmpl_converter import Converter
 from openai.types.responses import ResponseOutputItem
 from pydantic import TypeAdapter, ValidationError
 
-from agentfuse.messages import Choice, Other, Reply, Text, ToolCall
+from agentfuse.messages import Choice, Other, Reply
 from agentfuse.providers.chat_replies import completion_of
 from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse.usages import report_of
@@ -21,7 +21,7 @@ from agentfuse_openai_agents.json_values import plain_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from agentfuse.messages import Json, Part
+    from agentfuse.messages import Json, Part, ToolCall
     from agentfuse.usage import UsageReport
     from agentfuse_openai_agents.places import Flavour
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agentfuse.messages import Choice, Delta, Reasoning, Reply, Text, ToolCall
 from agentfuse.policy.cacheable import COMPLETE

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class BudgetStop(BudgetExceeded, AgentsException):  # noqa: N818 - the product's published name
+class BudgetStop(BudgetExceeded, AgentsException):
     """A model call would pass a limit, so it was stopped: nothing was sent, or its stream was cut.
 
     It is a BudgetExceeded with all that one carries (``refusal``, ``partial_text``, ``results``,

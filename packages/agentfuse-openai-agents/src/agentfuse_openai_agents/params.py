@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agents import FunctionTool
 
@@ -39,7 +39,7 @@ def params_of(
     """Gather the parameters that are sent, under the words of chat completions."""
     unsent = _OF_CHAT if flavour == "responses" else _OF_RESPONSES
     found: dict[str, Json] = {}
-    for name in _settings_of(type(settings)):
+    for name in _settings_of(cast("Any", type(settings))):
         value = getattr(settings, name)
         if value is not None and name not in unsent:
             found.update(_written(name, value))
@@ -52,7 +52,7 @@ def params_of(
 
 
 @lru_cache(maxsize=16)
-def _settings_of(kind: type[ModelSettings]) -> tuple[str, ...]:
+def _settings_of(kind: Any) -> tuple[str, ...]:
     """List the settings that may change an answer, those of newer releases too."""
     return tuple(field.name for field in fields(kind) if field.name not in _TRAVEL)
 
@@ -79,9 +79,9 @@ def _choice_of(choice: Any) -> Json:
 
 def _reasoning_of(reasoning: Mapping[str, Json]) -> dict[str, Json]:
     """Say the effort as chat completions do, where that says it all."""
-    if set(reasoning) <= {"effort"}:
-        return {"reasoning_effort": effort for effort in reasoning.values()}
-    return {"reasoning": reasoning}
+    if set(reasoning) == {"effort"}:
+        return {"reasoning_effort": reasoning["effort"]}
+    return {"reasoning": reasoning} if reasoning else {}
 
 
 def _format_of(schema: AgentOutputSchemaBase) -> Json:

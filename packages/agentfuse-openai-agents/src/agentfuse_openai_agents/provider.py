@@ -39,12 +39,7 @@ class AgentFuseModelProvider(ModelProvider):
         fuse: Fuse | None = None,
         **options: Unpack[Options],
     ) -> None:
-        if inner is not None and not isinstance(inner, ModelProvider):
-            raise ConfigurationError(
-                f"inner must be a model provider such as OpenAIProvider(), not"
-                f" {type(inner).__name__}"
-            )
-        self._inner = inner if inner is not None else MultiProvider()
+        self._inner = MultiProvider() if inner is None else _checked(inner)
         self._fuse = fuse_of(budget, fuse, options)
 
     @property
@@ -75,3 +70,11 @@ class AgentFuseModelProvider(ModelProvider):
         if name in {"_inner", "_fuse"} or (name.startswith("__") and name.endswith("__")):
             raise AttributeError(name)
         return getattr(self._inner, name)
+
+
+def _checked(inner: object) -> ModelProvider:
+    if not isinstance(inner, ModelProvider):
+        raise ConfigurationError(
+            f"inner must be a model provider such as OpenAIProvider(), not {type(inner).__name__}"
+        )
+    return inner

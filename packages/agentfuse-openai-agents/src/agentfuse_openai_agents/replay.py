@@ -165,7 +165,7 @@ def _content_steps(parts: list[Any], place: dict[str, Any]) -> Iterator[Step]:
         yield "response.content_part.done", {**at, "part": part}
 
 
-_UNSAID = {"text": "", "annotations": [], "logprobs": []}
+_UNSAID: dict[str, Any] = {"text": "", "annotations": [], "logprobs": []}
 
 
 def _argument_steps(item: Any, place: dict[str, Any]) -> Iterator[Step]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
-from agentfuse.providers.names import BY_ID
+from agentfuse.providers.directory import BY_ID
 from agentfuse_openai_agents.items import items_of, turns_of
 from agentfuse_openai_agents.params import params_of, tools_of
 from agentfuse_openai_agents.places import place_of

@@ -9,7 +9,7 @@ overheard here; of a model that has none, the ``ModelResponse`` has to do.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai.types.responses import Response
 
@@ -55,7 +55,7 @@ class Tap:
     def hear(self, fetched: Any) -> Any:
         """Note what was fetched, and give what the model goes on with."""
         if isinstance(fetched, tuple):  # a chat model's stream, and the response it fills
-            envelope, stream = fetched
+            envelope, stream = cast("tuple[Any, Any]", fetched)
             return envelope, _Overheard(stream, self)
         if not hasattr(fetched, "__aiter__"):  # events of the Responses API tell it all themselves
             self.note(fetched)
@@ -102,9 +102,7 @@ def telling_body(answer: Any) -> Mapping[str, Json]:
     """
     body = {name: _plain(said(answer, name)) for name in _TELLING}
     body["output"] = [
-        plain_body(item)
-        for item in said(answer, "output") or ()
-        if said(item, "type") not in _SAID
+        plain_body(item) for item in said(answer, "output") or () if said(item, "type") not in _SAID
     ]
     body["choices"] = [
         {"finish_reason": said(choice, "finish_reason")} for choice in said(answer, "choices") or ()
@@ -114,7 +112,9 @@ def telling_body(answer: Any) -> Mapping[str, Json]:
 
 def said(thing: Any, name: str) -> Any:
     """Give a field of an answer, an item or an event; any of them may be a dict."""
-    return thing.get(name) if isinstance(thing, dict) else getattr(thing, name, None)
+    if isinstance(thing, dict):
+        return cast("dict[str, Any]", thing).get(name)
+    return getattr(thing, name, None)
 
 
 def _plain(value: Any) -> Json:
@@ -187,7 +187,9 @@ def _overheard_class_of(kind: type[Model]) -> type[Any] | None:
         "__slots__": ("_agentfuse_tap",),
         **methods,
     }
-    return type(kind)(kind.__name__, (kind,), namespace)
+    make: Any = type(kind)
+    made: type[Any] = make(kind.__name__, (kind,), namespace)
+    return made
 
 
 def _has_state(kind: type[Any]) -> bool:
