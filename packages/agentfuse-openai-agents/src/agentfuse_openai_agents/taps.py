@@ -92,7 +92,7 @@ class Tap:
     def report(self, provider: str, model: str) -> UsageReport | None:
         """Give what the provider billed; None where it has not said."""
         body = (stream_usage(self._usages) if self._usages else None) or self._body
-        return report_of(body, provider=provider, model=model)
+        return report_of(body, provider=provider, model=model) if body else None
 
 
 def telling_body(answer: Any) -> Mapping[str, Json]:
