@@ -265,9 +265,16 @@ def test_a_caller_who_left_may_have_been_billed_and_is_not_asked_again(
     assert (failure.kind, failure.billed, failure.retryable) == ("cancelled", True, False)
 
 
+class UserError(Exception):
+    """As openai-agents and pydantic-ai call it."""
+
+
 @pytest.mark.parametrize(
     "error",
-    [TypeError("x"), ValueError("x"), KeyError("x"), ConfigurationError("x"), BudgetExceeded("x")],
+    [
+        *(TypeError("x"), ValueError("x"), KeyError("x")),
+        *(ConfigurationError("x"), BudgetExceeded("x"), UserError("x")),
+    ],
     ids=repr,
 )
 def test_a_mistake_before_sending_costs_nothing_and_stays(error: Exception) -> None:

@@ -115,12 +115,14 @@ def test_two_tenants_share_nothing(upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize(
-    "variety", [{"temperature": 1.0}, {"web_search_options": {}}], ids=["temperature", "search"]
+    "variety",
+    [{"temperature": 1.0}, {"web_search_options": {}}, {"prompt": {"id": "pmpt_1"}}],
+    ids=["temperature", "search", "kept prompt"],
 )
 def test_what_asks_for_variety_or_news_is_asked_again(
     upstream: Upstream, variety: dict[str, Any]
 ) -> None:
-    """A high temperature and a live search are never answered from memory."""
+    """A high temperature, a live search and a prompt kept elsewhere are never remembered."""
     fuse = Fuse()
     ask(upstream, fuse, **variety)
     ask(upstream, fuse, **variety)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Requests whose answer hangs on state the provider keeps and others change, or that only start a
 # job: https://platform.openai.com/docs/api-reference/responses/create
-STATEFUL = frozenset({"background", "conversation", "previous_response_id"})
+STATEFUL = frozenset({"background", "conversation", "previous_response_id", "prompt"})
 
 # Tools the caller runs itself. Any other type is run by the provider (web search, code, computer
 # use), so that the answer hangs on a world that moves on.

@@ -62,6 +62,8 @@ _TIMED_OUT = frozenset({"TimeoutException", "TimeoutError", "APITimeoutError"})
 _CANCELLED = frozenset({"CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit"})
 _BROKEN_JSON = frozenset({"JSONDecodeError", "APIResponseValidationError", "DecodingError"})
 _OWN_MISTAKES = (TypeError, ValueError, LookupError, AttributeError, ImportError, AgentFuseError)
+# How a framework says that it was asked for something it cannot send (openai-agents, pydantic-ai).
+_CALLERS_MISTAKES = frozenset({"UserError"})
 
 # https://platform.openai.com/docs/guides/error-codes, https://docs.anthropic.com/en/api/errors,
 # https://api-docs.deepseek.com/quick_start/error_codes
@@ -214,7 +216,8 @@ def _kind_unanswered(error: BaseException) -> tuple[Kind, bool]:
     codes = _codes_of(error)
     if codes:  # an error event inside a stream that had begun
         return _named(codes) or "server_error", True
-    return "unknown", not isinstance(error, _OWN_MISTAKES)
+    own = isinstance(error, _OWN_MISTAKES) or bool(names & _CALLERS_MISTAKES)
+    return "unknown", not own
 
 
 def _names_along(error: BaseException) -> set[str]:
