@@ -86,8 +86,9 @@ class Place:
 
     @property
     def llm(self) -> Any:
-        """What stands there."""
-        return getattr(self.holder, self.field, None)
+        """What stands there; read past pydantic, which warns of CrewAI's deprecated fields."""
+        private: dict[str, Any] = self.holder.__pydantic_private__ or {}
+        return self.holder.__dict__.get(self.field) or private.get(self.field)
 
     def put(self, llm: BaseLLM | str) -> None:
         """Set the field."""
