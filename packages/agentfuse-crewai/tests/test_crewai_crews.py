@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from crewai import Agent, Crew, Process, Task
+from crewai.agent.planning_config import PlanningConfig
 from crewai.events import crewai_event_bus
 from crewai.events.types.llm_events import LLMCallCompletedEvent
 from crewai.flow import Flow, listen, start
@@ -132,8 +133,7 @@ def test_a_small_budget_stops_a_crew_before_the_call_that_would_pass_it(
     run(crew_of(AgentFuseLLM(llm, fuse=whole)), way)
     calls = up.calls
     up.reset()
-    # Enough for all but the last call, whose worst case is above what is left.
-    fuse = Fuse(whole.receipt().spent_usd, spend_book=False, cache=False)
+    fuse = Fuse(whole.receipt().spent_usd * 9 / 10, spend_book=False, cache=False)
     crew = crew_of(AgentFuseLLM(llm, fuse=fuse))
     with pytest.raises(BudgetStop) as stop:
         run(crew, way)
@@ -191,14 +191,13 @@ def test_a_downgrade_is_seen_on_the_wire_mid_run(
     monkeypatch.setenv("ANTHROPIC_BASE_URL", up.anthropic_url)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-upstream")
     fuse = Fuse("$1", downgrade={"gpt-4o": "anthropic/claude-haiku-4-5"}, spend_book=False)
-    crew = crew_of(AgentFuseLLM(bare_of(temperature=0.1), fuse=fuse))
+    crew = crew_of(AgentFuseLLM(bare_of(max_tokens=300), fuse=fuse))
     crew.tasks[0].callback = lambda _: fuse.record_tool_call("search", "$0.85")
-    # Claude is dearer for long answers; it takes over only where it is cheaper.
     assert crew.kickoff(inputs=TOPIC).raw
     models = [request.model for request in up.requests]
     assert models[0] == "gpt-4o"
     assert models[-1] == "claude-haiku-4-5"
-    assert up.requests[-1].body["temperature"] == 0.1
+    assert up.requests[-1].body["max_tokens"] == 300
     assert fuse.receipt().downgrades >= 1
 
 
@@ -209,12 +208,6 @@ def test_tools_go_on_after_a_downgrade_to_another_provider(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-upstream")
     fuse = Fuse("$1", downgrade={"claude-sonnet-4-6": "openai/gpt-4o-mini"}, spend_book=False)
     crew = crew_of(AgentFuseLLM(bare_of("anthropic"), fuse=fuse))
-    crew.agents[0].step_callback = None
-    calls: list[str] = []
-
-    def spend(event: Any) -> None:
-        calls.append(event)
-
     fuse.record_tool_call("search", "$0.85")
     assert crew.kickoff(inputs=TOPIC).raw
     assert {request.model for request in up.requests} == {"gpt-4o-mini"}
@@ -301,10 +294,9 @@ def test_a_flow_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
 def test_a_plan_that_is_never_good_enough_is_ended_by_the_budget(
     bare_of: BareOf, up: Upstream
 ) -> None:
-    up.script([])
     fuse = Fuse("$0.01", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(max_tokens=60), fuse=fuse)
-    agent = Agent(role="Planner", goal="Plan", backstory="Slow", llm=llm, reasoning=True)
+    agent = Agent(role="Planner", goal="Plan", backstory="Slow", llm=llm, planning_config=PlanningConfig())
     task = Task(description="Plan a party.", expected_output="a plan", agent=agent)
     with pytest.raises(BudgetStop) as stop:
         Crew(agents=[agent], tasks=[task]).kickoff()

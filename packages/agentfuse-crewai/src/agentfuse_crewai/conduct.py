@@ -20,8 +20,6 @@ from agentfuse_crewai.requests import request_of
 from agentfuse_crewai.rewriting import asked_for, target_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from agentfuse import Fuse
     from agentfuse.messages import Reply, Request
     from agentfuse.tickets import Ticket
@@ -30,9 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """How a blocking call meets the fuse; ``bare`` is the provider's own ``call``."""
-
-    bare: Callable[..., Any]
+    """How a blocking call meets the fuse."""
 
     async def begin(self, fuse: Fuse, request: Request) -> Ticket:
         """Answer from memory, or set the money aside."""
@@ -48,7 +44,7 @@ class Blocking:
 
     async def ask(self, llm: Any, asked: Asked) -> Any:
         """Let the provider's class do its work."""
-        return self.bare(llm, asked.messages, **asked.given)
+        return type(llm).bare.call(llm, asked.messages, **asked.given)
 
     def heard(self, llm: Any, asked: Asked, result: Any) -> Any:
         """Run the user's after-hooks on a hit, where CrewAI runs them: on blocking text answers."""
@@ -59,9 +55,7 @@ class Blocking:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """How an awaited call meets the fuse; ``bare`` is the provider's own ``acall``."""
-
-    bare: Callable[..., Awaitable[Any]]
+    """How an awaited call meets the fuse."""
 
     async def begin(self, fuse: Fuse, request: Request) -> Ticket:
         """Answer from memory, or set the money aside."""
@@ -77,7 +71,7 @@ class Awaited:
 
     async def ask(self, llm: Any, asked: Asked) -> Any:
         """Let the provider's class do its work."""
-        return await self.bare(llm, asked.messages, **asked.given)
+        return await type(llm).bare.acall(llm, asked.messages, **asked.given)
 
     def heard(self, _llm: Any, _asked: Asked, result: Any) -> Any:
         """Leave the answer as it is: CrewAI runs no after-hooks on awaited calls."""
@@ -183,10 +177,15 @@ async def abandon(course: Course, error: BaseException, way: Way, paying: Grant)
 
 
 def told_by(error: BaseException) -> BaseException:
-    """Give the SDK's own error, which tells what was billed, where CrewAI has wrapped it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(getattr(seen, "status_code", None), int):
-            return seen
-        seen = seen.__cause__
+    """Give the SDK's own error, which tells what was billed, where CrewAI has wrapped it.
+
+    CrewAI writes ``raise e from e``: an error may be its own cause.
+    """
+    seen: list[BaseException] = []
+    each: BaseException | None = error
+    while each is not None and each not in seen:
+        if isinstance(getattr(each, "status_code", None), int):
+            return each
+        seen.append(each)
+        each = each.__cause__
     return error

@@ -38,14 +38,14 @@ class Taps:
         bare: Any = self.bare.call
         if settled_course_of(self) is not None:
             return bare(self, messages, *args, **kwargs)
-        return run_now(conduct(self, Asked.of(messages, args, kwargs), Blocking(bare)))
+        return run_now(conduct(self, Asked.of(messages, args, kwargs), Blocking()))
 
     async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         """Do as the provider's ``acall``, through the fuse that pays for it."""
         bare: Any = self.bare.acall
         if settled_course_of(self) is not None:
             return await bare(self, messages, *args, **kwargs)
-        return await conduct(self, Asked.of(messages, args, kwargs), Awaited(bare))
+        return await conduct(self, Asked.of(messages, args, kwargs), Awaited())
 
     @staticmethod
     def kin_of(llm: BaseLLM) -> BaseLLM:
