@@ -20,6 +20,8 @@ from agentfuse_crewai.requests import request_of
 from agentfuse_crewai.rewriting import asked_for, target_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agentfuse import Fuse
     from agentfuse.messages import Reply, Request
     from agentfuse.tickets import Ticket
@@ -45,6 +47,10 @@ class Blocking:
     async def ask(self, llm: Any, asked: Asked) -> Any:
         """Let the provider's class do its work."""
         return type(llm).bare.call(llm, asked.messages, **asked.given)
+
+    async def hang_up(self, stream: Any) -> None:
+        """End a stream at once."""
+        stream.close()
 
     def heard(self, llm: Any, asked: Asked, result: Any) -> Any:
         """Run the user's after-hooks on a hit, where CrewAI runs them: on blocking text answers."""
@@ -72,6 +78,10 @@ class Awaited:
     async def ask(self, llm: Any, asked: Asked) -> Any:
         """Let the provider's class do its work."""
         return await type(llm).bare.acall(llm, asked.messages, **asked.given)
+
+    async def hang_up(self, stream: Any) -> None:
+        """End a stream at once."""
+        await stream.close()
 
     def heard(self, _llm: Any, _asked: Asked, result: Any) -> Any:
         """Leave the answer as it is: CrewAI runs no after-hooks on awaited calls."""
@@ -162,7 +172,8 @@ async def _asked_of_provider(course: Course, asked: Asked, way: Way, request: Re
 async def abandon(course: Course, error: BaseException, way: Way, paying: Grant) -> Any:
     """End a call that broke off: what was billed or streamed is booked, the rest given back."""
     if isinstance(error, BudgetExceeded):
-        traceback.clear_frames(error.__traceback__)  # the SDK's stream among them: it hangs up
+        for stream in streams_in(error):
+            await way.hang_up(stream)
     if course.said.bills:
         course.said.result = None
         await way.finish(course, course.codec.reply_of(course.said))
@@ -174,6 +185,19 @@ async def abandon(course: Course, error: BaseException, way: Way, paying: Grant)
         paying.fuse.stopped(error)
         error.crew = paying.crew  # type: ignore[attr-defined]  # a BudgetStop, as Course raises it
     return None
+
+
+def streams_in(error: BaseException) -> Iterator[Any]:
+    """Find the SDK's stream that CrewAI's provider was reading when it was stopped.
+
+    CrewAI does not close it, and it holds itself, so the connection would wait for the garbage
+    collector: the provider would go on speaking, and billing.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).startswith("crewai.ll"):
+            for value in list(frame.f_locals.values()):
+                if hasattr(value, "close") and (hasattr(value, "__next__") or hasattr(value, "__anext__")):
+                    yield value
 
 
 def told_by(error: BaseException) -> BaseException:
