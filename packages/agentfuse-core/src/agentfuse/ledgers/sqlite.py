@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# How long a removed or replaced file may go unnoticed; asking costs 3 us.
+_LOOK_EVERY = 0.1
+
 _BUSY = 5  # https://sqlite.org/rescode.html#busy
 
 
@@ -144,6 +147,7 @@ class SqliteLedger(_Commands):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._unpruned = LINES_PER_STEP
+        self._look_again = 0.0
         self._queue: GroupCommit[Books] = GroupCommit(self._write)
 
     @classmethod
@@ -187,12 +191,19 @@ class SqliteLedger(_Commands):
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
         try:
-            self._file.follow()
+            self._look_for_another_file()
             self._file.read(lambda db: self._transact(db, batch))
         except StoreUnavailable as error:
             if not _is_busy(error.__cause__):
                 self._file.close()  # what is wrong may be the connection
             raise
+
+    def _look_for_another_file(self) -> None:
+        """Follow the path to a file that was put in its place, as a process started now would."""
+        moment = time.monotonic()
+        if moment >= self._look_again:
+            self._look_again = moment + _LOOK_EVERY
+            self._file.follow()
 
     def _transact(self, db: sqlite3.Connection, batch: Sequence[Job[Books, Any]]) -> None:
         books = self._books
@@ -201,10 +212,11 @@ class SqliteLedger(_Commands):
             db.execute("PRAGMA busy_timeout = 0")
             books = self._books = Books(db, self._now)
         try:
-            self._begin(books, reads=all(job.reads for job in batch))
+            writing = self._begin(books, reads=all(job.reads for job in batch))
             for job in batch:
                 job.do(books)
-            self._flush(books)
+            if writing:
+                self._flush(books)
             db.execute("COMMIT")
         except BaseException as error:
             if not db.in_transaction and not isinstance(error, Exception):
@@ -217,14 +229,15 @@ class SqliteLedger(_Commands):
                 db.execute("ROLLBACK")
             raise
 
-    def _begin(self, books: Books, *, reads: bool) -> None:
-        db = books.db
+    def _begin(self, books: Books, *, reads: bool) -> bool:
+        """Begin a transaction, and say whether it may write; an expired lease has to be booked."""
         if reads:
             self._take(lambda: _begun(books, "BEGIN"))
             if not books.is_overdue():
-                return
-            db.execute("COMMIT")
+                return False
+            books.db.execute("COMMIT")
         self._take(lambda: _begun(books, "BEGIN IMMEDIATE"))
+        return True
 
     def _take(self, begin: Callable[[], bool]) -> None:
         if not self._turns.take(begin, self._patience):
@@ -234,7 +247,7 @@ class SqliteLedger(_Commands):
 
     def _flush(self, books: Books) -> None:
         self._unpruned += books.flush()
-        if self._unpruned >= LINES_PER_STEP and books.db.total_changes:
+        if self._unpruned >= LINES_PER_STEP:
             self._unpruned = 0
             if prune(books.db, books.now):
                 books.forget()
