@@ -1,4 +1,4 @@
-"""SQLite files that processes share: opened when first used, versioned, set aside when damaged."""
+"""SQLite files that processes share: opened when first used, versioned, never quietly replaced."""
 
 from __future__ import annotations
 
@@ -32,22 +32,28 @@ class Schema:
     """What a kind of file holds: its ``application_id``, ``version`` and the statements making it.
 
     ``what`` names it in messages. Both numbers are kept in the file's header
-    (https://sqlite.org/pragma.html#pragma_application_id).
+    (https://sqlite.org/pragma.html#pragma_application_id). ``upgrades`` are the
+    statements that lead from version 1 to 2, from 2 to 3 and so on. ``pragmas`` are set on each connection, before
+    anything is made. What is ``precious`` (money) is never set aside when it is damaged.
     """
 
     what: str
     application_id: int
     version: int
     statements: tuple[str, ...]
+    upgrades: tuple[tuple[str, ...], ...] = ()
+    pragmas: tuple[str, ...] = ()
+    precious: bool = False
 
 
 class SqliteFile:
     """One file in WAL mode, for the threads of this process and for others beside it.
 
-    One connection under one lock; a forked child opens its own. A damaged file is renamed to
-    ``<name>.corrupt-<time>`` (with its -wal and -shm), said to the ``agentfuse`` logger, and a new
-    one is begun. What cannot be opened, read or written in ``patience`` seconds raises
-    StoreUnavailable, and so does a file of a newer version or of another kind.
+    One connection under one lock; a forked child opens its own. An older version is upgraded when
+    it is opened. A damaged file is renamed to ``<name>.corrupt-<time>`` (with its -wal and -shm),
+    said to the ``agentfuse`` logger, and a new one is begun, unless it is precious. What cannot be
+    opened, read or written in ``patience`` seconds raises StoreUnavailable, and so does a file of a
+    newer version or of another kind.
     """
 
     def __init__(self, path: Path | str, schema: Schema, *, patience: float = 5.0) -> None:
@@ -76,6 +82,12 @@ class SqliteFile:
             return result
 
         return self._do(transact)
+
+    def follow(self) -> None:
+        """Let the next use open the file anew where another one lies at its path by now."""
+        self._notice_fork()
+        if self._connection is not None and _identity_of(self.path) != self._identity:
+            self.close()
 
     def close(self) -> None:
         """Close the connection; the next use opens it again."""
@@ -106,7 +118,7 @@ class SqliteFile:
             try:
                 return work(self._opened())
             except (sqlite3.Error, OSError) as error:
-                if not _is_damage(error):
+                if self._schema.precious or not _is_damage(error):
                     raise self._unavailable(error) from error
                 self._replace(error)
             try:
@@ -134,9 +146,11 @@ class SqliteFile:
         return db
 
     def _check(self, db: sqlite3.Connection) -> None:
+        schema = self._schema
+        for pragma in schema.pragmas:
+            db.execute(f"PRAGMA {pragma}")
         _switch_to_wal(db)
         db.execute("PRAGMA synchronous = NORMAL")
-        schema = self._schema
         if _header_of(db) == (schema.application_id, schema.version):
             return
         db.execute("BEGIN IMMEDIATE")
@@ -148,10 +162,13 @@ class SqliteFile:
             raise
 
     def _make(self, db: sqlite3.Connection) -> None:
-        """Make the tables in an empty file, unless another process has just done so."""
+        """Make or upgrade the tables, unless another process has just done so."""
         schema = self._schema
         kind, version = _header_of(db)
         if (kind, version) == (schema.application_id, schema.version):
+            return
+        if kind == schema.application_id and 0 < version < schema.version:
+            self._upgrade(db, version)
             return
         if kind == schema.application_id:
             raise StoreUnavailable(
@@ -166,6 +183,13 @@ class SqliteFile:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {schema.application_id:d}")
         db.execute(f"PRAGMA user_version = {schema.version:d}")
+
+    def _upgrade(self, db: sqlite3.Connection, version: int) -> None:
+        """Lead an older file to this version, step by step, in the transaction that is open."""
+        for statements in self._schema.upgrades[version - 1 :]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {self._schema.version:d}")
 
     def _replace(self, error: Exception) -> None:
         """Set the damaged file aside, unless another process has done so already."""
@@ -191,7 +215,17 @@ class SqliteFile:
             self._connection = None
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"the {self._schema.what} {self.path} cannot be used: {error}")
+        advice = ""
+        if self._schema.precious and _is_damage(error):
+            # It may hold what others still need, or another file may be back tomorrow: look anew.
+            self._drop_connection()
+            advice = (
+                "; it is damaged and was left as it is, since nothing else knows what is in it:"
+                " put a backup in its place, or save what `sqlite3 FILE .recover` finds"
+            )
+        return StoreUnavailable(
+            f"the {self._schema.what} {self.path} cannot be used: {error}{advice}"
+        )
 
 
 def _is_damage(error: Exception) -> bool:
@@ -221,7 +255,7 @@ def _switch_to_wal(db: sqlite3.Connection) -> None:
 
 def _identity_of(path: Path) -> tuple[int, int] | None:
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116 - thrice as fast as Path.stat, and asked for each call
     except FileNotFoundError:
         return None
     return stat.st_dev, stat.st_ino

@@ -1,0 +1,75 @@
+"""Leases as text: what of them no query needs is kept as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.errors import ConfigurationError
+from agentfuse.tickets import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from agentfuse.tickets import Lease
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def text_of(names: Sequence[str]) -> str:
+    """Write names as a JSON array."""
+    return _encode(names)
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """Read what ``text_of`` wrote."""
+    return tuple(json.loads(text))
+
+
+def limits_text_of(limits: Iterable[Limit]) -> str:
+    """Write limits as a JSON array of objects; a field at its default is left out."""
+    return _encode([_fields_of(limit) for limit in limits])
+
+
+def limits_of(text: str) -> tuple[Limit, ...]:
+    """Read what ``limits_text_of`` wrote."""
+    return tuple(_limit_of(fields) for fields in json.loads(text))
+
+
+def check_names(*names: str) -> None:
+    """Raise ConfigurationError for names that no database keeps as text."""
+    joined = "".join(names)
+    if "\0" in joined:
+        raise ConfigurationError(f"a ledger keeps no name with a NUL in it: {joined!r}")
+    try:
+        joined.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"a ledger keeps names as Unicode text: {error}") from error
+
+
+def check_lease(lease: Lease) -> None:
+    """Check every name in a lease."""
+    check_names(lease.id, lease.note, *lease.marks, *(limit.key for limit in lease.limits))
+    for limit in lease.limits:
+        if limit.counted:
+            check_names(*limit.counted)
+
+
+def _fields_of(limit: Limit) -> dict[str, Any]:
+    fields: dict[str, Any] = {"scope": limit.scope, "id": limit.id, "amount": limit.amount}
+    if limit.unit != "nanodollars":
+        fields["unit"] = limit.unit
+    if limit.window:
+        fields["window"] = limit.window
+    if limit.resets:
+        fields["resets"] = limit.resets
+    if limit.counted:
+        fields["counted"] = limit.counted
+    if limit.pace:
+        fields["pace"] = limit.pace
+    return fields
+
+
+def _limit_of(fields: dict[str, Any]) -> Limit:
+    counted = tuple(fields.pop("counted", ()))
+    return Limit(fields.pop("scope"), fields.pop("id"), fields.pop("amount"), counted=counted, **fields)

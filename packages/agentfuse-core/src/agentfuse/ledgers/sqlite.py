@@ -1,0 +1,299 @@
+"""A ledger in a SQLite file: for the processes of one machine, and for their next start."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from agentfuse.errors import ConfigurationError, StoreUnavailable
+from agentfuse.ledgers.group_commit import GroupCommit
+from agentfuse.ledgers.lease_texts import check_lease, check_names
+from agentfuse.ledgers.rules import check
+from agentfuse.ledgers.sqlite_books import Books
+from agentfuse.ledgers.sqlite_pruning import LINES_PER_STEP, prune
+from agentfuse.ledgers.turns import Turns
+from agentfuse.sqlite_files import Schema, SqliteFile
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from agentfuse.ledgers.group_commit import Job
+    from agentfuse.ports import Clock
+    from agentfuse.tickets import (
+        Amounts,
+        Balance,
+        Entry,
+        Lease,
+        Limit,
+        Refusal,
+        Settlement,
+        Stop,
+    )
+
+T = TypeVar("T")
+
+# How long a removed or replaced file may go unnoticed; asking costs 3 us.
+_LOOK_EVERY = 0.1
+
+_BUSY = 5  # https://sqlite.org/rescode.html#busy
+
+
+class _Commands:
+    """The port's methods, each as a command for whoever writes."""
+
+    async def _ask(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
+        raise NotImplementedError
+
+    async def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
+        """Hold ``lease.amount`` on each account, or name the first limit that said no.
+
+        Raises ConfigurationError for an amount or a name that cannot be kept.
+        """
+        check(lease.amount)
+        check(lease.estimate)
+        check_lease(lease)
+        return await self._ask(lambda books: books.reserve(lease))
+
+    async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
+        """Book ``actual`` as the lease's whole cost; a repeat is told what was booked first.
+
+        An id this ledger does not know (never reserved, or forgotten after a day) has no accounts
+        to book on: nothing is ``booked``, and ``repeated`` is True.
+        """
+        check(actual)
+        check_names(lease_id)
+        return await self._ask(lambda books: books.settle(lease_id, actual))
+
+    async def release(self, lease_id: str) -> None:
+        """Drop the hold and book nothing; an expired lease gets its estimate back."""
+        check_names(lease_id)
+        await self._ask(lambda books: books.release(lease_id))
+
+    async def renew(self, lease_id: str, ttl: float) -> bool:
+        """Let an open lease last ``ttl`` seconds from now."""
+        check_names(lease_id)
+        return await self._ask(lambda books: books.renew(lease_id, ttl))
+
+    async def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
+        """Read accounts; one that nobody used holds nothing."""
+        check_names(*keys)
+        return await self._ask(lambda books: books.balances(keys), reads=True)
+
+    async def spend(self, limits: Sequence[Limit], amount: Amounts, note: str = "") -> None:
+        """Book ``amount`` on each limit's account, even past the limit."""
+        check(amount)
+        check_names(note, *(limit.key for limit in limits))
+        await self._ask(lambda books: books.spend(limits, amount, note))
+
+    async def open_leases(self) -> tuple[Lease, ...]:
+        """List what is held now, by every process, oldest first."""
+        return await self._ask(lambda books: books.open_leases(), reads=True)
+
+    async def stop(self, mark: str, reason: str = "") -> None:
+        """Pull a kill switch for every process."""
+        check_names(mark, reason)
+        await self._ask(lambda books: books.stop(mark, reason))
+
+    async def resume(self, mark: str) -> None:
+        """Put a kill switch back."""
+        check_names(mark)
+        await self._ask(lambda books: books.resume(mark))
+
+    async def stops(self) -> tuple[Stop, ...]:
+        """List the kill switches that are pulled."""
+        return await self._ask(lambda books: books.stops(), reads=True)
+
+    async def claim(self, name: str) -> bool:
+        """Say True to the first who asks under a name, in any process."""
+        check_names(name)
+        return await self._ask(lambda books: books.claim(name))
+
+    async def trail(self, last: int = 100) -> tuple[Entry, ...]:
+        """List what happened of late, oldest first."""
+        return await self._ask(lambda books: books.trail(last), reads=True)
+
+
+class SqliteLedger(_Commands):
+    """Limits and leases in the file ``path``, for all threads and processes of one machine.
+
+    What was answered survives the process, ``kill -9`` included, and the restart of the machine;
+    a power cut may lose the last answers (``synchronous=NORMAL`` in WAL mode,
+    https://sqlite.org/pragma.html#pragma_synchronous), so a lease may then have to expire, or money
+    spent in the last moments be missing. Time is the machine's; ``clock`` replaces it in tests. The
+    file must lie on a disk of this machine: WAL does not work over a network.
+
+    Its methods hold up the thread they run on, and ``awaited()`` gives the face for event loops. A
+    file that cannot be opened, read or written for ``patience`` seconds raises StoreUnavailable,
+    and the next call tries again. So does a damaged file, which is left as it is, one of another
+    program, and one of a newer AgentFuse.
+
+    Closed leases are remembered for 25 hours, accounts for 35 days after their window has ended,
+    and the trail for 30 days or 100,000 lines.
+    """
+
+    def __init__(
+        self, path: Path | str, *, patience: float = 5.0, clock: Clock | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._file = SqliteFile(self.path, _schema(), patience=patience)
+        self._patience = patience
+        self._now = time.time if clock is None else clock.now
+        self._turns = Turns(self.path)
+        self._books: Books | None = None
+        self._unpruned = LINES_PER_STEP
+        self._look_again = 0.0
+        self._queue: GroupCommit[Books] = GroupCommit(self._write)
+
+    @classmethod
+    def from_url(cls, url: str) -> SqliteLedger:
+        """Read ``sqlite:///relative.db`` or ``sqlite:////absolute/path.db``.
+
+        Raises ConfigurationError for another kind of URL.
+        """
+        parts = urlsplit(url)
+        path = unquote(parts.path[1:])
+        if parts.scheme != "sqlite" or parts.netloc or parts.query or not path:
+            raise ConfigurationError(
+                f"write sqlite:///relative.db or sqlite:////absolute/path.db, not {url!r}"
+            )
+        return cls(Path(path))
+
+    def awaited(self) -> AwaitedSqliteLedger:
+        """Give the same ledger for event loops: any number of them, none of which is held up."""
+        return AwaitedSqliteLedger(self._queue)
+
+    def close(self) -> None:
+        """End the thread and close the file; the next call opens it again."""
+        self._queue.close()
+        self._file.close()
+        self._turns.close()
+
+    def __enter__(self) -> SqliteLedger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def _ask(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
+        return self._queue.do(work, reads=reads)
+
+    def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
+        """Do a batch in one transaction, or raise and change nothing."""
+        try:
+            self._look_for_another_file()
+            self._file.read(lambda db: self._transact(db, batch))
+        except StoreUnavailable as error:
+            if not _is_busy(error.__cause__):
+                self._file.close()  # what is wrong may be the connection
+            raise
+
+    def _look_for_another_file(self) -> None:
+        """Follow the path to a file that was put in its place, as a process started now would."""
+        moment = time.monotonic()
+        if moment >= self._look_again:
+            self._look_again = moment + _LOOK_EVERY
+            self._file.follow()
+
+    def _transact(self, db: sqlite3.Connection, batch: Sequence[Job[Books, Any]]) -> None:
+        books = self._books
+        if books is None or books.db is not db:
+            # Waiting is the business of the turns; SQLite's own would be longer and longer.
+            db.execute("PRAGMA busy_timeout = 0")
+            books = self._books = Books(db, self._now)
+        try:
+            writing = self._begin(books, reads=all(job.reads for job in batch))
+            for job in batch:
+                job.do(books)
+            if writing:
+                self._flush(books)
+            db.execute("COMMIT")
+        except BaseException as error:
+            if not db.in_transaction and not isinstance(error, Exception):
+                # Interrupted after the commit: what was done must not be done again.
+                for job in batch:
+                    job.finish()
+                raise
+            books.forget()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def _begin(self, books: Books, *, reads: bool) -> bool:
+        """Begin a transaction, and say whether it may write; an expired lease has to be booked."""
+        if reads:
+            self._take(lambda: _begun(books, "BEGIN"))
+            if not books.is_overdue():
+                return False
+            books.db.execute("COMMIT")
+        self._take(lambda: _begun(books, "BEGIN IMMEDIATE"))
+        return True
+
+    def _take(self, begin: Callable[[], bool]) -> None:
+        if not self._turns.take(begin, self._patience):
+            raise StoreUnavailable(
+                f"the ledger {self.path} was locked by another process for {self._patience:g} s"
+            )
+
+    def _flush(self, books: Books) -> None:
+        self._unpruned += books.flush()
+        if self._unpruned >= LINES_PER_STEP:
+            self._unpruned = 0
+            if prune(books.db, books.now):
+                books.forget()
+
+
+class AwaitedSqliteLedger(_Commands):
+    """The face for event loops: commands are written by the process's thread, or beside others."""
+
+    def __init__(self, queue: GroupCommit[Books]) -> None:
+        self._queue = queue
+
+    async def _ask(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
+        import asyncio  # whoever awaits has it; blocking callers save 30 ms
+
+        return await asyncio.wrap_future(self._queue.submit(work, reads=reads))
+
+
+@cache
+def _schema() -> Schema:
+    text = files("agentfuse.ledgers").joinpath("sqlite.sql").read_text("utf-8")
+    return Schema(
+        what="ledger",
+        application_id=0x41466C65,  # "AFle"
+        version=1,
+        statements=tuple(text.split(";\n")[:-1]),
+        pragmas=("page_size = 4096", "wal_autocheckpoint = 4000"),
+        precious=True,
+    )
+
+
+def _begun(books: Books, statement: str) -> bool:
+    """Begin a transaction; False while another process has the lock."""
+    import sqlite3
+
+    try:
+        if not books.db.in_transaction:
+            books.db.execute(statement)
+        books.begin()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        if books.db.in_transaction:
+            books.db.execute("ROLLBACK")
+        return False
+    return True
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == _BUSY

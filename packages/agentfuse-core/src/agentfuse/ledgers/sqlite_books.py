@@ -1,0 +1,397 @@
+"""The books inside one SQLite transaction: what the commands decide, read and write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.ledgers.lease_texts import limits_of, limits_text_of, names_of, text_of
+from agentfuse.ledgers.rules import MICRO, booked_keys, overrun_of, refusal_of
+from agentfuse.tickets import (
+    NOTHING_USED,
+    Amounts,
+    Balance,
+    Entry,
+    Lease,
+    Refusal,
+    Settlement,
+    Stop,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Sequence
+
+    from agentfuse.tickets import Limit
+
+_UNKNOWN = Settlement(booked=NOTHING_USED, repeated=True)
+_NEVER = float("inf")
+
+# SQLite's integers end at 2**63; an account that full ($4.6 billion) stays full.
+_FULL = 2**62
+
+# What is remembered between transactions while nobody else writes: some 5 MB.
+_MOST_REMEMBERED = 10_000
+
+_INSERT_LEASE = f"""INSERT INTO leases VALUES (?, 'open', {", ".join("?" * 16)})
+    ON CONFLICT (id) DO NOTHING"""
+_SELECT_LEASE = "SELECT * FROM leases WHERE id = ?"
+_CLOSE_LEASE = """UPDATE leases SET state = ?, closed = ?, booked_nanodollars = ?,
+    booked_tokens = ?, booked_requests = ? WHERE id = ?"""
+_INSERT_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_WRITE_ACCOUNT = """INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
+    SET spent = excluded.spent, held = excluded.held, due = excluded.due"""
+_NEXT_DEADLINE = "SELECT min(deadline) FROM leases WHERE state = 'open'"
+
+_STATES = {"settle": "settled", "release": "released", "expire": "expired"}
+
+
+@dataclass(slots=True)
+class _Account:
+    """One row of ``accounts``; ``known`` says that there is one."""
+
+    spent: int = 0
+    held: int = 0
+    due: int = 0
+    known: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    """One row of ``leases``."""
+
+    lease: Lease
+    state: str = "open"
+    booked: Amounts = NOTHING_USED
+
+
+class Books:
+    """Accounts and leases over one connection, inside a transaction that the caller keeps.
+
+    Accounts and lines of the trail are written by ``flush``, so that commands which share a
+    transaction write each row once; leases are written at once. What was read stands until another
+    connection writes. A command that raises ConfigurationError has changed nothing; after any other
+    error the caller rolls back and calls ``forget``.
+    """
+
+    def __init__(self, db: sqlite3.Connection, clock: Callable[[], float]) -> None:
+        self.db = db
+        self._clock = clock
+        self.forget()
+
+    def begin(self) -> None:
+        """Read the time, and what is new since the last transaction."""
+        version = self.db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version or len(self._accounts) + len(self._open) > _MOST_REMEMBERED:
+            self.forget()
+            self._load()
+            self._version = version
+        self.now = self._clock()
+
+    def forget(self) -> None:
+        """Know nothing: the next transaction reads all it needs."""
+        self._version: int | None = None
+        self._accounts: dict[str, _Account] = {}
+        self._open: dict[str, _Known] = {}
+        self._changed: dict[str, float] = {}
+        self._lines: list[tuple[Any, ...]] = []
+
+    def is_overdue(self) -> bool:
+        """Say whether a lease has expired that is still to be booked."""
+        return self.now >= self._next_deadline
+
+    def flush(self) -> int:
+        """Write the accounts that changed and the trail; give the number of lines."""
+        if self._changed:
+            accounts = self._accounts
+            rows = [
+                (key, accounts[key].spent, accounts[key].held, accounts[key].due, resets)
+                for key, resets in self._changed.items()
+            ]
+            self.db.executemany(_WRITE_ACCOUNT, rows)
+            self._changed.clear()
+        count = len(self._lines)
+        if count:
+            self.db.executemany(_INSERT_ENTRY, self._lines)
+            self._lines.clear()
+        return count
+
+    def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
+        """Hold a lease's amount on each account, or say who said no."""
+        self.reap()
+        refused = self._stop_of(lease) or self._refusal_of(lease)
+        if refused is None:
+            return self._hold(lease)
+        known = self._find(lease.id)
+        return refused if known is None else known.lease
+
+    def settle(self, lease_id: str, actual: Amounts) -> Settlement:
+        """Book the true cost once, whatever was booked before."""
+        known = self._find(lease_id)
+        if known is None:
+            return _UNKNOWN
+        repeated = known.state == "settled"
+        if known.state == "open":
+            self._close(known, actual, "settle")
+        elif not repeated:
+            self._rebook(known, actual, "settle")
+        return Settlement(
+            booked=known.booked,
+            overrun=overrun_of(known.lease, known.booked),
+            repeated=repeated,
+            spent=tuple(self._account(limit.key).spent for limit in known.lease.limits),
+        )
+
+    def release(self, lease_id: str) -> None:
+        """Drop a hold, or take an estimate back."""
+        known = self._find(lease_id)
+        if known is None:
+            return
+        if known.state == "open":
+            self._close(known, NOTHING_USED, "release")
+        elif known.state == "expired":
+            self._rebook(known, NOTHING_USED, "release")
+
+    def renew(self, lease_id: str, ttl: float) -> bool:
+        """Move the deadline of an open lease."""
+        self.reap()
+        known = self._find(lease_id)
+        if known is None or known.state != "open":
+            return False
+        known.lease = _lasting(known.lease, ttl, self.now + ttl)
+        self.db.execute(
+            "UPDATE leases SET ttl = ?, deadline = ? WHERE id = ?",
+            (ttl, known.lease.deadline, lease_id),
+        )
+        self._next_deadline = min(self._next_deadline, known.lease.deadline)
+        return True
+
+    def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
+        """Read accounts."""
+        self.reap()
+        accounts = [self._account(key) for key in keys]
+        return tuple(Balance(spent=each.spent, held=each.held) for each in accounts)
+
+    def spend(self, limits: Sequence[Limit], amount: Amounts, note: str) -> None:
+        """Book a cost that has already happened."""
+        for key, limit in booked_keys(limits).items():
+            more = amount.of(limit.unit)
+            account = self._changing(key, limit)
+            account.spent = min(account.spent + more, _FULL)
+            self._pace(account, limit, more)
+        self._write("spend", "", amount, tuple(limit.key for limit in limits), note)
+
+    def open_leases(self) -> tuple[Lease, ...]:
+        """List what is held now."""
+        self.reap()
+        rows = self.db.execute("SELECT * FROM leases WHERE state = 'open' ORDER BY opened")
+        return tuple(_known_of(row).lease for row in rows)
+
+    def stop(self, mark: str, reason: str) -> None:
+        """Pull a kill switch."""
+        self.db.execute(
+            "INSERT INTO stops VALUES (?, ?) ON CONFLICT (mark) DO UPDATE"
+            " SET reason = excluded.reason",
+            (mark, reason),
+        )
+        self._stops[mark] = reason
+        self._write("stop", mark, NOTHING_USED, (), reason)
+
+    def resume(self, mark: str) -> None:
+        """Put a kill switch back."""
+        if self._stops.pop(mark, None) is not None:
+            self.db.execute("DELETE FROM stops WHERE mark = ?", (mark,))
+            self._write("resume", mark, NOTHING_USED, (), "")
+
+    def stops(self) -> tuple[Stop, ...]:
+        """List the kill switches that are pulled."""
+        pulled = sorted(self._stops.items())
+        return tuple(Stop(mark=mark, reason=reason) for mark, reason in pulled)
+
+    def claim(self, name: str) -> bool:
+        """Keep a name; False where it was kept before."""
+        claimed = self.db.execute(
+            "INSERT INTO claims VALUES (?) ON CONFLICT DO NOTHING", (name,)
+        )
+        return claimed.rowcount == 1
+
+    def trail(self, last: int) -> tuple[Entry, ...]:
+        """List the last lines."""
+        self.flush()
+        rows = self.db.execute("SELECT * FROM entries ORDER BY line DESC LIMIT ?", (last,))
+        return tuple(_entry_of(row) for row in reversed(rows.fetchall()))
+
+    def reap(self) -> None:
+        """Book expired leases at their estimates."""
+        if self.now < self._next_deadline:
+            return
+        expired = self.db.execute(
+            "SELECT id FROM leases WHERE state = 'open' AND deadline <= ?"
+            " ORDER BY deadline, opened",
+            (self.now,),
+        )
+        for (lease_id,) in expired.fetchall():
+            known = self._find(lease_id)
+            if known is not None:
+                self._close(known, known.lease.estimate, "expire")
+        self._next_deadline = self._first_deadline()
+
+    def _load(self) -> None:
+        self._next_deadline = self._first_deadline()
+        self._line = self.db.execute("SELECT max(line) FROM entries").fetchone()[0] or 0
+        self._stops: dict[str, str] = dict(self.db.execute("SELECT mark, reason FROM stops"))
+
+    def _first_deadline(self) -> float:
+        first: float | None = self.db.execute(_NEXT_DEADLINE).fetchone()[0]
+        return _NEVER if first is None else first
+
+    def _account(self, key: str) -> _Account:
+        account = self._accounts.get(key)
+        if account is None:
+            row = self.db.execute(
+                "SELECT spent, held, due FROM accounts WHERE key = ?", (key,)
+            ).fetchone()
+            account = _Account() if row is None else _Account(*row, known=True)
+            self._accounts[key] = account
+        return account
+
+    def _changing(self, key: str, limit: Limit) -> _Account:
+        account = self._account(key)
+        account.known = True
+        self._changed[key] = limit.resets
+        return account
+
+    def _find(self, lease_id: str) -> _Known | None:
+        known = self._open.get(lease_id)
+        if known is None:
+            row = self.db.execute(_SELECT_LEASE, (lease_id,)).fetchone()
+            if row is None:
+                return None
+            known = _known_of(row)
+            if known.state == "open":
+                self._open[lease_id] = known
+        return known
+
+    def _stop_of(self, lease: Lease) -> Stop | None:
+        if not self._stops:
+            return None
+        mark = next((mark for mark in lease.marks if mark in self._stops), None)
+        return None if mark is None else Stop(mark=mark, reason=self._stops[mark])
+
+    def _refusal_of(self, lease: Lease) -> Refusal | None:
+        for limit in lease.limits:
+            account = self._account(limit.key)
+            used = account.spent + account.held
+            for key in limit.counted:
+                counted = self._account(key)
+                used += counted.spent + counted.held
+            refusal = refusal_of(limit, lease.amount, used=used, due=account.due, now=self.now)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _hold(self, asked: Lease) -> Lease:
+        lease = _lasting(asked, asked.ttl, self.now + asked.ttl)
+        inserted = self.db.execute(_INSERT_LEASE, _row_of(lease, self._line + 1))
+        if inserted.rowcount == 0:
+            known = self._find(lease.id)
+            return lease if known is None else known.lease
+        for key, limit in booked_keys(lease.limits).items():
+            amount = lease.amount.of(limit.unit)
+            account = self._changing(key, limit)
+            account.held += amount
+            self._pace(account, limit, amount)
+        self._open[lease.id] = _Known(lease)
+        self._next_deadline = min(self._next_deadline, lease.deadline)
+        self._note("reserve", lease, lease.amount)
+        return lease
+
+    def _pace(self, account: _Account, limit: Limit, amount: int) -> None:
+        """Move the moment at which a rate is whole again."""
+        if limit.pace:
+            due = max(account.due, round(self.now * MICRO)) + amount * limit.pace
+            account.due = min(due, _FULL)
+
+    def _close(self, known: _Known, booked: Amounts, what: str) -> None:
+        lease = known.lease
+        for key, limit in booked_keys(lease.limits).items():
+            held, spent = lease.amount.of(limit.unit), booked.of(limit.unit)
+            account = self._changing(key, limit)
+            account.held -= held
+            account.spent = min(account.spent + spent, _FULL)
+            account.due = min(account.due + (spent - held) * limit.pace, _FULL)
+        self._open.pop(lease.id, None)
+        self._book(known, booked, what)
+
+    def _rebook(self, known: _Known, booked: Amounts, what: str) -> None:
+        """Correct what was booked; an account that was pruned since has nothing to correct."""
+        for key, limit in booked_keys(known.lease.limits).items():
+            more = booked.of(limit.unit) - known.booked.of(limit.unit)
+            if self._account(key).known:
+                account = self._changing(key, limit)
+                account.spent = min(account.spent + more, _FULL)
+                account.due = min(account.due + more * limit.pace, _FULL)
+        self._book(known, booked, what)
+
+    def _book(self, known: _Known, booked: Amounts, what: str) -> None:
+        known.state, known.booked = _STATES[what], booked
+        amounts = (booked.nanodollars, booked.tokens, booked.requests)
+        self.db.execute(_CLOSE_LEASE, (known.state, self.now, *amounts, known.lease.id))
+        self._note(what, known.lease, booked)
+
+    def _note(self, what: str, lease: Lease, amount: Amounts) -> None:
+        keys = tuple(limit.key for limit in lease.limits)
+        self._write(what, lease.id, amount, keys, lease.note)
+
+    def _write(
+        self, what: str, lease: str, amount: Amounts, keys: tuple[str, ...], note: str
+    ) -> None:
+        self._line += 1
+        amounts = (amount.nanodollars, amount.tokens, amount.requests)
+        self._lines.append((self._line, self.now, what, lease, *amounts, text_of(keys), note))
+
+
+def _lasting(lease: Lease, ttl: float, deadline: float) -> Lease:
+    return Lease(
+        id=lease.id,
+        amount=lease.amount,
+        estimate=lease.estimate,
+        limits=lease.limits,
+        ttl=ttl,
+        deadline=deadline,
+        marks=lease.marks,
+        note=lease.note,
+    )
+
+
+def _row_of(lease: Lease, opened: int) -> tuple[Any, ...]:
+    amount, estimate = lease.amount, lease.estimate
+    return (
+        *(lease.id, opened, None, lease.deadline, lease.ttl),
+        *(amount.nanodollars, amount.tokens, amount.requests),
+        *(estimate.nanodollars, estimate.tokens, estimate.requests),
+        *(0, 0, 0),
+        *(limits_text_of(lease.limits), text_of(lease.marks), lease.note),
+    )
+
+
+def _known_of(row: tuple[Any, ...]) -> _Known:
+    lease_id, state, _opened, _closed, deadline, ttl = row[:6]
+    limits, marks, note = row[15:]
+    lease = Lease(
+        id=lease_id,
+        amount=Amounts(*row[6:9]),
+        estimate=Amounts(*row[9:12]),
+        limits=limits_of(limits),
+        ttl=ttl,
+        deadline=deadline,
+        marks=names_of(marks),
+        note=note,
+    )
+    return _Known(lease, state, Amounts(*row[12:15]))
+
+
+def _entry_of(row: tuple[Any, ...]) -> Entry:
+    _line, at, what, lease, nanodollars, tokens, requests, keys, note = row
+    amount = Amounts(nanodollars, tokens, requests)
+    return Entry(at=at, what=what, lease=lease, amount=amount, keys=names_of(keys), note=note)

@@ -1,0 +1,117 @@
+"""Turns between processes that write to one file, since SQLite's own lock is not fair.
+
+SQLite lets a process that is refused the lock sleep for longer and longer, while the one that has
+it may take it again and again: measured with two processes, one waited for two seconds. Here a
+process may go on for a few milliseconds; then it has to pass a seat that a waiting process holds
+until it has had its turn.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# How long a process goes on without asking whether another waits: some 40 transactions.
+_QUANTUM = 0.002
+
+# How often a waiting process looks. SQLite's own waits go from 1 ms to 100 ms.
+_LOOK_EVERY = 0.0002
+
+# A process that was stopped in the seat must not stop the others: the seat is a courtesy.
+_SEAT_PATIENCE = 0.1
+
+
+class Turns:
+    """The turns of this process at the file ``path``; beside it lies ``<path>-turn``, empty.
+
+    Where that file cannot be locked (Windows, a read-only folder), turns are taken by looking
+    often, which is fair by chance alone. One thread at a time may use it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}-turn")
+        self._process = os.getpid()
+        self._seat: int | None = None
+        self._until = 0.0
+
+    def take(self, begin: Callable[[], bool], patience: float) -> bool:
+        """Call ``begin`` until it says True; False where ``patience`` seconds were not enough."""
+        if time.monotonic() < self._until and begin():
+            return True
+        start = time.monotonic()
+        seated = self._sit(start + min(patience, _SEAT_PATIENCE))
+        try:
+            while not begin():
+                if time.monotonic() - start > patience:
+                    return False
+                time.sleep(_LOOK_EVERY)
+        finally:
+            if seated:
+                self._rise()
+        self._until = time.monotonic() + _QUANTUM
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._drop()
+
+    def _sit(self, until: float) -> bool:
+        """Wait for the seat; False where it cannot be had."""
+        seat = self._opened()
+        while seat is not None:
+            try:
+                _lock(seat)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    return False
+                time.sleep(_LOOK_EVERY)
+            except OSError:
+                return False  # this file system knows no locks
+            else:
+                return True
+        return False
+
+    def _rise(self) -> None:
+        if self._seat is not None:
+            _unlock(self._seat)
+
+    def _drop(self) -> None:
+        if self._seat is not None:
+            os.close(self._seat)
+            self._seat = None
+
+    def _opened(self) -> int | None:
+        if self._process != os.getpid():
+            # A forked child has none of its parent's locks, and closing gives none of them back.
+            self._process, self._until = os.getpid(), 0.0
+            self._drop()
+        if self._seat is None:
+            try:
+                self._seat = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError:
+                return None
+        return self._seat
+
+
+try:
+    import fcntl
+except ImportError:  # Windows
+
+    def _lock(seat: int) -> None:
+        raise OSError(f"no POSIX locks for {seat}")
+
+    def _unlock(seat: int) -> None:
+        raise OSError(f"no POSIX locks for {seat}")
+
+else:
+
+    def _lock(seat: int) -> None:
+        fcntl.lockf(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(seat: int) -> None:
+        fcntl.lockf(seat, fcntl.LOCK_UN)
