@@ -13,6 +13,7 @@ import redis
 from agentfuse.ledgers import redis as redis_ledger
 from agentfuse.ledgers import redis_scripts
 from agentfuse.ledgers.redis import RedisLedger
+from agentfuse.ledgers.slices import SlicedLedger
 from agentfuse.testing import LedgerContract
 from agentfuse.testing.redis_server import RedisClusterServers, RedisServer, redis_binaries
 from agentfuse.testing.ways import Awaited
@@ -78,7 +79,7 @@ class OverRedis(LedgerContract):
         scripts = {name: timed_script(name) for name in names}
         monkeypatch.setattr(redis_ledger, "script_of", scripts.__getitem__)
         self.url = url
-        self.opened: list[RedisLedger] = []
+        self.opened: list[RedisLedger | SlicedLedger] = []
         self.time = self.clock()
         self.books = self.ledger(self.time)
         yield
@@ -90,11 +91,14 @@ class OverRedis(LedgerContract):
 
     def ledger(self, clock: Clock) -> Ledger:
         assert isinstance(clock, StoreClock)
-        ledger = RedisLedger(self.url, clock.namespace)
+        ledger = self.opened_on(RedisLedger(self.url, clock.namespace), clock)
         self.opened.append(ledger)
         return self.face(ledger)
 
-    def face(self, ledger: RedisLedger) -> Ledger:
+    def opened_on(self, ledger: RedisLedger, clock: StoreClock) -> RedisLedger | SlicedLedger:
+        return ledger
+
+    def face(self, ledger: RedisLedger | SlicedLedger) -> Ledger:
         return ledger
 
 
@@ -103,7 +107,7 @@ class OverAwaitedRedis(Awaited, OverRedis):
 
     examples = 3
 
-    def face(self, ledger: RedisLedger) -> Ledger:
+    def face(self, ledger: RedisLedger | SlicedLedger) -> Ledger:
         return ledger.awaited()
 
 
@@ -150,3 +154,31 @@ class TestClusterAwaited(OverAwaitedRedis):
     @pytest.fixture
     def url(self, cluster_url: str) -> str:
         return cluster_url
+
+
+class InSlices(OverRedis):
+    """A single process's slices: what can be said of them, call by call."""
+
+    def opened_on(self, ledger: RedisLedger, clock: StoreClock) -> SlicedLedger:
+        return SlicedLedger(ledger, clock=clock)
+
+    def test_the_trail_says_who_did_what(self) -> None:
+        """Of slices it tells, not of the calls in them: `SlicedLedger` says so."""
+        self.reserve(self.lease("a", 40))
+        (entry,) = self.run(self.books.trail())
+        assert (entry.what, entry.keys) == ("reserve", ("run:r1",))
+        assert entry.note.startswith("slice of process ")
+
+
+class TestSlicesBlocking(InSlices):
+    @pytest.fixture
+    def url(self, server_url: str) -> str:
+        return server_url
+
+
+class TestSlicesAwaited(InSlices, OverAwaitedRedis):
+    examples = 3
+
+    @pytest.fixture
+    def url(self, server_url: str) -> str:
+        return server_url
