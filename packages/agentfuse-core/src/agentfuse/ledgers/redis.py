@@ -82,7 +82,8 @@ class RedisFace:
         Raises ConfigurationError for a negative amount.
         """
         check(actual)
-        words = [wire.bytes_of(lease_id), *wire.amount_words(actual), self._token()]
+        booked = wire.amount_words(actual)
+        words: list[Word] = [wire.bytes_of(lease_id), *booked, self._token()]
         return wire.settlement_of(await self._ask("settle", words, self._closed(lease_id)))
 
     async def release(self, lease_id: str) -> None:
@@ -134,16 +135,14 @@ class RedisFace:
         """List what happened of late, oldest first; about the last 10,000 lines are kept."""
         return wire.entries_of((await self._ask("trail", [last]))[1:]) if last > 0 else ()
 
-    async def cut_slice(
-        self, words: Sequence[Word], slices: Sequence[str]
-    ) -> Reply:  # for ledgers/slices.py, which knows its words
-        """Account for a process's slices of one limit and cut the next one."""
+    async def cut_slice(self, words: Sequence[Word], slices: Sequence[str]) -> Reply:
+        """Account for a process's ``slices`` of one limit and cut the next; see lua/slice.lua."""
         keys = [self._prefix + b"members", *map(self._closed, slices)]
         types = ["zset", *("string" for _ in slices)]
         return await self._call("slice", words, keys, types)
 
     async def beat(self, words: Sequence[Word]) -> Reply:
-        """Keep a process's slices alive and hear what it must know."""
+        """Keep a process's slices alive and hear what it must know; see lua/beat.lua."""
         return await self._call("beat", words, [self._prefix + b"members"], ["zset"])
 
     async def _read(self, name: str, words: Sequence[Word]) -> Reply:

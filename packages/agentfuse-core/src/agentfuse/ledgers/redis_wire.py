@@ -72,7 +72,8 @@ def limit_words(limits: Sequence[Limit]) -> list[Word]:
 def _written(limit: Limit) -> tuple[tuple[Word, ...], str]:
     counted = [bytes_of(key) for key in limit.counted]
     unit, ends = UNITS[limit.unit], max(round(limit.resets), 0)
-    words = (bytes_of(limit.key), unit, limit.amount, limit.pace, ends, len(counted), *counted)
+    numbers: tuple[Word, ...] = (unit, limit.amount, limit.pace, ends, len(counted))
+    words = (bytes_of(limit.key), *numbers, *counted)
     fields = (limit.scope, limit.id, limit.amount, limit.unit, limit.window, limit.resets)
     return words, json.dumps([*fields, limit.counted, limit.pace])
 
@@ -115,9 +116,10 @@ def leases_of(words: Reply) -> tuple[Lease, ...]:
 
 
 def refused(lease: Lease, words: Reply) -> Refusal:
-    """Read a refusal: which limit said no, what was used of it, when its rate is whole, and now."""
-    number, used, due, now = map(int, words)
+    """Read a refusal: which limit said no, what was left of it, when its rate is whole, and now."""
+    number, left, due, now = map(int, words)
     limit = lease.limits[number - 1]
+    used = limit.amount - left
     refusal = refusal_of(limit, lease.amount, used=used, due=due, now=now / MICRO)
     return refusal or Refusal(limit=limit, needed=lease.amount.of(limit.unit), left=0)
 

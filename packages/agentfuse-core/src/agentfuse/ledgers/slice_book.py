@@ -11,8 +11,8 @@ from agentfuse.tickets import Balance, Refusal, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
-    from agentfuse.ledgers.memory import _Closed
     from agentfuse.ports import Clock
     from agentfuse.tickets import Amounts, Lease, Limit, Stop
 
@@ -273,7 +273,7 @@ class SliceBook(MemoryLedger):
         super()._close(lease, booked, what=what)
         self._notice_overdrawn(lease, booked, lease.amount)
 
-    def _rebook(self, closed: _Closed, booked: Amounts, what: str) -> None:
+    def _rebook(self, closed: Any, booked: Amounts, what: str) -> None:
         for key, limit in booked_keys(closed.lease.limits).items():
             self._piece(limit, self._accounts[key].spent)
         before = closed.booked

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 from agentfuse.ledgers.redis import RedisLedger
@@ -19,14 +19,16 @@ from agentfuse.money import budget_of
 from agentfuse.tickets import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
     from concurrent.futures import Future
-    from typing import Self
+    from typing import Any, Self
 
     from agentfuse.ledgers.redis import RedisFace
     from agentfuse.money import Dollars
     from agentfuse.ports import Clock
     from agentfuse.tickets import Amounts, Balance, Entry, Lease, Limit, Settlement, Stop
+
+T = TypeVar("T")
 
 _log = logging.getLogger("agentfuse")
 
@@ -102,7 +104,7 @@ class SlicedFace:
         check(lease.estimate)
         book = self._share.book()
         if not _is_sliceable(lease.limits):
-            return await self._past(book).reserve(lease)
+            return await self._past(book, self._store.reserve(lease))
         if not book.time.is_fresh():
             await self._round(book.lacking(lease))
         answer = await book.reserve(lease)
@@ -123,7 +125,7 @@ class SlicedFace:
                 await self._pause(_PAUSE)
             else:
                 tries += 1
-        return await self._past(book).reserve(lease)
+        return await self._past(book, self._store.reserve(lease))
 
     async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book ``actual`` on the slices the lease was held on; above them, in the ledger at once.
@@ -133,7 +135,7 @@ class SlicedFace:
         """
         book = self._share.book()
         if not book.knows(lease_id):
-            return await self._past(book).settle(lease_id, actual)
+            return await self._past(book, self._store.settle(lease_id, actual))
         settlement = await book.settle(lease_id, actual)
         if book.is_overdrawn:
             await self._report(book.take_overdrawn())
@@ -141,11 +143,16 @@ class SlicedFace:
 
     async def release(self, lease_id: str) -> None:
         """Drop the hold and book nothing; an expired lease gets its estimate back."""
-        await self._home_of(lease_id).release(lease_id)
+        book = self._share.book()
+        if book.knows(lease_id):
+            await book.release(lease_id)
+        else:
+            await self._past(book, self._store.release(lease_id))
 
     async def renew(self, lease_id: str, ttl: float) -> bool:
         """Let an open lease last ``ttl`` seconds from now."""
-        return await self._home_of(lease_id).renew(lease_id, ttl)
+        book = self._share.book()
+        return await (book if book.knows(lease_id) else self._store).renew(lease_id, ttl)
 
     async def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
         """Read accounts; what other processes' slices hold, used or not, counts as held."""
@@ -197,14 +204,12 @@ class SlicedFace:
         """List what happened of late, oldest first: to slices, and to calls that had none."""
         return await self._store.trail(last)
 
-    def _home_of(self, lease_id: str) -> SliceBook | RedisFace:
-        book = self._share.book()
-        return book if book.knows(lease_id) else self._past(book)
-
-    def _past(self, book: SliceBook) -> RedisFace:
-        """Give the ledger for a step that no slice knows of."""
-        book.is_dated = True
-        return self._store
+    async def _past(self, book: SliceBook, step: Coroutine[Any, Any, T]) -> T:
+        """Take a step in the ledger that no slice knows of."""
+        try:
+            return await step
+        finally:
+            book.is_dated = True
 
     async def _round(self, needs: Mapping[Limit, int]) -> None:
         self._share.book()  # a forked child must not ask through its parent's thread

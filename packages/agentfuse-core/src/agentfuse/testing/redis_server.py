@@ -83,7 +83,7 @@ class RedisServer:
         log = self.folder / "server.log"
         with log.open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603 - ours
-        wait_until(lambda: self._answers(), f"{self._binary} to answer; see {log}")
+        wait_until(self._answers, f"{self._binary} to answer; see {log}")
 
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
@@ -131,7 +131,7 @@ class RedisClusterServers:
 
         for node in self.nodes:
             node.start()
-        clients = [redis.Redis(port=node.port) for node in self.nodes]
+        clients: list[Any] = [redis.Redis(port=node.port) for node in self.nodes]
         for number, client in enumerate(clients):
             first, last = (SLOTS * (number + part) // _NODES for part in (0, 1))
             client.execute_command("CLUSTER", "ADDSLOTS", *range(first, last))
@@ -148,7 +148,7 @@ class RedisClusterServers:
 
 def _sees_all(client: Any) -> bool:
     info = client.execute_command("CLUSTER", "INFO")
-    said = info if isinstance(info, dict) else dict(_lines_of(info))
+    said: dict[str, str] = info if isinstance(info, dict) else dict(_lines_of(info))
     return said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == _NODES
 
 

@@ -95,15 +95,11 @@ local function move(places, spent, held, is_slice, anew)
   end
 end
 
--- Accounts of a window that ended long ago leave, a few at a time; first uses note the end.
+-- Accounts of windows that ended long ago leave, a few at a time; those at hand are noted with
+-- their ends.
 local function note_ends(limits)
   local windowed = false
-  for _, limit in ipairs(limits) do
-    if limit.ends > 0 then
-      windowed = true
-      redis.call('ZADD', ENDS, 'NX', whole(limit.ends + KEPT), limit.key)
-    end
-  end
+  for _, limit in ipairs(limits) do windowed = windowed or limit.ends > 0 end
   if not windowed then return end
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', ENDS, '-inf', time[1], 'LIMIT', 0, 16)) do
     if tonumber(redis.call('HGET', ACCOUNTS, 'h:' .. key) or '0') == 0 then
@@ -114,6 +110,9 @@ local function note_ends(limits)
     else
       redis.call('ZADD', ENDS, time[1] + 86400, key)
     end
+  end
+  for _, limit in ipairs(limits) do
+    if limit.ends > 0 then redis.call('ZADD', ENDS, 'NX', whole(limit.ends + KEPT), limit.key) end
   end
 end
 

@@ -23,7 +23,8 @@ if marked > 0 then
   end
 end
 
--- Say which limit refuses (its number, what is used, when its rate is whole): as ledgers/rules.py.
+-- Say which limit refuses (its number, what is left, when its rate is whole): as ledgers/rules.py.
+-- What is left is found by subtraction alone: a sum could pass 2^53, and be rounded down to fit.
 local function refusal()
   local fields = {}
   for _, limit in ipairs(limits) do
@@ -39,18 +40,18 @@ local function refusal()
   local numbers = numbers_of(fields)
   local at = 0
   for index, limit in ipairs(limits) do
-    local due, used, needed = numbers[at + 1], 0, amount[limit.unit]
+    local due, left, needed = numbers[at + 1], limit.amount, amount[limit.unit]
     local last = at + 3 + 2 * #limit.counted
-    for number = at + 2, last do used = used + numbers[number] end
+    for number = at + 2, last do left = left - numbers[number] end
     at = last
     local refused
     if limit.pace > 0 then
       refused = math.max(due - now, 0) + needed * limit.pace > limit.amount * limit.pace
     else
-      refused = used + needed > limit.amount
+      refused = needed > left
     end
     if refused then
-      return { born, 'refused', whole(index), whole(used), whole(due), whole(now) }
+      return { born, 'refused', whole(index), whole(left), whole(due), whole(now) }
     end
   end
   return nil

@@ -44,21 +44,22 @@ local function settle_olds()
   end
 end
 
-local function used_and_others()
+-- What is left of the limit (below zero where it was passed), and what is held as slices.
+local function left_and_slices()
   local fields = { 'x:' .. key, 's:' .. key, 'h:' .. key }
   for _, other in ipairs(limit.counted) do
     fields[#fields + 1] = 's:' .. other
     fields[#fields + 1] = 'h:' .. other
   end
-  local numbers, used = numbers_of(fields), 0
-  for index = 2, #numbers do used = used + numbers[index] end
-  return used, numbers[1]
+  local numbers, left = numbers_of(fields), limit.amount
+  for index = 2, #numbers do left = left - numbers[index] end
+  return left, numbers[1]
 end
 
 -- Cut a slice: what the calls hold, and beyond that what they ask for, or a fair share if larger.
-local function cut(used, others)
+local function cut(left, others)
   local pressed_until = numbers_of({ 'q:' .. key })[1] + PRESSED
-  local room = math.max(limit.amount - used - held, 0)
+  local room = math.max(left - held, 0)
   local share = 0
   if asked > 0 and now >= pressed_until then
     if processes == 0 then
@@ -88,14 +89,14 @@ redis.call('ZADD', KEYS[8], whole(now), member)
 local lease = lease_of(id)  -- there already where a turn is repeated
 if not lease then
   settle_olds()
-  lease = cut(used_and_others())
+  lease = cut(left_and_slices())
 end
 
 local granted = lease and lease.a[unit] or 0
-local used, slices = used_and_others()
+local left, slices = left_and_slices()
 local numbers = numbers_of({ 's:' .. key, 'h:' .. key, 'p:' .. key, 'q:' .. key })
 local pressed = now - numbers[4] < PRESSED and whole(now - numbers[3]) or '-1'
 local reply = { born, whole(now), whole(granted), whole(numbers[1]), whole(numbers[2]),
-  whole(slices - granted), whole(math.max(limit.amount - used, 0)), pressed }
+  whole(slices - granted), whole(math.max(left, 0)), pressed }
 for _, each in ipairs(redis.call('HGETALL', STOPS)) do reply[#reply + 1] = each end
 return reply
