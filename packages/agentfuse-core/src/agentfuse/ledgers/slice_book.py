@@ -1,0 +1,288 @@
+"""What the calls of one process hold and have spent, against the slices it has been cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agentfuse.ledgers.memory import MemoryLedger
+from agentfuse.ledgers.rules import booked_keys, overrun_of, refusal_of
+from agentfuse.tickets import Balance, Refusal, Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from agentfuse.ports import Clock
+    from agentfuse.tickets import Amounts, Lease, Limit, Stop
+
+# Decisions are made without the ledger for so many seconds after it was last heard: a kill switch
+# pulled elsewhere is felt within them.
+FRESH_SECONDS = 1.0
+
+# How long a refused call waits for other processes to give back what they do not use: their next
+# beat tells them to, and comes within half a second.
+PATIENT_SECONDS = 1.2
+
+
+class LedgerTime:
+    """The ledger's own time: its last word's, and what has passed here since."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = 0.0
+        self.heard = float("-inf")
+
+    def now(self) -> float:
+        """Give the time in seconds since the epoch."""
+        return self._clock.now() + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._clock.sleep(seconds)
+
+    def hear(self, now: float) -> None:
+        """Take the ledger's time."""
+        self.heard = self._clock.now()
+        self._ahead = now - self.heard
+
+    def is_fresh(self) -> bool:
+        """Say whether the ledger's last word is young enough to decide by."""
+        return self._clock.now() - self.heard < FRESH_SECONDS
+
+
+@dataclass(slots=True)
+class Piece:
+    """What this process has of one limit.
+
+    ``ids`` are its slices in the ledger: one, none, or several where a turn went unanswered. Of
+    what the book says is spent on the account, ``reported`` is in the ledger, and ``granted`` held
+    there beyond that; so spent and held may reach ``allowed`` here. The rest is the ledger's last
+    word: what the account had ``spent`` and ``held`` there, the ``room`` left, what ``others`` hold
+    as slices, and since how many seconds somebody has been ``pressed`` for it (-1: nobody).
+    """
+
+    limit: Limit
+    reported: int
+    ids: list[str] = field(default_factory=list[str])
+    granted: int = 0
+    allowed: int = 0
+    spent: int = 0
+    held: int = 0
+    room: int = 0
+    others: int = 0
+    pressed: float = -1.0
+    seen: tuple[int, int] = (0, 0)
+    quiet: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn tells the ledger about a piece: what calls hold, and what is not reported yet."""
+
+    held: int
+    unreported: int
+    ids: tuple[str, ...]
+
+
+class SliceBook(MemoryLedger):
+    """A ledger in memory whose limits are this process's pieces of the true ones."""
+
+    def __init__(self, time: LedgerTime) -> None:
+        super().__init__(time)
+        self.time = time
+        self.pieces: dict[str, Piece] = {}
+        # Set where this process spoke past its slices: what it saw of accounts is then out of date.
+        self.is_dated = False
+        self._overdrawn: dict[str, Limit] = {}
+
+    def knows(self, lease_id: str) -> bool:
+        """Say whether a lease is held here, or was."""
+        return lease_id in self._open or lease_id in self._closed
+
+    def lacking(self, lease: Lease) -> dict[Limit, int]:
+        """Name the limits whose piece is too small for a lease, with what it needs of them."""
+        with self._lock:
+            return {
+                limit: needed
+                for limit in lease.limits
+                if (needed := lease.amount.of(limit.unit)) > self._free(limit)
+                or limit.key not in self.pieces
+            }
+
+    def verdict(self, refusal: Refusal, lease: Lease) -> tuple[Refusal | None, bool]:
+        """Say, by the ledger's last word, whether a refusal stands, or is worth waiting for others.
+
+        (None, False) says that another turn may bring what is missing.
+        """
+        with self._lock:
+            limit = refusal.limit
+            piece = self.pieces.get(limit.key)
+            left = max(self._free(limit), 0) + (0 if piece is None else piece.room)
+            if piece is None or refusal.needed <= left:
+                return None, False
+            waits = 0 <= piece.pressed < PATIENT_SECONDS
+            if waits and refusal.needed <= left + piece.others:
+                return None, True
+        used, now = limit.amount - left, self._now()
+        return refusal_of(limit, lease.amount, used=used, due=0, now=now) or refusal, False
+
+    def begin_turn(self, limit: Limit) -> Turn:
+        """Say what the ledger is to be told of a limit, and let nothing more be held meanwhile."""
+        with self._lock:
+            account = self._account(limit.key)
+            piece = self._piece(limit, account.spent)
+            piece.limit = limit
+            piece.allowed = account.spent + account.held
+            return Turn(account.held, account.spent - piece.reported, tuple(piece.ids))
+
+    def end_turn(self, key: str, turn: Turn, new: str, words: Sequence[int]) -> None:
+        """Take the ledger's answer: granted, spent, held, others, room, and microseconds pressed."""
+        with self._lock:
+            piece = self.pieces[key]
+            piece.reported += turn.unreported
+            piece.granted, piece.spent, piece.held, piece.others, piece.room, pressed = words
+            piece.pressed = pressed / 1e6 if pressed >= 0 else -1.0
+            piece.ids = [new] if piece.granted else []
+            piece.allowed = piece.reported + piece.granted
+
+    def lose_turn(self, key: str, new: str) -> None:
+        """Note that a turn went unanswered: the slice it asked for may be there or not."""
+        with self._lock:
+            self.pieces[key].ids.append(new)
+
+    def hear(self, key: str, spent: int, held: int) -> None:
+        """Take what the ledger says about an account."""
+        with self._lock:
+            piece = self.pieces[key]
+            piece.spent, piece.held = spent, held
+
+    def learn_stops(self, stops: Iterable[Stop]) -> None:
+        """Take the ledger's kill switches."""
+        with self._lock:
+            self._stops = {stop.mark: stop.reason for stop in stops}
+
+    def unsettled(self) -> list[Limit]:
+        """Name limits of whose spending the ledger has not heard and has no slice to cover it."""
+        with self._lock:
+            self._reap()
+            return [
+                piece.limit
+                for key, piece in self.pieces.items()
+                if not piece.ids and self._accounts[key].spent != piece.reported
+            ]
+
+    def held_pieces(self) -> list[tuple[str, Piece]]:
+        """List the pieces that have a slice."""
+        with self._lock:
+            return [(key, piece) for key, piece in self.pieces.items() if piece.ids]
+
+    def is_spare(self, key: str, quiet_beats: int) -> bool:
+        """Say whether a piece has something unused, and has not moved for so many beats."""
+        with self._lock:
+            piece, account = self.pieces[key], self._accounts[key]
+            now = (account.spent, account.held)
+            piece.quiet = piece.quiet + 1 if piece.seen == now else 0
+            piece.seen = now
+            free = piece.allowed - account.spent - account.held
+            return piece.quiet >= quiet_beats and (free > 0 or not account.held)
+
+    def forget_unused(self) -> None:
+        """Forget pieces that hold nothing and have nothing to tell."""
+        with self._lock:
+            for key, piece in list(self.pieces.items()):
+                account = self._accounts[key]
+                if not piece.ids and not account.held and account.spent == piece.reported:
+                    del self.pieces[key]
+
+    def take_overdrawn(self) -> dict[Limit, int]:
+        """Name the limits of which more is spent and held than the slice has, once."""
+        with self._lock:
+            overdrawn, self._overdrawn = self._overdrawn, {}
+        return dict.fromkeys(overdrawn.values(), 0)
+
+    @property
+    def is_overdrawn(self) -> bool:
+        """Whether ``take_overdrawn`` has something to give."""
+        return bool(self._overdrawn)
+
+    def seen_balances(self, keys: Sequence[str]) -> tuple[Balance, ...] | None:
+        """Give accounts by the ledger's last word and what has happened here since.
+
+        None where that is too old, or no slice of one of them is held.
+        """
+        if self.is_dated or not self.time.is_fresh():
+            return None
+        with self._lock:
+            self._reap()
+            pieces = [self.pieces.get(key) for key in keys]
+            if any(piece is None or not piece.ids for piece in pieces):
+                return None
+            held = [piece for piece in pieces if piece is not None]
+            return tuple(
+                self._seen(key, piece.spent, piece.held)
+                for key, piece in zip(keys, held, strict=True)
+            )
+
+    def corrected(self, key: str, balance: Balance) -> Balance:
+        """Give an account that the ledger was just asked for, with what it has not heard yet."""
+        with self._lock:
+            if key not in self.pieces:
+                return balance
+            return self._seen(key, balance.spent, balance.held)
+
+    def _seen(self, key: str, spent: int, held: int) -> Balance:
+        piece, account = self.pieces[key], self._accounts[key]
+        return Balance(
+            spent=spent + account.spent - piece.reported,
+            held=held + account.held - piece.granted,
+        )
+
+    def _free(self, limit: Limit) -> int:
+        """Say how much of a limit can be held here; another amount of it must be asked for."""
+        piece = self.pieces.get(limit.key)
+        if piece is None or piece.limit.amount != limit.amount:
+            return 0
+        account = self._accounts[limit.key]
+        return piece.allowed - account.spent - account.held
+
+    def _piece(self, limit: Limit, reported: int) -> Piece:
+        piece = self.pieces.get(limit.key)
+        if piece is None:
+            piece = self.pieces[limit.key] = Piece(limit, reported, allowed=reported)
+        return piece
+
+    def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
+        del now
+        for limit in lease.limits:
+            needed, free = lease.amount.of(limit.unit), self._free(limit)
+            if needed > free or limit.key not in self.pieces:
+                return Refusal(limit=limit, needed=needed, left=max(free, 0))
+        return None
+
+    def _settlement(self, lease: Lease, booked: Amounts, *, repeated: bool) -> Settlement:
+        spent: list[int] = []
+        for limit in lease.limits:
+            piece = self.pieces.get(limit.key)
+            own = self._accounts[limit.key].spent
+            spent.append(own if piece is None else piece.spent + own - piece.reported)
+        overrun = overrun_of(lease, booked)
+        return Settlement(booked=booked, overrun=overrun, repeated=repeated, spent=tuple(spent))
+
+    def _close(self, lease: Lease, booked: Amounts, *, what: str) -> None:
+        super()._close(lease, booked, what=what)
+        self._notice_overdrawn(lease, booked, lease.amount)
+
+    def _rebook(self, closed: Any, booked: Amounts, what: str) -> None:
+        for key, limit in booked_keys(closed.lease.limits).items():
+            self._piece(limit, self._accounts[key].spent)
+        before = closed.booked
+        super()._rebook(closed, booked, what)
+        self._notice_overdrawn(closed.lease, booked, before)
+
+    def _notice_overdrawn(self, lease: Lease, booked: Amounts, covered: Amounts) -> None:
+        for limit in lease.limits:
+            if booked.of(limit.unit) > covered.of(limit.unit) and self._free(limit) < 0:
+                self._overdrawn[limit.key] = limit
+
+
