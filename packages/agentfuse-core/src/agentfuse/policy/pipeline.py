@@ -101,7 +101,7 @@ class Policy:
 
     def meter(self, ticket: Admitted, delta: Delta) -> None:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
-        meter(ticket, delta, self._ports.counter.count_text)
+        meter(ticket, delta)
 
     def _key_of(self, request: Request) -> str | None:
         """Name the answer; None for a request that may not be answered from memory."""

@@ -89,7 +89,8 @@ class Settling:
     def _estimate_of(self, ticket: Admitted, so_far: Usage, text: str) -> UsageReport:
         """Estimate from what was asked and what was seen, never below what was reported."""
         request = ticket.request
-        seen = "".join(ticket.progress.texts) or text
+        said = ticket.progress.said
+        seen = (said.text if said else "") or text
         output = max(so_far.output_tokens, self.ports.counter.count_text(seen, request.model))
         tokens = so_far.input_tokens
         if not tokens:
