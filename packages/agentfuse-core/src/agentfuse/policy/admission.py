@@ -45,7 +45,7 @@ class Admission:
             return ticket
         asked = ticket.asked
         card = self.ports.book.card(asked.model, asked.provider, context_of(asked))
-        estimate = self.ports.counter.count(asked)
+        estimate = await self.ports.count(asked)
         return await self._reserve(ticket, limits, card, estimate)
 
     async def _reserve(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from agentfuse.policy.cacheable import CacheRules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from agentfuse.messages import Request
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
     from agentfuse.pricing import PriceBook
-    from agentfuse.tokens import TokenCounter
+    from agentfuse.tokens import TokenCounter, TokenEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The policy's whole view of the world."""
+    """The policy's whole view of the world.
+
+    ``count`` asks the counter for an estimate before a call, and waits for it where it must.
+    """
 
     ledger: Ledger
     cache: Cache | None
@@ -41,6 +45,7 @@ class Ports:
     clock: Clock
     book: PriceBook
     counter: TokenCounter
+    count: Callable[[Request], Awaitable[TokenEstimate]]
     tell: Teller
     failure_of: Callable[[BaseException], Failure]
     draw: Callable[[], float]

@@ -94,6 +94,7 @@ class Settling:
         output = max(so_far.output_tokens, self.ports.counter.count_text(seen, request.model))
         tokens = so_far.input_tokens
         if not tokens:
-            tokens = self.ports.counter.count(request).tokens
+            quote = ticket.quote
+            tokens = quote.input_tokens if quote else self.ports.counter.by_rules(request).tokens
         usage = replace(so_far, input_tokens=tokens, output_tokens=output)
         return UsageReport(items=(BilledUsage(model=request.model, usage=usage),))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from agentfuse.observe.spend_book import SpendBook
     from agentfuse.ports import Cache, Clock, Ledger, Listener
+    from agentfuse.tokens import RequestCounter
 
 DAY = 86_400.0
 _FOREVER = 1e6  # hours
@@ -39,6 +40,7 @@ class Options(TypedDict, total=False):
     deployments: Mapping[str, str]
     price_source: str | Path | None
     allow_price_jumps: bool
+    counters: Sequence[RequestCounter]
     ledger: Ledger | None
     clock: Clock | None
     listeners: Sequence[Listener]
@@ -60,8 +62,9 @@ class Settings:
     a mapping or a TOML or JSON file, read again when it changes; ``deployments`` say which model
     stands behind a name (``{"my-deploy": "gpt-4o"}``). ``price_source`` is a path or URL of a price
     list to fetch every ``AGENTFUSE_REGISTRY_REFRESH_HOURS``, off by default; a version with a price
-    that changes tenfold is refused unless ``allow_price_jumps``. ``spend_book`` is the journal
-    behind ``get_spend_report``.
+    that changes tenfold is refused unless ``allow_price_jumps``. ``counters`` count the input of
+    budgeted calls before the rules do (``agentfuse.tokens.RequestCounter``). ``spend_book`` is the
+    journal behind ``get_spend_report``.
     """
 
     name: str = ""
@@ -79,6 +82,7 @@ class Settings:
     deployments: Mapping[str, str] = NOTHING
     price_source: str | Path | None = None
     allow_price_jumps: bool = False
+    counters: Sequence[RequestCounter] = ()
     ledger: Ledger | None = None
     clock: Clock | None = None
     listeners: Sequence[Listener] = ()

@@ -6,7 +6,7 @@ descriptions and parameters, and from 2.5 on a fixed sum for each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.tokens.contents import contents_of, text_tokens
@@ -15,7 +15,7 @@ from agentfuse.tokens.json_shapes import items_of, object_of
 from agentfuse.tokens.tool_text import functions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from agentfuse.messages import Request
     from agentfuse.tokens.estimates import TokenEstimate
@@ -42,16 +42,29 @@ _EARLY = Frame(tool=0, parameter=1, call=-4)  # Gemini 1.5 and 2.0
 _LATER = Frame(tool=16, parameter=13, call=10, turn=1)
 
 
+@dataclass(slots=True)
+class ToolWords:
+    """What of tools is billed: their ``names`` and choices, their ``texts``, their parameters."""
+
+    tools: int = 0
+    parameters: int = 0
+    names: list[str] = field(default_factory=list[str])
+    texts: list[str] = field(default_factory=list[str])
+
+    def frame(self, frame: Frame) -> int:
+        """Count what stands around the words."""
+        return frame.tool * self.tools + frame.parameter * self.parameters
+
+
 def gemini_estimate(request: Request) -> TokenEstimate:
     """Count a request to one of Gemini's models."""
     contents = contents_of(request)
-    early = "-1.5" in contents.model or "-2.0" in contents.model or "gemma" in contents.model
-    frame = _EARLY if early else _LATER
+    frame = frame_of(contents.model)
     functions = functions_of(request.tools)
-    tools = sum(_tool_tokens(function, frame, contents.family) for function in functions)
     history = max(contents.calls + frame.call * contents.call_count, 0)
     builtin = len(request.tools) - len(functions)
     turns = frame.turn * len(request.messages)
+    tools = _tool_tokens(words_of(functions), frame, contents.family)
     tokens = contents.text + history + contents.media + tools + turns + _PER_BUILTIN * builtin
     cushion = contents.spare + (_TOOL_CUSHION if request.tools else _CUSHION)
     cushion += _BUILTIN_CUSHION if builtin else 0
@@ -64,36 +77,48 @@ def gemini_estimate(request: Request) -> TokenEstimate:
     )
 
 
-def _tool_tokens(function: Mapping[str, Any], frame: Frame, family: Family) -> int:
-    schema = function.get("parameters") or function.get("input_schema")
-    return (
-        frame.tool
-        + _name_tokens(function.get("name"), family)
-        + _text_tokens(function.get("description"), family)
-        + _schema_tokens(schema, frame, family, 0)
-    )
+def frame_of(model: str) -> Frame:
+    """Give the frame of a model by its bare name."""
+    early = "-1.5" in model or "-2.0" in model or "gemma" in model
+    return _EARLY if early else _LATER
 
 
-def _schema_tokens(schema: Any, frame: Frame, family: Family, depth: int) -> int:
-    """Count the parameters of a schema and of the schemas in it."""
+def words_of(functions: Iterable[Mapping[str, Any]]) -> ToolWords:
+    """Gather the words of function definitions."""
+    words = ToolWords()
+    for function in functions:
+        words.tools += 1
+        words.names.append(str(function.get("name") or ""))
+        _add_text(words, function.get("description"))
+        _add_schema(words, function.get("parameters") or function.get("input_schema"), 0)
+    return words
+
+
+def _add_schema(words: ToolWords, schema: Any, depth: int) -> None:
+    """Add the words of a schema and of the schemas in it."""
     given = object_of(schema)
     if not given or depth > _DEEPEST:
-        return 0
-    tokens = _text_tokens(given.get("description"), family) if depth else 0
-    tokens += sum(_name_tokens(value, family) for value in items_of(given.get("enum")))
-    properties = object_of(given.get("properties"))
-    for name, inner in properties.items():
-        tokens += frame.parameter + _name_tokens(name, family)
-        tokens += _schema_tokens(inner, frame, family, depth + 1)
-    inner = [given.get("items"), *items_of(given.get("anyOf"))]
+        return
+    if depth:
+        _add_text(words, given.get("description"))
+    words.names += [str(value or "") for value in items_of(given.get("enum"))]
+    inner: list[Any] = []
+    for name, each in object_of(given.get("properties")).items():
+        words.parameters += 1
+        words.names.append(str(name))
+        inner.append(each)
+    inner += [given.get("items"), *items_of(given.get("anyOf"))]
     inner += object_of(given.get("$defs")).values()
-    return tokens + sum(_schema_tokens(each, frame, family, depth + 1) for each in inner)
+    for each in inner:
+        _add_schema(words, each, depth + 1)
 
 
-def _name_tokens(name: Any, family: Family) -> int:
-    """Gemma's vocabulary splits names at every underscore, which counts as well."""
-    return text_tokens(family, str(name or "").replace("_", " _ "))
+def _add_text(words: ToolWords, text: Any) -> None:
+    if isinstance(text, str):
+        words.texts.append(text)
 
 
-def _text_tokens(text: Any, family: Family) -> int:
-    return text_tokens(family, text) if isinstance(text, str) else 0
+def _tool_tokens(words: ToolWords, frame: Frame, family: Family) -> int:
+    """Count the words; Gemma's vocabulary splits names at every underscore, which counts too."""
+    names = sum(text_tokens(family, name.replace("_", " _ ")) for name in words.names)
+    return words.frame(frame) + names + sum(text_tokens(family, text) for text in words.texts)

@@ -96,13 +96,28 @@ def _formula_of(model: str, family: str) -> tuple[Callable[[Size], int], int, in
 
 def _measured(model: str, family: str) -> tuple[Callable[[Size], int], int, int]:
     """Pictures of families that publish no formula, as recorded usages billed them."""
-    if "pixtral" in model:
-        return _patched(1.03, 4096, 16)
+    if family == "mistral":
+        return _mistral(model)
     if family == "llama-4":
         return lambda size: 310 + _patched(1.0, 2000, 28)[0](size), 1500, 6000
     if family == "nova" and "nova-2" not in model:
         return lambda _: 1820, 1820, 2000
     return _patched(1.0, 5000, 28)
+
+
+def _mistral(model: str) -> tuple[Callable[[Size], int], int, int]:
+    """Count patches in rows, each with a token at its end (mistral_common/tokens/.../image.py).
+
+    Pixtral's are 16 pixels of at most 1,024; since Mistral Small 3.1 they are 28 of at most 1,540.
+    """
+    pixels, longest = (16, 1024) if "pixtral" in model else (28, 1540)
+
+    def tokens(size: Size) -> int:
+        shrink = max(max(size) / longest, 1.0)
+        wide, high = (ceil(round(side / shrink) / pixels) for side in size)
+        return (wide + 1) * high
+
+    return tokens, tokens((768, 768)), tokens((longest, longest))
 
 
 def _gemini(model: str) -> tuple[Callable[[Size], int], int, int]:
