@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from agentfuse.messages import Request
     from agentfuse.policy.retrying import Failure
@@ -17,12 +18,21 @@ if TYPE_CHECKING:
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
 
+@dataclass(frozen=True, slots=True)
+class Substitute:
+    """A cheaper model; an empty ``provider`` is the one that was asked."""
+
+    model: str
+    provider: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the user allows, beside the limits.
 
     ``clamp`` lowers the output maximum of a request that set none, so that its worst case fits what
     is left, but never below ``min_output_tokens``. A lease lasts ``lease_ttl`` seconds.
+    Once ``downgrade_at`` thousandths of a limit are spent, the models in ``downgrade`` give way.
     """
 
     cache: CacheRules = field(default_factory=CacheRules)
@@ -30,6 +40,8 @@ class Rules:
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
     max_attempts: int = 1
+    downgrade: Mapping[str, Substitute] = NOTHING
+    downgrade_at: int = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
