@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.messages import Text
 from agentfuse.tokens.contents import contents_of, text_tokens
 from agentfuse.tokens.estimates import estimate_of
 from agentfuse.tokens.json_shapes import items_of, object_of
@@ -26,6 +27,14 @@ _TOOL_CUSHION = 250
 _BUILTIN_CUSHION = 3000
 _PER_BUILTIN = 5
 _DEEPEST = 12
+
+# From Gemini 3 on thoughts go back as signatures, some 6 characters for each token that is billed
+# (https://ai.google.dev/gemini-api/docs/thought-signatures).
+_PER_SIGNED_TOKEN = 6
+
+# The least that Google caches by itself and on demand, and what is set aside for it
+# (https://ai.google.dev/gemini-api/docs/caching); how much it is only Google knows.
+_CACHED, _MOST_CACHED = 1_024, 32_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +74,17 @@ def gemini_estimate(request: Request) -> TokenEstimate:
     builtin = len(request.tools) - len(functions)
     turns = frame.turn * len(request.messages)
     tools = _tool_tokens(words_of(functions), frame, contents.family)
+    kept = bool(request.params.get("cached_content"))
     tokens = contents.text + history + contents.media + tools + turns + _PER_BUILTIN * builtin
+    tokens += _signed_tokens(request, contents.model) + (_CACHED if kept else 0)
     cushion = contents.spare + (_TOOL_CUSHION if request.tools else _CUSHION)
-    cushion += _BUILTIN_CUSHION if builtin else 0
+    cushion += (_BUILTIN_CUSHION if builtin else 0) + (_MOST_CACHED if kept else 0)
     return estimate_of(
         max(tokens, 1),
         factor=2000 if contents.opaque or builtin or request.tools else contents.family.high,
         cushion=cushion,
         method="rules",
-        doubt="opaque" if builtin else contents.doubt,
+        doubt="opaque" if builtin or kept else contents.doubt,
     )
 
 
@@ -81,6 +92,20 @@ def frame_of(model: str) -> Frame:
     """Give the frame of a model by its bare name."""
     early = "-1.5" in model or "-2.0" in model or "gemma" in model
     return _EARLY if early else _LATER
+
+
+def _signed_tokens(request: Request, model: str) -> int:
+    if is_early(model):
+        return 0
+    extras = [call.extra for message in request.messages for call in message.tool_calls]
+    for message in request.messages:
+        extras += [part.extra for part in message.parts if isinstance(part, Text)]
+    return sum(len(extra.get("thoughtSignature", "")) for extra in extras) // _PER_SIGNED_TOKEN
+
+
+def is_early(model: str) -> bool:
+    """Say whether a model is older than Gemini 3, by its bare name."""
+    return any(version in model for version in ("-1.5", "-2.0", "-2.5", "gemma"))
 
 
 def words_of(functions: Iterable[Mapping[str, Any]]) -> ToolWords:
