@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,8 @@ def tiles_of(size: Size) -> int:
     return ceil(size[0] * shrink / 512) * ceil(size[1] * shrink / 512)
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """How a model counts pictures: of a size, of a likely one, at most, and at low detail."""
 
     count: Callable[[Size], int]
@@ -79,12 +81,20 @@ def _tiled(base: int, tile: int) -> Rule:
     return Rule(tokens, tokens(_USUAL), base + 8 * tile, base)
 
 
-def _patched(factor: float, cap: int, pixels: int = 32) -> Rule:
+def _patched(factor: float, cap: int, pixels: int = 32, *, base: int = 0) -> Rule:
     def tokens(size: Size) -> int:
         patches = ceil(size[0] / pixels) * ceil(size[1] / pixels)
-        return ceil(min(patches, cap) * factor)
+        return base + ceil(min(patches, cap) * factor)
 
-    return Rule(tokens, tokens(_USUAL), ceil(cap * factor), tokens((512, 512)))
+    return Rule(tokens, tokens(_USUAL), base + ceil(cap * factor), tokens((512, 512)))
+
+
+def _always(tokens: int, most: int) -> Rule:
+    def count(size: Size) -> int:
+        del size
+        return tokens
+
+    return Rule(count, tokens, most)
 
 
 # (prefix of the model's name, rule), first match wins.
@@ -120,10 +130,9 @@ def _measured(model: str, family: str) -> Rule:
     if family == "mistral":
         return _mistral(model)
     if family == "llama-4":
-        patched = _patched(1.0, 2000, 28)
-        return Rule(lambda size: 310 + patched.count(size), 310 + patched.likely, 6000)
+        return _patched(1.0, 2000, 28, base=310)
     if family == "nova" and "nova-2" not in model:
-        return Rule(lambda _: 1820, 1820, 2000)
+        return _always(1820, 2000)
     return _patched(1.0, 5000, 28)
 
 
@@ -144,10 +153,10 @@ def _mistral(model: str) -> Rule:
 
 def _gemini(model: str) -> Rule:
     if "2.5" in model:
-        return Rule(lambda _: 258, 258, 300)
+        return _always(258, 300)
     if "2.0" in model or "1.5" in model:
         return Rule(_gemini_tiles, _gemini_tiles(_USUAL), 258 * 17)
-    return Rule(lambda _: 1120, 1120, 1250)
+    return _always(1120, 1250)
 
 
 def _gemini_tiles(size: Size) -> int:

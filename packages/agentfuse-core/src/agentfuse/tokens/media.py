@@ -29,6 +29,7 @@ _MOST_TEXT_OF_PAGE = 1500
 _BYTES_PER_TEXT_TOKEN = 100  # an article with its fonts
 _BYTES_PER_PAGE = 60_000  # a page with some pictures
 _LEAST_BYTES_PER_PAGE = 2_000
+_MOST_PAGES = 1_000  # the most that any provider takes (Gemini)
 _PICTURE_OF_PAGE = {"gemini": 258, "claude": 1590}
 _LATER_GEMINI_PAGE = 560
 _MOST_PICTURE_OF_PAGE = 1800
@@ -94,7 +95,7 @@ def _document_tokens(model: str, family: Family, media: Media) -> tuple[int, int
     size, pages = bytes_in(media.data), pages_of(media.data)
     text = 0 if _family_word(family) == "gemini" else size // _BYTES_PER_TEXT_TOKEN
     likely = pages or max(round(size / _BYTES_PER_PAGE), 1)
-    most = pages or size // _LEAST_BYTES_PER_PAGE + 1
+    most = pages or min(size // _LEAST_BYTES_PER_PAGE + 1, _MOST_PAGES)
     return (
         likely * picture + min(text, likely * _TEXT_OF_PAGE),
         most * (_MOST_TEXT_OF_PAGE + _MOST_PICTURE_OF_PAGE),
