@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 UNSEEN = frozenset({"document", "audio", "video", "opaque", "server_tools", "reasoning_history"})
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
 _CLAUDE_SINCE_CACHING = re.compile(r"claude-(opus|sonnet|haiku|fable)-[4-9]")
+_OMITTED_TEXT = re.compile(r"<omitted (\d+) chars>")
 _OMITTED = re.compile(r'(?:__media__:)?\{\\?"omitted\\?": ?true[^{}]*\}')
 
 
@@ -119,7 +120,8 @@ def _restored(value: Any) -> Any:
     if isinstance(value, list):
         return [_restored(each) for each in value]
     if isinstance(value, str) and "omitted" in value:
-        return _restored_text(value)
+        cut = _OMITTED_TEXT.fullmatch(value)  # a signature, or an encrypted thought
+        return "A" * int(cut.group(1)) if cut else _restored_text(value)
     return value
 
 

@@ -10,6 +10,7 @@ from agentfuse.scopes import NO_SCOPE, SCOPES
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
+    from agentfuse.tokens import StreamCounter
     from agentfuse.usage import Usage
 
 
@@ -163,15 +164,13 @@ class Quote:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a stream has come: ``counted`` tokens, then ``unread`` bytes, of ``allowed`` tokens.
+    """How far a stream has come: what it ``said``, of ``allowed`` output tokens.
 
-    ``allowed`` is None where no lease sets an end.
+    ``said`` is None before the first chunk, ``allowed`` where no lease sets an end.
     """
 
     allowed: int | None = None
-    counted: int = 0
-    unread: int = 0
-    texts: list[str] = field(default_factory=list[str])
+    said: StreamCounter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)

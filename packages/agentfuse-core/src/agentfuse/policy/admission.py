@@ -74,7 +74,7 @@ class Admission:
             return ticket
         asked = ticket.asked
         card = self._card_of(asked, limits)
-        estimate = self.ports.counter.count(asked)
+        estimate = await self.ports.count(asked)
         try:
             return await self._reserve(ticket, limits, card, estimate)
         except StoreUnavailable as error:

@@ -9,13 +9,13 @@ from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from agentfuse.messages import Request
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
     from agentfuse.pricing import PriceBook
-    from agentfuse.tokens import TokenCounter
+    from agentfuse.tokens import TokenCounter, TokenEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The policy's whole view of the world."""
+    """The policy's whole view of the world.
+
+    ``count`` asks the counter for an estimate before a call, and waits for it where it must.
+    """
 
     ledger: Ledger
     cache: Cache | None
@@ -60,6 +63,7 @@ class Ports:
     clock: Clock
     book: PriceBook
     counter: TokenCounter
+    count: Callable[[Request], Awaitable[TokenEstimate]]
     tell: Teller
     failure_of: Callable[[BaseException], Failure]
     draw: Callable[[], float]

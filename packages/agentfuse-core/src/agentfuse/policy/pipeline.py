@@ -118,7 +118,7 @@ class Policy:
 
     def meter(self, ticket: Admitted, delta: Delta) -> None:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
-        meter(ticket, delta, self._ports.counter.count_text)
+        meter(ticket, delta)
 
     def _ticket_for(self, request: Request) -> Admitted:
         return Admitted(

@@ -96,11 +96,13 @@ class Settling:
     def _estimate_of(self, ticket: Admitted, so_far: Usage, text: str) -> UsageReport:
         """Estimate from what was asked and what was seen, never below what was reported."""
         request = ticket.request
-        seen = "".join(ticket.progress.texts) or text
+        said = ticket.progress.said
+        seen = (said.text if said else "") or text
         output = max(so_far.output_tokens, self.ports.counter.count_text(seen, request.model))
         tokens = so_far.input_tokens
         if not tokens:
-            tokens = self.ports.counter.count(request).tokens
+            quote = ticket.quote
+            tokens = quote.input_tokens if quote else self.ports.counter.by_rules(request).tokens
         usage = replace(so_far, input_tokens=tokens, output_tokens=output)
         return UsageReport(items=(BilledUsage(model=request.model, usage=usage),))
 

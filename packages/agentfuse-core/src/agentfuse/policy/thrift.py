@@ -70,9 +70,9 @@ class Thrift:
         return shorter
 
     def _expected(self, request: Request) -> int:
-        """Price the request's own mix of input and output, in nanodollars."""
+        """Price the request's own mix of input and output, in nanodollars; the rules will do."""
         card = self.ports.book.card(request.model, request.provider, context_of(request))
-        return quote_of(request, card, self.ports.counter.count(request)).expected
+        return quote_of(request, card, self.ports.counter.by_rules(request)).expected
 
 
 def _used(limits: Sequence[Limit], balances: Sequence[Balance], share: int) -> Limit | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitRule
     from agentfuse.ports import Cache, Clock, Ledger, Listener
     from agentfuse.tickets import Alert
+    from agentfuse.tokens import RequestCounter
 
 DAY = 86_400.0
 _FOREVER = 1e6  # hours
@@ -51,6 +52,7 @@ class Options(TypedDict, total=False):
     deployments: Mapping[str, str]
     price_source: str | Path | None
     allow_price_jumps: bool
+    counters: Sequence[RequestCounter]
     ledger: Ledger | str | Path | None
     on_store_error: Literal["closed", "open"]
     clock: Clock | None
@@ -84,8 +86,9 @@ class Settings:
     a mapping or a TOML or JSON file, read again when it changes; ``deployments`` say which model
     stands behind a name (``{"my-deploy": "gpt-4o"}``). ``price_source`` is a path or URL of a price
     list to fetch every ``AGENTFUSE_REGISTRY_REFRESH_HOURS``, off by default; a version with a price
-    that changes tenfold is refused unless ``allow_price_jumps``. ``spend_book`` is the journal
-    behind ``get_spend_report``.
+    that changes tenfold is refused unless ``allow_price_jumps``. ``counters`` count the input of
+    budgeted calls before the rules do (``agentfuse.tokens.RequestCounter``). ``spend_book`` is the
+    journal behind ``get_spend_report``.
     """
 
     name: str = ""
@@ -111,6 +114,7 @@ class Settings:
     deployments: Mapping[str, str] = NOTHING
     price_source: str | Path | None = None
     allow_price_jumps: bool = False
+    counters: Sequence[RequestCounter] = ()
     ledger: Ledger | str | Path | None = None
     on_store_error: Literal["closed", "open"] = "closed"
     clock: Clock | None = None

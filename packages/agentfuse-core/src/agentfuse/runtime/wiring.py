@@ -21,6 +21,7 @@ from agentfuse.policy.limits import LimitRule, limit
 from agentfuse.pricing import PriceBook
 from agentfuse.providers.directory import BY_PREFIX
 from agentfuse.providers.failures import failure_of
+from agentfuse.runtime.counting import counting
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.settings import home, refresh_hours
@@ -82,7 +83,7 @@ def shared_of(settings: Settings) -> Shared:
         cache=_cache_of(settings),
         flights=FlightTable(),
         book=_book_of(settings),
-        counter=TokenCounter(),
+        counter=TokenCounter(settings.counters),
     )
 
 
@@ -129,6 +130,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         clock=shared.settings.clock or clock,
         book=shared.book,
         counter=shared.counter,
+        count=counting(shared.counter, tell, blocking=blocking),
         tell=tell,
         failure_of=failure_of,
         draw=random.random,

@@ -8,22 +8,14 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from agentfuse.messages import Media, Other, Reasoning, Text
 from agentfuse.tokens.families import bare, family_of
-from agentfuse.tokens.images import image_tokens, size_of
+from agentfuse.tokens.json_shapes import unsealed
+from agentfuse.tokens.media import media_tokens
 from agentfuse.tokens.text import vocabulary_count
 
 if TYPE_CHECKING:
     from agentfuse.messages import Message, Part, Request
     from agentfuse.tokens.estimates import Doubt
     from agentfuse.tokens.families import Family
-
-# A provider's page in a document is a picture and its text; at most one page in two kilobytes.
-_BYTES_PER_DOCUMENT_TOKEN = 2
-# Compressed speech: 4 kB a second at the least, and at most 32 tokens a second (Gemini's figure).
-_BYTES_PER_AUDIO_TOKEN = 125
-# Film: 263 tokens a second (Gemini), at 30 kB a second at the least.
-_BYTES_PER_VIDEO_TOKEN = 115
-# A document, sound or film behind a URL has no size to go by.
-_UNSEEN = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,29 +102,13 @@ def _weigh_part(contents: Contents, part: Part) -> None:
             contents.spare += text_tokens(contents.family, part.text)
             contents.opaque = True
         case Media():
-            likely, most = media_tokens(contents, part)
+            likely, most = media_tokens(contents.model, contents.family, part)
             contents.media += likely
             contents.spare += most - likely
         case Other() if part.block.get("type") == "tool_reference":
             contents.loaded.add(str(part.block.get("tool_name")))
         case Other():
-            contents.text += json_tokens(contents.family, part.block)
+            contents.text += json_tokens(contents.family, unsealed(part.block))
             contents.opaque = True
         case _:
             assert_never(part)
-
-
-def media_tokens(contents: Contents, media: Media) -> tuple[int, int]:
-    """Give (likely, at most) tokens of a picture, document, sound or film."""
-    if media.kind == "image":
-        size = size_of(media.data) if media.data else None
-        return image_tokens(contents.model, contents.family.name, size)
-    if not media.data:
-        return _UNSEEN // 10, _UNSEEN
-    per_token = {
-        "document": _BYTES_PER_DOCUMENT_TOKEN,
-        "audio": _BYTES_PER_AUDIO_TOKEN,
-        "video": _BYTES_PER_VIDEO_TOKEN,
-    }[media.kind]
-    most = max(len(media.data) * 3 // 4 // per_token, 1000)
-    return most // 4, most

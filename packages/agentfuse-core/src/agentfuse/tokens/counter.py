@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.tokens.calibration import Calibration, key_of
 from agentfuse.tokens.claude_rules import claude_estimate
+from agentfuse.tokens.counters import Counters
 from agentfuse.tokens.embeddings import embedding_estimate
 from agentfuse.tokens.families import family_of
 from agentfuse.tokens.gemini_rules import gemini_estimate
@@ -18,9 +19,10 @@ from agentfuse.tokens.text import count_text
 from agentfuse.tokens.wires import request_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from agentfuse.messages import Request
+    from agentfuse.tokens.counters import RequestCounter, Tell
     from agentfuse.tokens.estimates import TokenEstimate
 
 _RULES: dict[str, Callable[[Request], TokenEstimate]] = {
@@ -34,9 +36,14 @@ _OPEN_CALLS = 256
 
 
 class TokenCounter:
-    """Counts texts and requests in the terms of their model, and learns from true usages."""
+    """Counts texts and requests in the terms of their model, and learns from true usages.
 
-    def __init__(self) -> None:
+    ``counters`` are asked for each request before the rules, the first answer holds; what they
+    answer is taken as it is, so nothing is learned about it.
+    """
+
+    def __init__(self, counters: Sequence[RequestCounter] = ()) -> None:
+        self.counters = Counters(counters)
         self._calibration = Calibration()
         self._open: OrderedDict[int, tuple[Request, TokenEstimate]] = OrderedDict()
         self._lock = Lock()
@@ -55,15 +62,20 @@ class TokenCounter:
         """
         if api == "embeddings":
             return embedding_estimate(body, model)
-        return self._estimate_of(request_of(body, model, api, provider))
+        request = request_of(body, model, api, provider)
+        return self.counters.count(request) or self.by_rules(request)
 
-    def count(self, request: Request) -> TokenEstimate:
+    def count(self, request: Request, tell: Tell | None = None) -> TokenEstimate:
         """Estimate all input tokens of a request: messages, tools, schema, history and media.
 
         ``high`` is meant to hold: it is what a budget sets aside. For plain text to OpenAI it
         equals ``tokens``; elsewhere it rests on what recorded requests of the kind were billed.
+        A counter that fails is told to ``tell`` (or the log, without one) and passed over.
         """
-        estimate = self._estimate_of(request)
+        known = self.counters.count(request, tell)
+        if known is not None:
+            return known
+        estimate = self.by_rules(request)
         if estimate.method != "exact":
             with self._lock:
                 self._open[id(request)] = (request, estimate)
@@ -82,7 +94,8 @@ class TokenCounter:
         if known is not None and known[0] is request:
             self._calibration.observe(known[1], actual)
 
-    def _estimate_of(self, request: Request) -> TokenEstimate:
+    def by_rules(self, request: Request) -> TokenEstimate:
+        """Estimate by the family's rules and what was learned alone; takes microseconds."""
         rules = family_of(request.model, request.provider).rules
         estimate = _RULES.get(rules, ratio_estimate)(request)
         if estimate.method == "exact":

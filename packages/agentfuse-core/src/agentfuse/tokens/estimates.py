@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Method = Literal["exact", "rules", "calibrated", "heuristic"]
+Method = Literal["exact", "provider", "rules", "calibrated", "heuristic"]
 Doubt = Literal["", "media", "opaque"]
 
 
@@ -14,7 +14,8 @@ class TokenEstimate:
     """Input tokens of a request: ``low <= tokens <= high``.
 
     ``high`` is what to set money aside for. ``method`` is exact (the provider's own vocabulary and
-    known overheads), rules (measured overheads), calibrated (rules moved by what an earlier answer
+    known overheads), provider (its own count, which it calls an estimate), rules (measured
+    overheads), calibrated (rules moved by what an earlier answer
     with the same model and tools was billed) or heuristic (a ratio). ``key`` and ``cold`` (the
     count before it was moved) are what learning needs; ``doubt`` marks counts of media and of what
     cannot be read. Estimates are equal without these.

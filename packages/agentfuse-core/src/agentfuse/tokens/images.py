@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,10 @@ Size = tuple[int, int]
 
 # As much of a picture as is decoded to find its size; JPEG puts it after any EXIF block.
 _HEAD = 262_144
+
+# What a picture of unknown size is taken for: a small one, since a count that is too high may be
+# off by any factor. What is set aside for it is the most that its model counts.
+_USUAL: Size = (640, 480)
 
 
 def size_of(data: str) -> Size | None:
@@ -40,11 +45,16 @@ def image_tokens(model: str, family: str, size: Size | None) -> tuple[int, int]:
 
     ``model`` is a bare lower-case name, ``family`` a name of ``agentfuse.tokens.families``.
     """
-    formula, likely, most = _formula_of(model, family)
+    rule = _rule_of(model, family)
     if size is None:
-        return likely, most
-    tokens = formula(size)
+        return rule.likely, rule.most
+    tokens = rule.count(size)
     return tokens, tokens if family.startswith("openai") else ceil(tokens * 1.1)
+
+
+def low_detail_tokens(model: str) -> int:
+    """Count a picture of OpenAI's low detail: no tile, or the patches of 512 by 512 pixels."""
+    return _rule_of(model, "openai").low
 
 
 def tiles_of(size: Size) -> int:
@@ -54,19 +64,40 @@ def tiles_of(size: Size) -> int:
     return ceil(size[0] * shrink / 512) * ceil(size[1] * shrink / 512)
 
 
-def _tiled(base: int, tile: int) -> tuple[Callable[[Size], int], int, int]:
-    return lambda size: base + tile * tiles_of(size), base + 4 * tile, base + 8 * tile
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a model counts pictures: of a size, of a likely one, at most, and at low detail."""
+
+    count: Callable[[Size], int]
+    likely: int
+    most: int
+    low: int = 0
 
 
-def _patched(factor: float, cap: int, pixels: int = 32) -> tuple[Callable[[Size], int], int, int]:
+def _tiled(base: int, tile: int) -> Rule:
+    def tokens(size: Size) -> int:
+        return base + tile * tiles_of(size)
+
+    return Rule(tokens, tokens(_USUAL), base + 8 * tile, base)
+
+
+def _patched(factor: float, cap: int, pixels: int = 32, *, base: int = 0) -> Rule:
     def tokens(size: Size) -> int:
         patches = ceil(size[0] / pixels) * ceil(size[1] / pixels)
-        return ceil(min(patches, cap) * factor)
+        return base + ceil(min(patches, cap) * factor)
 
-    return tokens, ceil(min(cap, 1536) * factor), ceil(cap * factor)
+    return Rule(tokens, tokens(_USUAL), base + ceil(cap * factor), tokens((512, 512)))
 
 
-# (prefix of the model's name, formula with a likely and an upper count), first match wins.
+def _always(tokens: int, most: int) -> Rule:
+    def count(size: Size) -> int:
+        del size
+        return tokens
+
+    return Rule(count, tokens, most)
+
+
+# (prefix of the model's name, rule), first match wins.
 _OPENAI = (
     ("gpt-4o-mini", _tiled(2833, 5667)),
     ("gpt-4.1-mini", _patched(1.62, 1536)),
@@ -84,9 +115,9 @@ _OPENAI = (
 )
 
 
-def _formula_of(model: str, family: str) -> tuple[Callable[[Size], int], int, int]:
+def _rule_of(model: str, family: str) -> Rule:
     if family.startswith("openai"):
-        return next(formula for prefix, formula in _OPENAI if model.startswith(prefix))
+        return next(rule for prefix, rule in _OPENAI if model.startswith(prefix))
     if family == "claude-4.7":
         return _patched(1.0, 4800, 28)
     if family.startswith("claude"):
@@ -94,23 +125,38 @@ def _formula_of(model: str, family: str) -> tuple[Callable[[Size], int], int, in
     return _gemini(model) if family == "gemini" else _measured(model, family)
 
 
-def _measured(model: str, family: str) -> tuple[Callable[[Size], int], int, int]:
+def _measured(model: str, family: str) -> Rule:
     """Pictures of families that publish no formula, as recorded usages billed them."""
-    if "pixtral" in model:
-        return _patched(1.03, 4096, 16)
+    if family == "mistral":
+        return _mistral(model)
     if family == "llama-4":
-        return lambda size: 310 + _patched(1.0, 2000, 28)[0](size), 1500, 6000
+        return _patched(1.0, 2000, 28, base=310)
     if family == "nova" and "nova-2" not in model:
-        return lambda _: 1820, 1820, 2000
+        return _always(1820, 2000)
     return _patched(1.0, 5000, 28)
 
 
-def _gemini(model: str) -> tuple[Callable[[Size], int], int, int]:
+def _mistral(model: str) -> Rule:
+    """Count patches in rows, each with a token at its end (mistral_common/tokens/.../image.py).
+
+    Pixtral's are 16 pixels of at most 1,024; since Mistral Small 3.1 they are 28 of at most 1,540.
+    """
+    pixels, longest = (16, 1024) if "pixtral" in model else (28, 1540)
+
+    def tokens(size: Size) -> int:
+        shrink = max(max(size) / longest, 1.0)
+        wide, high = (ceil(round(side / shrink) / pixels) for side in size)
+        return (wide + 1) * high
+
+    return Rule(tokens, tokens(_USUAL), tokens((longest, longest)))
+
+
+def _gemini(model: str) -> Rule:
     if "2.5" in model:
-        return lambda _: 258, 258, 300
+        return _always(258, 300)
     if "2.0" in model or "1.5" in model:
-        return _gemini_tiles, 258 * 3, 258 * 17
-    return lambda _: 1120, 1120, 1250
+        return Rule(_gemini_tiles, _gemini_tiles(_USUAL), 258 * 17)
+    return _always(1120, 1250)
 
 
 def _gemini_tiles(size: Size) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.messages import Other, Reasoning
 from agentfuse.tokens.contents import compact, contents_of
 from agentfuse.tokens.estimates import TokenEstimate, estimate_of
 from agentfuse.tokens.json_shapes import items_of, object_of
@@ -15,6 +16,8 @@ from agentfuse.tokens.text import vocabulary_count
 from agentfuse.tokens.tool_text import functions_of, namespace_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from agentfuse.messages import Request
     from agentfuse.tokens.contents import Contents
 
@@ -24,6 +27,27 @@ _PER_REASONED_REPLY = 2  # o3, o4 and gpt-5 onwards
 _PER_PAST_ANSWER = 2  # of those models, in the history
 _PRO_MODE = 1531  # the hidden prompt of ``reasoning.mode: pro``
 _GPT5_CHAT_TOOLS = 81  # a hidden prompt that gpt-5 gets with tools on the chat endpoint
+
+# What OpenAI's own tools bring along, (likely, at most), by the beginning of their type: a prompt,
+# and what they find, which is billed as input. Web search by reasoning models feeds its pages back:
+# a search is reckoned at 8,000 tokens (https://platform.openai.com/docs/pricing). File search takes
+# 20 chunks of 800 at the most (.../docs/guides/tools-file-search). The rest by recorded usages.
+_BUILTIN = {
+    "web_search": (245, 1_000),
+    "file_search": (1_000, 16_000),
+    "code_interpreter": (1_200, 12_000),
+    "image_generation": (300, 4_000),
+    "mcp": (900, 12_000),
+    "tool_search": (0, 2_000),
+}
+_REASONED_SEARCH = (8_000, 60_000)
+
+# A conversation that the server keeps is billed again, and nobody here knows how long it is.
+_KEPT = ("previous_response_id", "conversation", "prompt")
+_MOST_KEPT = 8_000
+
+# An encrypted thought: a frame of some 900 characters, and some 7 for each token of it.
+_THOUGHT_FRAME, _PER_THOUGHT_TOKEN = 900, 7
 
 
 def openai_estimate(request: Request) -> TokenEstimate:
@@ -39,8 +63,8 @@ def openai_estimate(request: Request) -> TokenEstimate:
     plain = contents.text + _PER_MESSAGE * len(request.messages) + contents.named + reply
     tools = _tool_tokens(request, contents) + _history_tokens(contents)
     schema = _schema_tokens(request, contents)
-    total = plain + tools + schema + contents.media
-    known = family.name != "openai-unnamed" and not contents.opaque
+    total = plain + tools + schema + contents.media + _thought_tokens(request)
+    known = family.name != "openai-unnamed" and not contents.opaque and not _is_kept(request)
     if total == plain and known and not contents.spare:
         return estimate_of(total, factor=1000, method="exact")
     factor, cushion = _doubt(request, contents)
@@ -49,29 +73,78 @@ def openai_estimate(request: Request) -> TokenEstimate:
         factor=factor,
         cushion=cushion + contents.spare,
         method="rules",
-        doubt="opaque" if _has_builtin(request) else contents.doubt,
+        doubt="opaque" if _has_builtin(request) or _is_kept(request) else contents.doubt,
     )
 
 
 def _doubt(request: Request, contents: Contents) -> tuple[int, int]:
     """Say how far recorded requests of this kind went above the rules (thousandths, tokens)."""
-    if _has_builtin(request) or contents.opaque:
-        return 2000, 500
+    if _has_builtin(request) or contents.opaque or _is_kept(request):
+        spare = sum(most for _, most in map(_builtin_tokens_of(contents), _builtins(request)))
+        return 2000, 500 + spare + (_MOST_KEPT if _is_kept(request) else 0)
     if request.tools or contents.call_count:
         return max(1150, contents.family.high), 60 if request.api == "chat.completions" else 250
     return max(1050, contents.family.high), 20
 
 
 def _has_builtin(request: Request) -> bool:
-    return len(functions_of(request.tools)) < len(request.tools)
+    return bool(_builtins(request))
+
+
+def _builtins(request: Request) -> list[Mapping[str, Any]]:
+    return [tool for tool in request.tools if not functions_of([tool])]
+
+
+def _is_kept(request: Request) -> bool:
+    """Say whether a part of the conversation lies on the server."""
+    return any(request.params.get(name) for name in _KEPT)
+
+
+def _builtin_tokens_of(contents: Contents) -> Callable[[Mapping[str, Any]], tuple[int, int]]:
+    """Give what reckons what one of OpenAI's own tools brings along: likely, and at most."""
+    reasons = contents.family.name == "openai-reasoning"
+
+    def tokens(tool: Mapping[str, Any]) -> tuple[int, int]:
+        kind = str(tool.get("type", ""))
+        if kind == "web_search" and reasons:
+            return _REASONED_SEARCH
+        return next((both for word, both in _BUILTIN.items() if kind.startswith(word)), (0, 0))
+
+    return tokens
+
+
+def _thought_tokens(request: Request) -> int:
+    """Count what is encrypted: thoughts behind the last question, and a compacted history.
+
+    Thoughts before it are dropped (https://platform.openai.com/docs/guides/reasoning).
+    """
+    count, asked = 0, False
+    for message in reversed(request.messages):
+        asked = asked or message.role == "user"
+        for part in message.parts:
+            match part:
+                case Reasoning() if not asked:
+                    count += _sealed_tokens(part.block)
+                case Other() if part.block.get("type") == "compaction":
+                    count += _sealed_tokens(part.block)
+                case _:
+                    pass
+    return count
+
+
+def _sealed_tokens(block: Mapping[str, Any]) -> int:
+    sealed = block.get("encrypted_content")
+    length = len(sealed) if isinstance(sealed, str) else 0
+    return max(length - _THOUGHT_FRAME, 0) // _PER_THOUGHT_TOKEN
 
 
 def _tool_tokens(request: Request, contents: Contents) -> int:
     """Count the tools' rendering; what is no function is counted as the JSON it is."""
     legacy = [object_of(each) for each in items_of(request.params.get("functions"))]
     functions = functions_of([*request.tools, *legacy])
-    others = [tool for tool in request.tools if not functions_of([tool])]
+    others = _builtins(request)
     count = sum(_count(contents, compact(tool)) + 20 for tool in others)
+    count += sum(likely for likely, _ in map(_builtin_tokens_of(contents), others))
     if not functions:
         return count
     count += _count(contents, namespace_of(functions)) + (5 if contents.system else 9)

@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agentfuse.tokens.contents import contents_of, json_tokens
+from agentfuse.messages import Reasoning
+from agentfuse.tokens.contents import contents_of, json_tokens, text_tokens
 from agentfuse.tokens.estimates import estimate_of
+from agentfuse.tokens.json_shapes import object_of
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
@@ -69,12 +71,28 @@ def ratio_estimate(request: Request) -> TokenEstimate:
     if request.tools:
         tokens += frame.tools + frame.tool * len(request.tools)
         tokens += json_tokens(family, list(request.tools))
+    tokens += _kept_thoughts(request, contents)
     schema = request.params.get("response_format") or request.params.get("response_schema")
     spare = contents.spare + (json_tokens(family, schema) if schema else 0)
     factor = 2000 if contents.opaque or request.tools else family.high
     cushion = spare + (_TOOL_CUSHION if request.tools else max(_CUSHION, family.cushion))
     return estimate_of(
         tokens, factor=factor, cushion=cushion, method="heuristic", doubt=contents.doubt
+    )
+
+
+def _kept_thoughts(request: Request, contents: Contents) -> int:
+    """Count past thoughts where the model sees them: Magistral's always, GLM's if asked for.
+
+    Sources: mistral_common/tokens/tokenizers/instruct.py (``encode_think``),
+    https://docs.z.ai/guides/capabilities/thinking-mode (``clear_thinking``).
+    """
+    asked = object_of(request.params.get("thinking")).get("clear_thinking") is False
+    if not asked and contents.family.name != "mistral":
+        return 0
+    parts = [part for message in request.messages for part in message.parts]
+    return sum(
+        text_tokens(contents.family, part.text) for part in parts if isinstance(part, Reasoning)
     )
 
 

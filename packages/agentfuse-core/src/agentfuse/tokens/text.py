@@ -55,7 +55,7 @@ class CountMemory:
             if known is not None:
                 self._counts.move_to_end(key)
                 return known
-        count = _counted(text, vocabulary)
+        count = fresh_count(text, vocabulary)
         with self._lock:
             self._counts[key] = count
             if len(self._counts) > self._size:
@@ -71,7 +71,8 @@ def _digest(text: str) -> tuple[int, int]:
     return len(text), hash(text)
 
 
-def _counted(text: str, vocabulary: Vocabulary) -> int:
+def fresh_count(text: str, vocabulary: Vocabulary) -> int:
+    """Count the tokens of ``text`` in one vocabulary, remembering nothing."""
     encode = encoding_of(vocabulary).encode_ordinary
     if len(text) <= CHUNK:
         return len(encode(text))

@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Other, Reasoning, Text, ToolCall
+from agentfuse.nothing import NOTHING
 from agentfuse.tokens.json_shapes import items_of, object_of
 from agentfuse.tokens.wire_parts import media_of, written
 
@@ -46,11 +47,13 @@ def google_tools(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def google_params(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the output schema, if any."""
+    """Read the output schema and the name of cached content, if any."""
     config = object_of(_either(body, "generationConfig", "generation_config"))
     names = ("responseJsonSchema", "responseSchema", "response_json_schema", "response_schema")
     schema = next((config[name] for name in names if config.get(name)), None)
-    return {"response_schema": schema} if schema else {}
+    kept = _either(body, "cachedContent", "cached_content")
+    found = {"response_schema": schema} if schema else {}
+    return found | {"cached_content": kept} if kept else found
 
 
 def _function_of(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,12 +72,16 @@ def _message_of(content: Mapping[str, Any], role: str) -> Message:
         part = {"text": raw} if isinstance(raw, str) else object_of(raw)
         call = object_of(_either(part, "functionCall", "function_call"))
         answer = object_of(_either(part, "functionResponse", "function_response"))
+        served = object_of(_either(part, "toolResponse", "tool_response"))
         if call:
-            calls.append(ToolCall("", str(call.get("name", "")), written(call.get("args") or {})))
+            arguments = written(call.get("args") or {})
+            calls.append(ToolCall("", str(call.get("name", "")), arguments, _signature(part)))
         elif answer:
             answered = str(answer.get("name") or "-")
             parts += [Text(answered), Text(written(answer.get("response")))]
             parts += [_part_of(object_of(each)) for each in items_of(answer.get("parts"))]
+        elif served:
+            parts.append(Other({"toolResponse": _unshown(served)}))
         else:
             parts.append(_part_of(part))
     return Message(str(content.get("role") or role), tuple(parts), tuple(calls), answered)
@@ -83,7 +90,7 @@ def _message_of(content: Mapping[str, Any], role: str) -> Message:
 def _part_of(part: Mapping[str, Any]) -> Part:
     text = part.get("text")
     if isinstance(text, str):
-        return Reasoning(text, part) if part.get("thought") else Text(text)
+        return Reasoning(text, part) if part.get("thought") else Text(text, _signature(part))
     for names in (("inlineData", "inline_data"), ("fileData", "file_data")):
         given = object_of(_either(part, *names))
         if given:
@@ -94,6 +101,18 @@ def _part_of(part: Mapping[str, Any]) -> Part:
             data = given.get("data") or _either(given, "fileUri", "file_uri")
             return media_of(kind, data, media_type=media_type, block=part)
     return Other(part)
+
+
+def _unshown(served: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the suggestions, which are markup for the caller's page and not for the model."""
+    found = object_of(served.get("response"))
+    shown = {key: value for key, value in found.items() if key != "search_suggestions"}
+    return {**served, "response": shown}
+
+
+def _signature(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    signature = _either(part, "thoughtSignature", "thought_signature")
+    return {"thoughtSignature": signature} if isinstance(signature, str) else NOTHING
 
 
 def _decoded(data: str) -> str:

@@ -51,9 +51,11 @@ def _chat_message(raw: Mapping[str, Any]) -> Message:
     legacy = object_of(raw.get("function_call"))
     if legacy:
         calls.append(_call_of({"function": legacy}))
+    thought = raw.get("reasoning_content")
+    thoughts = (Reasoning(thought, {}),) if isinstance(thought, str) and thought else ()
     return Message(
         str(raw.get("role", "")),
-        parts_of(raw.get("content")),
+        (*thoughts, *parts_of(raw.get("content"))),
         tuple(calls),
         str(raw.get("tool_call_id") or ""),
         str(raw.get("name") or ""),

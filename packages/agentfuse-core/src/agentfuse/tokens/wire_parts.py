@@ -46,11 +46,18 @@ def part_of(block: Any) -> Part:
     for field in ("text", "refusal"):
         if isinstance(given.get(field), str) and kind != "thinking":
             return Text(given[field])
-    if isinstance(given.get("thinking"), str):
-        return Reasoning(given["thinking"], given)
+    if isinstance(given.get("thinking"), str | list):
+        return Reasoning(_thought(given["thinking"]), given)
     if kind in _KINDS:
         return _media_of(_KINDS[kind], given)
     return Other(given)
+
+
+def _thought(given: Any) -> str:
+    """Read a thought: a text, or as Mistral writes it, blocks of text."""
+    if isinstance(given, str):
+        return given
+    return "\n".join(str(object_of(each).get("text", "")) for each in items_of(given))
 
 
 def media_of(kind: Kind, data: Any, *, media_type: str = "", block: Mapping[str, Any]) -> Media:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from agentfuse.usage import Usage
 
 
-class Dialect(Protocol):
-    """One API of one vendor: its rules, its words, its events."""
+class Vendor(Protocol):
+    """What every API has: a name, a key, rules, and words for a refusal."""
 
     @property
     def api(self) -> str:
@@ -28,6 +28,35 @@ class Dialect(Protocol):
     def problem_of(self, body: Mapping[str, Json], headers: Mapping[str, str]) -> Problem | None:
         """Check a request by the vendor's published rules."""
         ...
+
+    def fault_of(self, status: int) -> Problem:
+        """Give the vendor's words for a failing status."""
+        ...
+
+    def unauthorised(self, key: str) -> Problem:
+        """Refuse an API key."""
+        ...
+
+    def unknown_model(self, model: str) -> Problem:
+        """Refuse a model that does not exist."""
+        ...
+
+    def error_of(self, problem: Problem, request_id: str) -> Json:
+        """Write a refusal's body."""
+        ...
+
+
+@runtime_checkable
+class Counting(Vendor, Protocol):
+    """An API that only counts: it asks no model and bills nothing."""
+
+    def counted(self, model: str, body: Mapping[str, Json]) -> Json:
+        """Write how many tokens a request without a problem is."""
+        ...
+
+
+class Dialect(Vendor, Protocol):
+    """One API of one vendor that answers: its rules, its words, its events."""
 
     def asked_of(self, body: Mapping[str, Json]) -> Asked:
         """Parse a request that has no problem."""
@@ -55,20 +84,4 @@ class Dialect(Protocol):
 
     def finish_of(self, answer: Answer) -> str:
         """Name in the vendor's word why the (first) answer ended."""
-        ...
-
-    def fault_of(self, status: int) -> Problem:
-        """Give the vendor's words for a failing status."""
-        ...
-
-    def unauthorised(self, key: str) -> Problem:
-        """Refuse an API key."""
-        ...
-
-    def unknown_model(self, model: str) -> Problem:
-        """Refuse a model that does not exist."""
-        ...
-
-    def error_of(self, problem: Problem, request_id: str) -> Json:
-        """Write a refusal's body."""
         ...

@@ -7,6 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from agentfuse.testing.upstream.anthropic_messages import AnthropicMessages
+from agentfuse.testing.upstream.count_apis import AnthropicCounts, GeminiCounts
 from agentfuse.testing.upstream.faults import Fault, Pace, retry_after_of
 from agentfuse.testing.upstream.openai_chat import ChatCompletions
 from agentfuse.testing.upstream.openai_responses import Responses
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from agentfuse.testing.upstream.dialect import Dialect
+    from agentfuse.testing.upstream.dialect import Counting, Dialect
     from agentfuse.testing.upstream.record import WireRequest
     from agentfuse.testing.upstream.said import Responder, Say
 
@@ -29,7 +30,8 @@ class Upstream:
     """A simulated LLM provider on real loopback HTTP. It runs no model: its answers are made up.
 
     It speaks OpenAI's Chat Completions and Responses and Anthropic's Messages, whole and streamed,
-    keeps those vendors' published rules, and counts and reports tokens for what really went over
+    and the APIs with which Anthropic and Gemini count a request beforehand. It keeps those vendors'
+    published rules, and counts and reports tokens for what really went over
     the wire. What it says is decided by ``script``, then ``responder``, then the default: an echo
     of the last user text, a tool call where a tool is forced or mentioned, valid JSON where JSON is
     asked for.
@@ -67,10 +69,12 @@ class Upstream:
     def start(self) -> Self:
         """Listen on a free loopback port; starting twice changes nothing."""
         if self._server is None:
-            dialects: dict[str, Dialect] = {
+            dialects: dict[str, Dialect | Counting] = {
                 "/chat/completions": ChatCompletions(),
                 "/responses": Responses(),
                 "/messages": AnthropicMessages(),
+                "/messages/count_tokens": AnthropicCounts(),
+                ":countTokens": GeminiCounts(),
             }
             self._server = LoopbackServer(self._service, dialects)
             serve = self._server.serve_forever

@@ -16,7 +16,7 @@ from agentfuse.testing.upstream.wire import ClientLeft, Wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentfuse.testing.upstream.dialect import Dialect
+    from agentfuse.testing.upstream.dialect import Counting, Dialect
     from agentfuse.testing.upstream.service import Service
 
 _LISTED = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-6", "claude-haiku-4-5")
@@ -28,7 +28,7 @@ class LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, service: Service, dialects: Mapping[str, Dialect]) -> None:
+    def __init__(self, service: Service, dialects: Mapping[str, Dialect | Counting]) -> None:
         self.service = service
         self.dialects = dialects
         self._open: set[socket.socket] = set()
@@ -80,8 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Serve an API call."""
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         wire = Wire(self.connection)
-        path = self.path.partition("?")[0].rstrip("/")
-        dialect = self._loopback.dialects.get(path.removeprefix("/v1"))
+        path = self.path.partition("?")[0].rstrip("/").removeprefix("/v1")
+        # Google writes the model into the path: /v1beta/models/NAME:countTokens.
+        verb = path.rpartition("/")[2].partition(":")[2]
+        dialect = self._loopback.dialects.get(f":{verb}" if verb else path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         if dialect is None:
             self._missing(wire)

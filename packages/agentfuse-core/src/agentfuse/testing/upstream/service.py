@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.testing.upstream.answering import answer_of, id_of
 from agentfuse.testing.upstream.counting import PromptMemory
+from agentfuse.testing.upstream.dialect import Counting
 from agentfuse.testing.upstream.faults import Faults, Pace
 from agentfuse.testing.upstream.problems import Problem
 from agentfuse.testing.upstream.record import Entry, Records, WireRequest
@@ -64,12 +65,26 @@ class Voice:
 class _Exchange:
     """Everything that belongs to one running request."""
 
-    dialect: Dialect
+    dialect: Dialect | Counting
     wire: Wire
     entry: Entry
-    headers: Mapping[str, str]
+    incoming: Incoming
     body: Mapping[str, Json]
     request_id: str
+
+    @property
+    def model(self) -> Json:
+        """The model asked for: in the body, or where Google has it, in the path."""
+        return _model_of(self.incoming.path, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An answer, with what it answers and in whose words."""
+
+    dialect: Dialect
+    asked: Asked
+    answer: Answer
 
 
 class Service:
@@ -87,7 +102,7 @@ class Service:
         self._serials = count(1)
         self._lock = Lock()
 
-    def handle(self, dialect: Dialect, incoming: Incoming, wire: Wire) -> None:
+    def handle(self, dialect: Dialect | Counting, incoming: Incoming, wire: Wire) -> None:
         """Serve one request to its end and record it."""
         body = _object_in(incoming.raw)
         entry = self.records.open(
@@ -97,12 +112,12 @@ class Service:
                 headers=incoming.headers,
                 body=body or {},
                 at=time.time(),
-                model=str((body or {}).get("model", "")),
+                model=str(_model_of(incoming.path, body or {}) or ""),
                 streamed=bool((body or {}).get("stream")),
             )
         )
         request_id = id_of("req_", self._serial())
-        exchange = _Exchange(dialect, wire, entry, incoming.headers, body or {}, request_id)
+        exchange = _Exchange(dialect, wire, entry, incoming, body or {}, request_id)
         try:
             self._serve(exchange, well_formed=body is not None)
         except ClientLeft:
@@ -123,21 +138,23 @@ class Service:
             _refuse(exchange, Problem(400, "We could not parse the JSON body of your request."))
         elif problem := self._problem_of(exchange):
             _refuse(exchange, problem)
+        elif isinstance(exchange.dialect, Counting):
+            _count(exchange, exchange.dialect)
         else:
-            self._answer(exchange, fault)
+            self._answer(exchange, exchange.dialect, fault)
 
     def _problem_of(self, exchange: _Exchange) -> Problem | None:
         dialect, body = exchange.dialect, exchange.body
-        key = dialect.key_of(exchange.headers)
+        key = dialect.key_of(exchange.incoming.headers)
         if key not in self.keys:
             return dialect.unauthorised(key)
-        model = body.get("model")
+        model = exchange.model
         if not isinstance(model, str):
             return Problem(400, "you must provide a model parameter")
         if not self.knows(model):
             return dialect.unknown_model(model)
         try:
-            return dialect.problem_of(body, exchange.headers)
+            return dialect.problem_of(body, exchange.incoming.headers)
         except (AttributeError, KeyError, TypeError) as error:
             return Problem(400, f"The request has a field that is missing or malformed: {error!r}")
 
@@ -145,10 +162,9 @@ class Service:
         """Tell whether a model exists here: listed, or named like a vendor's own."""
         return model in self.models or (model.startswith(_KNOWN) and "/" not in model)
 
-    def _answer(self, exchange: _Exchange, fault: Fault) -> None:
-        dialect = exchange.dialect
+    def _answer(self, exchange: _Exchange, dialect: Dialect, fault: Fault) -> None:
         asked = dialect.asked_of(exchange.body)
-        key = dialect.key_of(exchange.headers)
+        key = dialect.key_of(exchange.incoming.headers)
         billed = dialect.prompt_billed(self.memory, key, dialect.prompt_of(asked))
         try:
             say = self.voice.say(asked)
@@ -156,17 +172,18 @@ class Service:
             _refuse(exchange, Problem(500, f"The responder raised {error!r}", "server_error"))
             return
         answer = answer_of(asked, say, billed, self._serial(), int(time.time()))
+        said = _Said(dialect, asked, answer)
         if asked.stream:
-            self._stream(exchange, asked, answer, fault)
+            self._stream(exchange, said, fault)
         else:
-            _whole(exchange, asked, answer, fault)
+            _whole(exchange, said, fault)
 
-    def _stream(self, exchange: _Exchange, asked: Asked, answer: Answer, fault: Fault) -> None:
+    def _stream(self, exchange: _Exchange, said: _Said, fault: Fault) -> None:
         """Send the events, and record what was sent where the client or a fault breaks off."""
-        events = list(exchange.dialect.events_of(asked, answer))
+        events = list(said.dialect.events_of(said.asked, said.answer))
         if fault.garble:
             events = [replace(event, data=GARBLED) for event in events]
-        whole = _billed(exchange.dialect, answer)
+        whole = _billed(said.dialect, said.answer)
         exchange.entry.note(status=200)
         exchange.wire.start(200, {**STREAM_HEADERS, **_request_header(exchange)})
         sent = 0
@@ -180,7 +197,7 @@ class Service:
                 sent += 1
         finally:
             if sent < len(events):
-                part = _broken(exchange.dialect, asked, answer, events[:sent])
+                part = _broken(said, events[:sent])
                 exchange.entry.note(chunks_sent=sent, **part)
         if sent < len(events):
             exchange.wire.cut()
@@ -190,13 +207,20 @@ class Service:
             return next(self._serials)
 
 
-def _whole(exchange: _Exchange, asked: Asked, answer: Answer, fault: Fault) -> None:
-    data = compact(exchange.dialect.reply_of(asked, answer)).encode(errors="replace")
+def _count(exchange: _Exchange, dialect: Counting) -> None:
+    exchange.entry.note(status=200)
+    headers = {**JSON_HEADERS, **_request_header(exchange)}
+    counted = dialect.counted(str(exchange.model), exchange.body)
+    exchange.wire.send(200, headers, compact(counted).encode())
+
+
+def _whole(exchange: _Exchange, said: _Said, fault: Fault) -> None:
+    data = compact(said.dialect.reply_of(said.asked, said.answer)).encode(errors="replace")
     exchange.wire.wait(0.0)
-    exchange.entry.note(status=200, **_billed(exchange.dialect, answer))
+    exchange.entry.note(status=200, **_billed(said.dialect, said.answer))
     headers = {**JSON_HEADERS, **_request_header(exchange)}
     if fault.cut_after is not None:
-        exchange.entry.note(**_broken(exchange.dialect, asked, answer, ()))
+        exchange.entry.note(**_broken(said, ()))
         exchange.wire.start(200, headers)
         exchange.wire.cut()
         return
@@ -213,7 +237,7 @@ def _refuse(
 
 
 def _request_header(exchange: _Exchange) -> dict[str, str]:
-    anthropic = exchange.dialect.api == "anthropic.messages"
+    anthropic = exchange.dialect.api.startswith("anthropic.")
     return {"request-id" if anthropic else "x-request-id": exchange.request_id}
 
 
@@ -225,20 +249,26 @@ def _billed(dialect: Dialect, answer: Answer) -> dict[str, Json]:
     }
 
 
-def _broken(
-    dialect: Dialect, asked: Asked, answer: Answer, sent: Sequence[Event]
-) -> dict[str, Json]:
+def _broken(said: _Said, sent: Sequence[Event]) -> dict[str, Json]:
     """Bill an answer that broke off: the prompt, hidden reasoning, and the text that was sent."""
+    answer = said.answer
     text = "".join(event.text for event in sent)
     shown = any(choice.reasoning for choice in answer.choices)
     hidden = 0 if shown else answer.billed.reasoning_tokens
-    output = min(answer.billed.output_tokens, count_text(text, asked.model) + hidden)
+    output = min(answer.billed.output_tokens, count_text(text, said.asked.model) + hidden)
     part = replace(
         answer.billed,
         output_tokens=output,
         reasoning_tokens=min(answer.billed.reasoning_tokens, output),
     )
-    return {"usage": dialect.usage_of(replace(answer, billed=part)), "billed": part, "finish": ""}
+    usage = said.dialect.usage_of(replace(answer, billed=part))
+    return {"usage": usage, "billed": part, "finish": ""}
+
+
+def _model_of(path: str, body: Mapping[str, Json]) -> Json:
+    """Read the model from the body, or from a path like ``/v1beta/models/NAME:countTokens``."""
+    _, found, rest = path.partition("/models/")
+    return rest.partition(":")[0] if found else body.get("model")
 
 
 def _object_in(raw: bytes) -> dict[str, Json] | None:
