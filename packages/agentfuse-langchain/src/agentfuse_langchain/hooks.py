@@ -76,8 +76,9 @@ def _generate_of(hook: Callable[..., ChatResult]) -> Callable[..., ChatResult]:
 
         def send(request: Request) -> ChatResult:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            with _own_hook_of(self):
-                return hook(self, messages, stop=stop, **words)
+            model = asking.speaker_for(request)
+            with _own_hook_of(model):
+                return hook(model, asking.messages_for(request), stop=stop, **words)
 
         with in_langchains_terms():
             result: ChatResult = self.fuse.call(asking.request, send, ChatCodec(asking))
@@ -100,8 +101,9 @@ def _agenerate_of(hook: Callable[..., Awaitable[ChatResult]]) -> Callable[..., A
 
         async def send(request: Request) -> ChatResult:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            with _own_hook_of(self):
-                return await hook(self, messages, stop=stop, **words)
+            model = asking.speaker_for(request)
+            with _own_hook_of(model):
+                return await hook(model, asking.messages_for(request), stop=stop, **words)
 
         with in_langchains_terms():
             result: ChatResult = await self.fuse.acall(asking.request, send, ChatCodec(asking))
@@ -126,7 +128,8 @@ def _stream_of(hook: Callable[..., Iterator[ChatGenerationChunk]]) -> Callable[.
 
         def send(request: Request) -> Iterator[ChatGenerationChunk]:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            return _marked(self, lambda: hook(self, messages, stop=stop, **words), codec)
+            model, said = asking.speaker_for(request), asking.messages_for(request)
+            return _marked(model, lambda: hook(model, said, stop=stop, **words), codec)
 
         with in_langchains_terms(), self.fuse.stream(asking.request, send, codec) as stream:
             yield from stream
@@ -171,7 +174,8 @@ def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Call
 
         async def send(request: Request) -> AsyncIterator[ChatGenerationChunk]:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            return _amarked(self, lambda: hook(self, messages, stop=stop, **words), codec)
+            model, said = asking.speaker_for(request), asking.messages_for(request)
+            return _amarked(model, lambda: hook(model, said, stop=stop, **words), codec)
 
         with in_langchains_terms():
             async with await self.fuse.astream(asking.request, send, codec) as stream:
