@@ -265,7 +265,7 @@ async def test_another_providers_model_is_out_of_reach(
         request, model="claude-haiku-4-5", provider="anthropic", base_url=""
     )
     fuse = Changing(change)
-    with pytest.raises(ConfigurationError, match="a model of openai cannot ask"):
+    with pytest.raises(ConfigurationError, match="speaks to openai, and cannot ask anthropic"):
         await ask(AgentFuseChatModel(inner=bare_of("openai"), fuse=fuse), way)
     assert up.calls == 0
     assert fuse.open_leases() == ()

@@ -13,10 +13,17 @@ from pydantic import Field
 from agentfuse import Fuse
 from agentfuse.errors import ConfigurationError
 from agentfuse_langchain.hooks import hooks_of
+from agentfuse_langchain.scopes import abegun_within, begun_within, ids_in, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Unpack
+
+    from langchain_core.callbacks import Callbacks
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.outputs import LLMResult
+    from langchain_core.runnables import RunnableConfig
 
     from agentfuse.money import Dollars
     from agentfuse.runtime.settings import Options
@@ -65,6 +72,45 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
     def inner(self) -> BaseChatModel:
         """The bare model with the settings of this one: its calls are not metered."""
         return _copied(self, _bare_class_of(type(self)))
+
+    # LangChain calls the streaming hooks without their run manager, so the ids in a call's config
+    # are read here, where the config comes in.
+
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Do as LangChain, on behalf of whom the call's metadata names."""
+        with opened(ids_in(None, metadata=kwargs.get("metadata"))):
+            return super().generate(messages, stop, callbacks, **kwargs)
+
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Do as ``generate``, awaited."""
+        with opened(ids_in(None, metadata=kwargs.get("metadata"))):
+            return await super().agenerate(messages, stop, callbacks, **kwargs)
+
+    def stream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[AIMessageChunk]:
+        """Do as LangChain, on behalf of whom the config names."""
+        ids, chunks = ids_in(config), super().stream(input, config, **kwargs)
+        return begun_within(ids, chunks) if ids else chunks
+
+    def astream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Do as ``stream``, awaited."""
+        ids, chunks = ids_in(config), super().astream(input, config, **kwargs)
+        return abegun_within(ids, chunks) if ids else chunks
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AgentFuseChatModel:
         """Copy the model; the money behind it stays one."""

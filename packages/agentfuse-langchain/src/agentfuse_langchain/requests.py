@@ -14,7 +14,7 @@ from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.messages import message_of
 from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
 from agentfuse_langchain.rewriting import rewritten
-from agentfuse_langchain.substitutes import own_maximum_of, require_reachable, speaker_for
+from agentfuse_langchain.substitutes import own_maximum_of, speaker_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,6 @@ class Asking:
         if self.forces_usage:
             words["stream_usage"] = True
         if request.model != self.request.model:
-            require_reachable(self.request, request)
             words["model"] = request.model
             if request.max_output_tokens is None and _speaks_its_maximum(self.model):
                 words[self.limit_word] = own_maximum_of(self.model, request.model)

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langchain_core.language_models import BaseChatModel
 
-    from agentfuse.messages import Request
-
 # What langchain-anthropic sends where it knows no profile (its `_FALLBACK_MAX_OUTPUT_TOKENS`).
 UNKNOWN_MAXIMUM = 4096
-
-
-def require_reachable(asked: Request, wanted: Request) -> None:
-    """Raise ConfigurationError where a model of one provider is to ask another provider's."""
-    if (asked.provider, asked.base_url) == (wanted.provider, wanted.base_url):
-        return
-    raise ConfigurationError(
-        f"a model of {asked.provider} cannot ask {wanted.model!r} of {wanted.provider}: name a"
-        f" cheaper model of {asked.provider} in the fuse's downgrade"
-    )
 
 
 def likened(model: BaseChatModel, name: str) -> BaseChatModel:
