@@ -176,7 +176,7 @@ class Fuse:
         """Ask once: ``send`` asks the provider, unless the answer is known."""
         outcome = self._ask(request, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(outcome.reply)
+            return codec.result_of(_told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -195,7 +195,7 @@ class Fuse:
         """Do as ``call``, awaited."""
         outcome = await self._aask(request, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(outcome.reply)
+            return codec.result_of(_told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -214,7 +214,7 @@ class Fuse:
         """Open a stream; use it up or close it, and it is settled."""
         outcome = self._ask(request, send)
         if isinstance(outcome, Answered):
-            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(outcome.reply))
+            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
         return MeteredStream(self, ticket, wire, codec)
 
@@ -227,7 +227,7 @@ class Fuse:
         """Do as ``stream``, awaited."""
         outcome = await self._aask(request, send)
         if isinstance(outcome, Answered):
-            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(outcome.reply))
+            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
         return AsyncMeteredStream(self, ticket, wire, codec)
 
@@ -277,3 +277,11 @@ class Fuse:
         if tenant is None or request.tenant is not None:
             return request
         return replace(request, tenant=tenant)
+
+
+def _told(codec: object, outcome: Answered) -> Reply:
+    """Give a remembered reply; a codec with a method ``answered`` hears where it came from."""
+    answered = getattr(codec, "answered", None)
+    if answered is not None:
+        answered(outcome)
+    return outcome.reply
