@@ -13,6 +13,7 @@ from agentfuse.policy.metering import meter
 from agentfuse.policy.retrying import delay_of
 from agentfuse.policy.settling import Settling
 from agentfuse.policy.thrift import Thrift
+from agentfuse.policy.tool_charges import charge
 from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Answered, Failed, Receipt, StoreTrouble
 
@@ -103,6 +104,18 @@ class Policy:
             raise
         self._land(ticket, None)
         return None
+
+    async def charge(self, name: str, cost: int) -> None:
+        """Book what a tool is about to cost (nanodollars); raises BudgetExceeded."""
+        await charge(self._ports, self._rules, self._run, name, cost)
+
+    async def used(self) -> float:
+        """Give the share spent of the limit that is nearest its end; 0 without a limit."""
+        shares = [0.0]
+        for limit in self._run.limits:
+            spent = (await self._ports.ledger.balance(limit.key)).spent
+            shares.append(spent / limit.nanodollars if limit.nanodollars else 1.0)
+        return max(shares)
 
     def meter(self, ticket: Admitted, delta: Delta) -> None:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""

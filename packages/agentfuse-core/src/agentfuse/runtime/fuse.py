@@ -128,6 +128,20 @@ class Fuse:
             )
         )
 
+    def charge_tool_call(self, name: str, cost: Dollars) -> None:
+        """Book what a tool is about to cost; raises BudgetExceeded, and books nothing, if too much.
+
+        A tool that fails afterwards may have been billed all the same, so its cost stays booked.
+        """
+        run_now(self._blocking.charge(name, cost_of(cost)))
+
+    def used(self) -> float:
+        """Give the share spent of the limit nearest its end: the run's, its parents', the scope's.
+
+        Above 1 if a limit was passed by what had already happened; 0 where none holds.
+        """
+        return run_now(self._blocking.used())
+
     def begin(self, request: Request) -> Ticket:
         """Answer from memory, or set the money aside; raises BudgetExceeded or UnknownPrice."""
         return run_now(self._blocking.begin(self._named(request)))
