@@ -138,17 +138,32 @@ def _fuse(
         )
     if not isinstance(inner, BaseChatModel):
         raise ConfigurationError(
-            f"inner must be a chat model such as ChatOpenAI(...), not {type(inner).__name__}: fuse"
-            " the model first, then bind tools, structured output or fallbacks to the fused one"
+            f"inner must be a chat model such as ChatOpenAI(...), not {type(inner).__name__}:"
+            f" {_advice_about(inner)}"
         )
+    return _fused(inner, fuse_of(budget, fuse, options))
+
+
+def _advice_about(inner: object) -> str:
+    if type(inner).__name__ == "_ConfigurableModel":  # of langchain, which need not be installed
+        return (
+            "init_chat_model was told no model, or to choose one for each call. Fuse one that it"
+            " makes, AgentFuseChatModel(inner=init_chat_model('openai:gpt-4o')), and choose with"
+            " .configurable_fields or .configurable_alternatives of the fused one"
+        )
+    return "fuse the model first, then bind tools, structured output or fallbacks to the fused one"
+
+
+def fuse_of(budget: Dollars | None, fuse: object, options: Options) -> Fuse:
+    """Give the fuse that is shared, or a new one; raises ConfigurationError for both at once."""
     if fuse is None:
-        return _fused(inner, Fuse(budget, **options))
+        return Fuse(budget, **options)
     if budget is not None or options:
         given = ", ".join([*(["budget"] if budget is not None else []), *options])
         raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
     if not isinstance(fuse, Fuse):
         raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
-    return _fused(inner, fuse)
+    return fuse
 
 
 def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
@@ -168,6 +183,12 @@ def _copied(model: BaseChatModel, kind: type[BaseChatModel], **more: Any) -> Bas
     object.__setattr__(copy, "__pydantic_fields_set__", set(model.model_fields_set))
     object.__setattr__(copy, "__pydantic_private__", _copy_of(model.__pydantic_private__))
     return copy
+
+
+def is_copy(fused: BaseChatModel, model: BaseChatModel) -> bool:
+    """Say whether a fused model still has all settings of the one it was copied from."""
+    own = fused.__dict__
+    return all(own.get(name) is each for name, each in model.__dict__.items() if name != SERIALIZED)
 
 
 def _copy_of(entries: dict[str, Any] | None) -> dict[str, Any] | None:
