@@ -57,7 +57,7 @@ def test_nothing_is_dropped_where_there_is_room(messages: list[Any]) -> None:
 def test_the_oldest_goes_first_and_no_more_than_needed() -> None:
     turns = [[HumanMessage(f"{n} " * 50), AIMessage(f"{n} " * 50)] for n in range(4)]
     messages = [SystemMessage("Be brief."), *sum(turns, []), HumanMessage("and now?")]
-    left = shortened(messages)
+    left = shortened(messages, 0.6)
     assert left == [messages[0], *sum(turns[2:], []), messages[-1]]
     assert count_tokens_approximately(left) <= 0.6 * count_tokens_approximately(messages)
 
