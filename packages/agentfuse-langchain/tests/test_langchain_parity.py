@@ -151,7 +151,7 @@ def bare(request: pytest.FixtureRequest, bare_of: BareOf) -> BaseChatModel:
     return bare_of("openai", max_tokens=300, stream_usage=True, **api)
 
 
-@pytest.mark.parametrize("fused_with", [{"cache": False}, {}, {"cache": False, "budget": "$1000"}])
+@pytest.mark.parametrize("fused_with", [{}, {"cache": False, "budget": "$1000"}])
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_agent_does_as_the_bare_one(
     bare: BaseChatModel, up: Upstream, way: str, fused_with: dict[str, Any]
