@@ -263,7 +263,7 @@ def test_a_killed_runs_tools_stop_as_well() -> None:
     fuse = Fuse("$1", spend_book=False)
     fuse.kill()
     with pytest.raises(Killed):
-        fuse.charge("search", "$0.01")
+        fuse.charge_tool_call("search", "$0.01")
 
 
 def test_an_allotment_is_taken_from_the_parent_and_given_back(upstream: Upstream) -> None:
@@ -272,13 +272,13 @@ def test_an_allotment_is_taken_from_the_parent_and_given_back(upstream: Upstream
         with pytest.raises(BudgetExceeded, match="parent"):
             fuse.session("greedy", "$0.50", allotted=True)
         with pytest.raises(BudgetExceeded):
-            fuse.charge("search", "$0.50")
-        child.charge("search", "$0.10")
+            fuse.charge_tool_call("search", "$0.50")
+        child.charge_tool_call("search", "$0.10")
         with pytest.raises(BudgetExceeded, match="child"):
-            child.charge("search", "$0.51")
-    fuse.charge("search", "$0.90")
+            child.charge_tool_call("search", "$0.51")
+    fuse.charge_tool_call("search", "$0.90")
     with pytest.raises(BudgetExceeded):
-        fuse.charge("search", "$0.01")
+        fuse.charge_tool_call("search", "$0.01")
     assert fuse.open_leases() == ()
 
 
@@ -327,7 +327,7 @@ def test_the_renewing_thread_ends_with_its_work(monkeypatch: pytest.MonkeyPatch)
     assert renewal.SHARE == 3
     fuse = Fuse("$1", spend_book=False, lease_ttl=0.3)
     thread_of = fuse._shared.renewals
-    fuse.charge("search", "$0.01")  # settled at once: nothing to renew
+    fuse.charge_tool_call("search", "$0.01")  # settled at once: nothing to renew
     assert thread_of._thread is None
 
 

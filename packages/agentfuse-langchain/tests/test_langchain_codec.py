@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import (
     AIMessage,
     ChatMessage,
@@ -85,7 +86,15 @@ results = st.builds(
 
 def codec_of(**words: Any) -> ChatCodec:
     request = Request(provider="openai", model="gpt-4o", messages=(), api="langchain")
-    return ChatCodec(Asking(request=request, kwargs={}, limit_word="max_tokens", **words))
+    asking = Asking(
+        model=FakeListChatModel(responses=[]),
+        messages=[],
+        request=request,
+        kwargs={},
+        limit_word="max_tokens",
+        **words,
+    )
+    return ChatCodec(asking)
 
 
 @given(results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from agentfuse import ConfigurationError, Fuse
 from agentfuse_langchain import AgentFuseChatModel
+from agentfuse_langchain.answers import MARK
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream
@@ -280,3 +282,16 @@ async def test_hooks_within_hooks_are_one_call(up: Upstream, fuse: Fuse) -> None
 
 def test_it_takes_the_middlewares_for_its_provider(bare_of: BareOf, fuse: Fuse) -> None:
     assert isinstance(fused(bare_of("anthropic"), fuse), ChatAnthropic)
+
+
+def test_an_answer_says_where_it_came_from(bare_of: BareOf, up: Upstream, fuse: Fuse) -> None:
+    model = AgentFuseChatModel(inner=bare_of("openai"), fuse=fuse)
+    up.slow(latency=0.3)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(model.invoke, ["hello"] * 4))
+    answers.append(model.invoke("hello"))
+    marks = [answer.response_metadata.get(MARK, {}).get("source") for answer in answers]
+    assert up.calls == 1
+    receipt = fuse.receipt()
+    assert marks.count("coalesced") == receipt.coalesced == 3
+    assert marks.count("exact") == receipt.exact == 1

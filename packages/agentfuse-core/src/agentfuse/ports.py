@@ -172,7 +172,8 @@ class Codec(Protocol[Result_contra, Chunk_contra, Answer_co, Shown_co]):
 
     Results and chunks come off the wire; answers, and chunks as they are shown, are what the caller
     gets, often of the same types. ``reply_of`` undoes ``result_of``. What is made for a hit is
-    fresh each time. An instance serves one call.
+    fresh each time. An instance serves one call. One that tells its caller where an answer came
+    from has a method ``answered``, which is given the ``Answered`` before the reply is read.
     """
 
     def reply_of(self, result: Result_contra) -> Reply:

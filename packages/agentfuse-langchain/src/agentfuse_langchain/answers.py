@@ -33,8 +33,6 @@ SHAPE = "langchain"
 MARK = "agentfuse"
 """The ``response_metadata`` key that tells an answer from memory."""
 
-HIT: Mapping[str, Json] = {"cached": True, "source": "exact"}
-
 _FIELDS = (
     *("content", "additional_kwargs", "response_metadata", "name"),
     *("tool_calls", "invalid_tool_calls", "usage_metadata"),
@@ -125,23 +123,25 @@ def _unparsed(value: Any) -> Any:
     return value
 
 
-def result_of_reply(reply: Reply, schema: Any = None) -> ChatResult:
+def result_of_reply(reply: Reply, schema: Any = None, source: str = "exact") -> ChatResult:
     """Make a ChatResult of a remembered reply, LangChain's own or another framework's.
 
-    It is marked as LangChain marks its own hits (``total_cost`` 0) and with ``MARK``. Where
-    ``schema`` is a pydantic class, ``additional_kwargs["parsed"]`` is made anew.
+    It is marked as LangChain marks its own hits (``total_cost`` 0) and with ``MARK``, which tells
+    the ``source``. Where ``schema`` is a pydantic class, ``additional_kwargs["parsed"]`` is made
+    anew.
     """
     if reply.shape == SHAPE:
         result = _result_of_fields(json.loads(reply.raw))
     else:
         result = _result_of_choices(reply)
     for generation in result.generations:
-        _mark(generation.message, schema)
+        _mark(generation.message, schema, source)
     return result
 
 
-def _mark(message: BaseMessage, schema: Any) -> None:
-    message.response_metadata = {**message.response_metadata, MARK: dict(HIT)}
+def _mark(message: BaseMessage, schema: Any, source: str) -> None:
+    mark = {"cached": True, "source": source}
+    message.response_metadata = {**message.response_metadata, MARK: mark}
     if not isinstance(message, AIMessage):
         return
     if message.usage_metadata:

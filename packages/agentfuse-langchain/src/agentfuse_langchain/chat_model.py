@@ -13,10 +13,17 @@ from pydantic import Field
 from agentfuse import Fuse
 from agentfuse.errors import ConfigurationError
 from agentfuse_langchain.hooks import hooks_of
+from agentfuse_langchain.scopes import abegun_within, begun_within, ids_in, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Unpack
+
+    from langchain_core.callbacks import Callbacks
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.outputs import LLMResult
+    from langchain_core.runnables import RunnableConfig
 
     from agentfuse.money import Dollars
     from agentfuse.runtime.settings import Options
@@ -66,6 +73,45 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
         """The bare model with the settings of this one: its calls are not metered."""
         return _copied(self, _bare_class_of(type(self)))
 
+    # LangChain calls the streaming hooks without their run manager, so the ids in a call's config
+    # are read here, where the config comes in.
+
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Do as LangChain, on behalf of whom the call's metadata names."""
+        with opened(ids_in(None, metadata=kwargs.get("metadata"))):
+            return super().generate(messages, stop, callbacks, **kwargs)
+
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Do as ``generate``, awaited."""
+        with opened(ids_in(None, metadata=kwargs.get("metadata"))):
+            return await super().agenerate(messages, stop, callbacks, **kwargs)
+
+    def stream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[AIMessageChunk]:
+        """Do as LangChain, on behalf of whom the config names."""
+        ids, chunks = ids_in(config), super().stream(input, config, **kwargs)
+        return begun_within(ids, chunks) if ids else chunks
+
+    def astream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Do as ``stream``, awaited."""
+        ids, chunks = ids_in(config), super().astream(input, config, **kwargs)
+        return abegun_within(ids, chunks) if ids else chunks
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AgentFuseChatModel:
         """Copy the model; the money behind it stays one."""
         memo = {} if memo is None else memo
@@ -92,17 +138,32 @@ def _fuse(
         )
     if not isinstance(inner, BaseChatModel):
         raise ConfigurationError(
-            f"inner must be a chat model such as ChatOpenAI(...), not {type(inner).__name__}: fuse"
-            " the model first, then bind tools, structured output or fallbacks to the fused one"
+            f"inner must be a chat model such as ChatOpenAI(...), not {type(inner).__name__}:"
+            f" {_advice_about(inner)}"
         )
+    return _fused(inner, fuse_of(budget, fuse, options))
+
+
+def _advice_about(inner: object) -> str:
+    if type(inner).__name__ == "_ConfigurableModel":  # of langchain, which need not be installed
+        return (
+            "init_chat_model was told no model, or to choose one for each call. Fuse one that it"
+            " makes, AgentFuseChatModel(inner=init_chat_model('openai:gpt-4o')), and choose with"
+            " .configurable_fields or .configurable_alternatives of the fused one"
+        )
+    return "fuse the model first, then bind tools, structured output or fallbacks to the fused one"
+
+
+def fuse_of(budget: Dollars | None, fuse: object, options: Options) -> Fuse:
+    """Give the fuse that is shared, or a new one; raises ConfigurationError for both at once."""
     if fuse is None:
-        return _fused(inner, Fuse(budget, **options))
+        return Fuse(budget, **options)
     if budget is not None or options:
         given = ", ".join([*(["budget"] if budget is not None else []), *options])
         raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
     if not isinstance(fuse, Fuse):
         raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
-    return _fused(inner, fuse)
+    return fuse
 
 
 def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
@@ -122,6 +183,12 @@ def _copied(model: BaseChatModel, kind: type[BaseChatModel], **more: Any) -> Bas
     object.__setattr__(copy, "__pydantic_fields_set__", set(model.model_fields_set))
     object.__setattr__(copy, "__pydantic_private__", _copy_of(model.__pydantic_private__))
     return copy
+
+
+def is_copy(fused: BaseChatModel, model: BaseChatModel) -> bool:
+    """Say whether a fused model still has all settings of the one it was copied from."""
+    own = fused.__dict__
+    return all(own.get(name) is each for name, each in model.__dict__.items() if name != SERIALIZED)
 
 
 def _copy_of(entries: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
 
+    from agentfuse.tickets import Answered
     from agentfuse_langchain.requests import Asking
 
 NOTHING_SAID = Reply(choices=(Choice(),))
@@ -36,12 +37,17 @@ class ChatCodec:
     ``ended`` is set once the provider's stream has come to its end by itself.
     """
 
-    __slots__ = ("_asking", "_held", "ended")
+    __slots__ = ("_asking", "_held", "_source", "ended")
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+        self._source = "exact"
         self._held: tuple[ChatGenerationChunk, ...] = ()
         self.ended = False
+
+    def answered(self, ticket: Answered) -> None:
+        """Note where a remembered answer came from."""
+        self._source = ticket.source
 
     def reply_of(self, result: ChatResult) -> Reply:
         """Read a whole answer, before LangChain adds its own to it."""
@@ -53,7 +59,7 @@ class ChatCodec:
 
     def result_of(self, reply: Reply) -> ChatResult:
         """Make a fresh ChatResult of a remembered reply."""
-        return result_of_reply(reply, self._asking.schema)
+        return result_of_reply(reply, self._asking.schema, self._source)
 
     def delta_of(self, chunk: ChatGenerationChunk) -> Delta:
         """Read the text, the thinking and the tool arguments that a chunk added."""

@@ -1,11 +1,12 @@
-"""The stop of a budget in LangChain's own terms, so that nothing there swallows or repeats it."""
+"""Our errors in LangChain's own terms, so that nothing there swallows, repeats or escapes them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from agentfuse.errors import BudgetExceeded
+from agentfuse.errors import AgentFuseError, BudgetExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -52,12 +53,38 @@ class BudgetStop(BudgetExceeded, ModelError, GraphBubbleUp):  # noqa: N818 - the
         )
 
 
+@lru_cache(maxsize=32)
+def _surfacing(kind: type[AgentFuseError]) -> type[AgentFuseError]:
+    """Give a kind of error with the bases of a stop, under its own name."""
+    named = {"__doc__": kind.__doc__, "__module__": kind.__module__, "is_retryable": False}
+    make: Any = type
+    surfacing: type[AgentFuseError] = make(kind.__name__, (kind, ModelError, GraphBubbleUp), named)
+    return surfacing
+
+
+def surfaced(error: AgentFuseError) -> AgentFuseError:
+    """Say the same in LangChain's terms.
+
+    As plain errors they would be repeated and turned into an answer by ModelRetryMiddleware, and a
+    ModelFallbackMiddleware would escape to a model that may have no budget at all.
+    """
+    if isinstance(error, GraphBubbleUp):
+        return error
+    if isinstance(error, BudgetExceeded):
+        return BudgetStop.of(error)
+    kind = _surfacing(type(error))
+    twin = kind.__new__(kind, *error.args)
+    twin.__dict__.update(error.__dict__)
+    return twin
+
+
 @contextmanager
 def in_langchains_terms() -> Generator[None]:
-    """Raise a BudgetStop from whatever BudgetExceeded comes up within."""
+    """Raise whatever error of ours comes up within so that it reaches the caller as it is."""
     try:
         yield
-    except BudgetStop:
-        raise
-    except BudgetExceeded as stop:
-        raise BudgetStop.of(stop) from stop
+    except AgentFuseError as error:
+        twin = surfaced(error)
+        if twin is error:
+            raise
+        raise twin from error

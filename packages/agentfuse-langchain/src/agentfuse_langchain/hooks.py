@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from agentfuse_langchain.codec import ChatCodec
 from agentfuse_langchain.errors import in_langchains_terms
 from agentfuse_langchain.requests import Asking
+from agentfuse_langchain.scopes import scope_of_hook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -76,10 +77,11 @@ def _generate_of(hook: Callable[..., ChatResult]) -> Callable[..., ChatResult]:
 
         def send(request: Request) -> ChatResult:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            with _own_hook_of(self):
-                return hook(self, messages, stop=stop, **words)
+            model = asking.speaker_for(request)
+            with _own_hook_of(model):
+                return hook(model, asking.messages_for(request), stop=stop, **words)
 
-        with in_langchains_terms():
+        with in_langchains_terms(), scope_of_hook(run_manager):
             result: ChatResult = self.fuse.call(asking.request, send, ChatCodec(asking))
             return result
 
@@ -100,10 +102,11 @@ def _agenerate_of(hook: Callable[..., Awaitable[ChatResult]]) -> Callable[..., A
 
         async def send(request: Request) -> ChatResult:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            with _own_hook_of(self):
-                return await hook(self, messages, stop=stop, **words)
+            model = asking.speaker_for(request)
+            with _own_hook_of(model):
+                return await hook(model, asking.messages_for(request), stop=stop, **words)
 
-        with in_langchains_terms():
+        with in_langchains_terms(), scope_of_hook(run_manager):
             result: ChatResult = await self.fuse.acall(asking.request, send, ChatCodec(asking))
             return result
 
@@ -126,10 +129,14 @@ def _stream_of(hook: Callable[..., Iterator[ChatGenerationChunk]]) -> Callable[.
 
         def send(request: Request) -> Iterator[ChatGenerationChunk]:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            return _marked(self, lambda: hook(self, messages, stop=stop, **words), codec)
+            model, said = asking.speaker_for(request), asking.messages_for(request)
+            return _marked(model, lambda: hook(model, said, stop=stop, **words), codec)
 
-        with in_langchains_terms(), self.fuse.stream(asking.request, send, codec) as stream:
-            yield from stream
+        with in_langchains_terms():
+            with scope_of_hook(run_manager):
+                stream = self.fuse.stream(asking.request, send, codec)
+            with stream:
+                yield from stream
 
     return _stream
 
@@ -171,10 +178,13 @@ def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Call
 
         async def send(request: Request) -> AsyncIterator[ChatGenerationChunk]:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
-            return _amarked(self, lambda: hook(self, messages, stop=stop, **words), codec)
+            model, said = asking.speaker_for(request), asking.messages_for(request)
+            return _amarked(model, lambda: hook(model, said, stop=stop, **words), codec)
 
         with in_langchains_terms():
-            async with await self.fuse.astream(asking.request, send, codec) as stream:
+            with scope_of_hook(run_manager):
+                stream = await self.fuse.astream(asking.request, send, codec)
+            async with stream:
                 async for chunk in stream:
                     yield chunk
 

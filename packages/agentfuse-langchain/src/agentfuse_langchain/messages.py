@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 
+# Where LangChain keeps which word OpenAI is told for a system message: system or developer.
+ROLE = "__openai_role__"
 # What LangChain derives from an answer, and what repeats a message's role or its tool calls.
-_DERIVED = frozenset({"parsed", "__openai_role__"})
+_DERIVED = frozenset({"parsed", ROLE})
 _REPEATED = frozenset({"tool_calls", "function_call"})
 
 # What integrations read off an earlier answer when they send it back: the dialect of its blocks
 # (langchain-openai and langchain-anthropic, `_get_request_payload`) and a container to reuse.
-_SENT_BACK = ("output_version", "container")
-_DIALECT = "model_provider"
+SENT_BACK = ("output_version", "container")
+DIALECT = "model_provider"
 
 # A block that repeats one of the message's tool calls, but for where it stood.
-_CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})
+CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})
 _CALL_WORDS = frozenset(
     {"type", "id", "call_id", "name", "input", "args", "arguments", "partial_json", "index"}
 )
@@ -49,7 +51,7 @@ def message_of(message: BaseMessage) -> Message:
 
 def _role_of(message: BaseMessage) -> str:
     if message.type == "system":
-        return str(message.additional_kwargs.get("__openai_role__", "system"))
+        return str(message.additional_kwargs.get(ROLE, "system"))
     kind = message.type.removesuffix("MessageChunk").lower()
     return str(getattr(message, "role", None) or _ROLES.get(message.type) or _ROLES.get(kind, kind))
 
@@ -99,7 +101,7 @@ _MARK: dict[str, Json] = {"type": "tool_use"}
 
 
 def _is_call(block: Any) -> bool:
-    return object_of(block).get("type") in _CALL_BLOCKS
+    return object_of(block).get("type") in CALL_BLOCKS
 
 
 def _placed(block: Any, places: dict[str, int]) -> Any:
@@ -122,8 +124,8 @@ def _extra_of(message: BaseMessage, calls: tuple[ToolCall, ...]) -> dict[str, Js
         if value is not None and name not in left
     }
     metadata = message.response_metadata
-    extra |= {name: plain_of(metadata[name]) for name in _SENT_BACK if metadata.get(name)}
-    if isinstance(message.content, list) and metadata.get(_DIALECT):
-        extra[_DIALECT] = metadata[_DIALECT]
+    extra |= {name: plain_of(metadata[name]) for name in SENT_BACK if metadata.get(name)}
+    if isinstance(message.content, list) and metadata.get(DIALECT):
+        extra[DIALECT] = metadata[DIALECT]
     status = getattr(message, "status", "success")
     return extra if status == "success" else {**extra, "status": status}

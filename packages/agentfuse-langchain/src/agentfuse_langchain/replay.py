@@ -9,7 +9,6 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from agentfuse.providers.wire_json import object_of
 from agentfuse_langchain.messages import arguments_of
 
 if TYPE_CHECKING:
@@ -46,10 +45,8 @@ def chunks_of_result(
     empty: Any = "" if isinstance(content, str) else []
     end = _end_of(result)
     dialect = {name: end[name] for name in _EVERYWHERE if name in end}
-    for piece in _pieces_of(content):
-        yield _chunk(AIMessageChunk(content=piece, response_metadata=dialect))
-    for calls in _call_pieces(message, content):
-        said = AIMessageChunk(content=empty, tool_call_chunks=calls, response_metadata=dialect)
+    for piece, calls in _spoken(message, content):
+        said = AIMessageChunk(content=piece, tool_call_chunks=calls, response_metadata=dialect)
         yield _chunk(said)
     yield _chunk(
         AIMessageChunk(
@@ -75,36 +72,67 @@ def _end_of(result: ChatResult) -> dict[str, Any]:
     return {**output, **generation.message.response_metadata}
 
 
-def _pieces_of(content: str | list[Any]) -> Iterator[Any]:
-    """Cut content where a word ends; blocks keep their place as ``index``."""
+def _spoken(message: Any, content: str | list[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    """Give pieces of content and of tool calls, cut where a word ends; blocks keep their place.
+
+    A call that stands among the blocks is told there and as a tool call at once, as providers do.
+    """
+    calls = _calls_of(message)
     if isinstance(content, str):
-        yield from _WORD.findall(content)
-        return
+        yield from ((word, []) for word in _WORD.findall(content))
+        content = []
+        empty: Any = ""
+    else:
+        empty = []
     for place, written in enumerate(content):
         block = {"type": "text", "text": written} if isinstance(written, str) else written
-        for piece in _block_pieces(block):
-            yield [{**piece, "index": place}]
+        call = calls.pop(block.get("call_id") or block.get("id") or "", None)
+        pieces = _block_pieces(block) if call is None else _call_pieces(block, call)
+        for piece, *said in pieces:
+            yield [{**piece, "index": place}], [{**each, "index": place} for each in said]
+    for number, call in enumerate(calls.values(), start=len(content)):
+        for each in _chunks_of_call(call):
+            yield empty, [{**each, "index": number}]
 
 
-def _block_pieces(block: dict[str, Json]) -> Iterator[dict[str, Json]]:
+def _calls_of(message: Any) -> dict[str, tuple[Any, str]]:
+    """Give each call with its arguments as text, by its id where it has one of its own."""
+    calls = [(call, arguments_of(call["args"])) for call in getattr(message, "tool_calls", ())]
+    calls += [(c, c.get("args") or "") for c in getattr(message, "invalid_tool_calls", ())]
+    named: dict[str, tuple[Any, str]] = {}
+    for number, (call, args) in enumerate(calls):
+        own = call.get("id")
+        named[own if own and own not in named else f" {number}"] = (call, args)
+    return named
+
+
+def _chunks_of_call(call: tuple[Any, str]) -> tuple[Any, Any]:
+    """Give a call's name and id first, and then its arguments."""
+    told, arguments = call
+    opening = tool_call_chunk(name=told.get("name"), args="", id=told.get("id"))
+    return opening, tool_call_chunk(args=arguments)
+
+
+def _call_pieces(block: dict[str, Json], call: tuple[Any, str]) -> Iterator[tuple[Any, Any]]:
+    """Open a call's block without its arguments, then tell them, in the block's own dialect."""
+    opening, arguments = _chunks_of_call(call)
+    if block["type"] == "function_call":  # OpenAI's Responses
+        text = str(block.get("arguments", arguments["args"]))
+        yield {**block, "arguments": ""}, opening
+        yield {"type": "function_call", "arguments": text}, {**arguments, "args": text}
+    elif block["type"] == "tool_use":  # Anthropic
+        yield {**block, "input": {}}, opening
+        yield {"type": "input_json_delta", "partial_json": arguments["args"]}, arguments
+    else:
+        yield block, {**opening, "args": arguments["args"]}
+
+
+def _block_pieces(block: dict[str, Json]) -> Iterator[tuple[dict[str, Json]]]:
     field = _TEXT_FIELDS.get(str(block.get("type")))
     words = _WORD.findall(str(block.get(field) or "")) if field else []
     if field is None or not words:
-        yield block
+        yield (block,)
         return
     for word in words[:-1]:
-        yield {"type": block["type"], field: word}
-    yield {**block, field: words[-1]}
-
-
-def _call_pieces(message: Any, content: str | list[Any]) -> Iterator[list[Any]]:
-    """Give each tool call's name and id first and then its arguments, as providers do."""
-    blocks = enumerate(map(object_of, content))
-    places = {block.get("call_id") or block.get("id"): place for place, block in blocks}
-    calls = [(call, arguments_of(call["args"])) for call in getattr(message, "tool_calls", ())]
-    calls += [(c, c.get("args") or "") for c in getattr(message, "invalid_tool_calls", ())]
-    for number, (call, arguments) in enumerate(calls):
-        after = number if isinstance(content, str) else len(content) + number
-        index = places.get(call["id"], after) if call.get("id") else after
-        yield [tool_call_chunk(name=call.get("name"), args="", id=call.get("id"), index=index)]
-        yield [tool_call_chunk(args=arguments, index=index)]
+        yield ({"type": block["type"], field: word},)
+    yield ({**block, field: words[-1]},)

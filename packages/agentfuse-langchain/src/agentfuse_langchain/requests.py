@@ -13,6 +13,8 @@ from agentfuse.providers.reach import require_reach
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.messages import message_of
 from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
+from agentfuse_langchain.rewriting import rewritten
+from agentfuse_langchain.substitutes import own_maximum_of, speaker_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +41,7 @@ _HOMES = {row.home.rstrip("/"): row.id for row in PROVIDERS if row.home}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """One call: what is asked, and the words it was asked in.
+    """One call: what is asked of which model, and the words it was asked in.
 
     ``limit_word`` is how the provider's class takes an output maximum for one call.
     ``forces_usage`` says that a stream is told to report its usage although the caller's model
@@ -48,6 +50,8 @@ class Asking:
     provider parses the answer into.
     """
 
+    model: BaseChatModel
+    messages: Sequence[BaseMessage]
     request: Request
     kwargs: Mapping[str, Any]
     limit_word: str
@@ -68,6 +72,8 @@ class Asking:
         """Read a call of a hook; nothing secret enters the request."""
         request = request_of(model, messages, stop, kwargs, stream=stream)
         return cls(
+            model=model,
+            messages=messages,
             request=request,
             kwargs=kwargs,
             limit_word=_limit_word_of(model, kwargs),
@@ -84,9 +90,23 @@ class Asking:
             words["stream_usage"] = True
         if request.model != self.request.model:
             words["model"] = request.model
+            if request.max_output_tokens is None and _speaks_its_maximum(self.model):
+                words[self.limit_word] = own_maximum_of(self.model, request.model)
         if request.max_output_tokens != self.request.max_output_tokens:
             words[self.limit_word] = request.max_output_tokens
         return words
+
+    def speaker_for(self, request: Request) -> BaseChatModel:
+        """Give the model whose hook asks this request."""
+        if request.model == self.request.model:
+            return self.model
+        return speaker_for(self.model, request.model, self.kwargs)
+
+    def messages_for(self, request: Request) -> list[BaseMessage]:
+        """Give the caller's own messages, and new ones where the policy changed them."""
+        if request.messages is self.request.messages:
+            return list(self.messages)
+        return rewritten(self.messages, self.request.messages, request.messages)
 
 
 def request_of(
@@ -140,10 +160,18 @@ def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
     for word in LIMIT_WORDS:
         if isinstance(kwargs.get(word), int):
             return int(kwargs[word])
+    return None if _speaks_its_maximum(model) else _limit_set_on(model)
+
+
+def _limit_set_on(model: BaseChatModel) -> int | None:
     limits = (getattr(model, word, None) for word in LIMIT_WORDS)
-    limit = next((found for found in limits if isinstance(found, int)), None)
-    own = (model.profile or {}).get("max_output_tokens")
-    return None if limit == own else limit
+    return next((found for found in limits if isinstance(found, int)), None)
+
+
+def _speaks_its_maximum(model: BaseChatModel) -> bool:
+    """Say whether a model sends its own maximum, since its API wants one."""
+    limit = _limit_set_on(model)
+    return limit is not None and limit == (model.profile or {}).get("max_output_tokens")
 
 
 def _limit_word_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:

@@ -116,6 +116,18 @@ class Policy:
         self._land(ticket, None)
         return None
 
+    async def used(self) -> float:
+        """Give the share spent of the limit that is nearest its end; 0 without a limit."""
+        limits = [
+            limit for limit in self._run.limits("", self._ports.clock.now()) if not limit.pace
+        ]
+        balances = await self._ports.ledger.balances([limit.key for limit in limits])
+        shares = (
+            balance.spent / limit.amount if limit.amount else 1.0
+            for limit, balance in zip(limits, balances, strict=True)
+        )
+        return max(shares, default=0.0)
+
     def meter(self, ticket: Admitted, delta: Delta) -> None:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta)

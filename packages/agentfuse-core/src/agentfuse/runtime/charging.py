@@ -29,14 +29,14 @@ def charged(
 
             @wraps(tool)
             async def run_awaited(*args: Any, **kwargs: Any) -> Any:
-                await fuse.acharge(title, cost)
+                await fuse.acharge_tool_call(title, cost)
                 return await cast("Any", tool)(*args, **kwargs)
 
             return cast("Callable[..., Result]", run_awaited)
 
         @wraps(tool)
         def run(*args: Any, **kwargs: Any) -> Result:
-            fuse.charge(title, cost)
+            fuse.charge_tool_call(title, cost)
             return tool(*args, **kwargs)
 
         return run

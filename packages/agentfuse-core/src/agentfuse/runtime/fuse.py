@@ -167,12 +167,15 @@ class Fuse:
         """Book what a tool has cost on the same budget; it has happened, so it is never refused."""
         run_now(self._blocking.tools.record(name, cost_of(cost)))
 
-    def charge(self, name: str, cost: Dollars) -> None:
-        """Book what a tool is about to cost; raises BudgetExceeded where it does not fit."""
+    def charge_tool_call(self, name: str, cost: Dollars) -> None:
+        """Book what a tool is about to cost; raises BudgetExceeded, and books nothing, if too much.
+
+        A tool that fails afterwards may have been billed all the same, so its cost stays booked.
+        """
         run_now(self._blocking.tools.charge(name, cost_of(cost)))
 
-    async def acharge(self, name: str, cost: Dollars) -> None:
-        """Do as ``charge``, awaited."""
+    async def acharge_tool_call(self, name: str, cost: Dollars) -> None:
+        """Do as ``charge_tool_call``, awaited."""
         await self._awaited.tools.charge(name, cost_of(cost))
 
     def tool(
@@ -183,6 +186,13 @@ class Fuse:
         For plain functions and coroutine functions; ``name`` is the function's own by default.
         """
         return charged(self, cost, name)
+
+    def used(self) -> float:
+        """Give the share spent of the limit nearest its end: the run's, its parents', the scope's.
+
+        Above 1 if a limit was passed by what had already happened; 0 where none holds.
+        """
+        return run_now(self._blocking.used())
 
     def begin(self, request: Request) -> Ticket:
         """Answer from memory, or set the money aside; raises BudgetExceeded or UnknownPrice."""
@@ -236,7 +246,7 @@ class Fuse:
         """Ask once: ``send`` asks the provider, unless the answer is known."""
         outcome = self._ask(request, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(outcome.reply)
+            return codec.result_of(_told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -255,7 +265,7 @@ class Fuse:
         """Do as ``call``, awaited."""
         outcome = await self._aask(request, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(outcome.reply)
+            return codec.result_of(_told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -274,7 +284,7 @@ class Fuse:
         """Open a stream; use it up or close it, and it is settled."""
         outcome = self._ask(request, send)
         if isinstance(outcome, Answered):
-            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(outcome.reply))
+            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
         return MeteredStream(self, ticket, wire, codec)
 
@@ -287,7 +297,7 @@ class Fuse:
         """Do as ``stream``, awaited."""
         outcome = await self._aask(request, send)
         if isinstance(outcome, Answered):
-            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(outcome.reply))
+            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
         return AsyncMeteredStream(self, ticket, wire, codec)
 
@@ -354,3 +364,11 @@ def _listeners_of(settings: Settings) -> tuple[Listener, ...]:
     if settings.alert_webhook is not None:
         found.append(AlertWebhook(settings.alert_webhook))
     return (*found, *((book,) if book is not None else ()))
+
+
+def _told(codec: object, outcome: Answered) -> Reply:
+    """Give a remembered reply; a codec with a method ``answered`` hears where it came from."""
+    answered = getattr(codec, "answered", None)
+    if answered is not None:
+        answered(outcome)
+    return outcome.reply
