@@ -21,11 +21,12 @@ NO_USAGE = Usage()
 class WireRequest:
     """One request as it arrived, and what became of it.
 
-    ``api`` is chat.completions, responses or anthropic.messages; ``headers`` have lower-case
-    names; ``at`` is Unix time in seconds. ``status`` is 0 until headers are sent. ``chunks_sent``
-    counts a stream's events. ``aborted`` says that the client left before the end. ``usage`` is the
-    vendor's own usage object, ``billed`` the same in AgentFuse's words; both empty for a failure,
-    and for a stream that broke off they cover what was sent. ``finish`` is the vendor's word.
+    ``api`` is chat.completions, responses, embeddings or anthropic.messages; ``headers`` have
+    lower-case names; ``at`` is Unix time in seconds. ``status`` is 0 until headers are sent.
+    ``chunks_sent`` counts a stream's events. ``aborted`` says that the client left before the end.
+    ``usage`` is the vendor's own usage object, ``billed`` the same in AgentFuse's words; both empty
+    for a failure, and for a stream that broke off they cover what was sent. ``finish`` is the
+    vendor's word.
     """
 
     api: str
