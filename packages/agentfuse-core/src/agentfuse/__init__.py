@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WouldSuspend,
     )
     from agentfuse.estimates import Estimate, estimate_cost
+    from agentfuse.patches import unwrap, wrap_anthropic, wrap_openai
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.scopes import scope
     from agentfuse.session import AgentSession, get_spend_report
@@ -41,6 +42,9 @@ __all__ = [
     "estimate_cost",
     "get_spend_report",
     "scope",
+    "unwrap",
+    "wrap_anthropic",
+    "wrap_openai",
 ]
 __version__ = "0.1.0"
 
@@ -53,6 +57,9 @@ _ROOMS = {
     "estimate_cost": "agentfuse.estimates",
     "get_spend_report": "agentfuse.session",
     "scope": "agentfuse.scopes",
+    "unwrap": "agentfuse.patches",
+    "wrap_anthropic": "agentfuse.patches",
+    "wrap_openai": "agentfuse.patches",
 }
 
 

@@ -11,6 +11,7 @@ from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
+from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.now import run_now
@@ -238,7 +239,8 @@ class Fuse:
         ticket: Ticket = self.begin(request)
         while isinstance(ticket, Admitted):
             try:
-                return ticket, send(ticket.request)
+                with Asking(ticket.request.model):
+                    return ticket, send(ticket.request)
             except BaseException as error:
                 again = self.fail(ticket, error)
                 if again is None:
@@ -253,7 +255,8 @@ class Fuse:
         ticket: Ticket = await self.abegin(request)
         while isinstance(ticket, Admitted):
             try:
-                return ticket, await send(ticket.request)
+                with Asking(ticket.request.model):
+                    return ticket, await send(ticket.request)
             except BaseException as error:
                 again = await self.afail(ticket, error)
                 if again is None:

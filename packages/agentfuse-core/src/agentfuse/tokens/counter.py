@@ -83,6 +83,8 @@ class TokenCounter:
             self._calibration.observe(known[1], actual)
 
     def _estimate_of(self, request: Request) -> TokenEstimate:
+        if request.api == "embeddings":  # what is embedded is no message: it stands in the params
+            return embedding_estimate(request.params, request.model)
         rules = family_of(request.model, request.provider).rules
         estimate = _RULES.get(rules, ratio_estimate)(request)
         if estimate.method == "exact":
