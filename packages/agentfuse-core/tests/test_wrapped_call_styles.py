@@ -137,9 +137,7 @@ OPENAI: dict[str, Callable[[Got], Any]] = {
     "chat.create/tools": lambda g: g.whole(
         g.client.chat.completions.create(**CHAT, tools=[CHAT_TOOL])
     ),
-    "chat.create/stream": lambda g: g.chunks(
-        g.client.chat.completions.create(**CHAT, stream=True)
-    ),
+    "chat.create/stream": lambda g: g.chunks(g.client.chat.completions.create(**CHAT, stream=True)),
     "chat.create/stream/usage": lambda g: g.chunks(
         g.client.chat.completions.create(
             **CHAT, stream=True, stream_options={"include_usage": True}
@@ -194,9 +192,7 @@ OPENAI: dict[str, Callable[[Got], Any]] = {
     "responses.stream": lambda g: g.helped(
         g.client.responses.stream(**RESPONSE), "get_final_response"
     ),
-    "responses.parse": lambda g: g.whole(
-        g.client.responses.parse(**RESPONSE, text_format=Report)
-    ),
+    "responses.parse": lambda g: g.whole(g.client.responses.parse(**RESPONSE, text_format=Report)),
     "responses.raw": lambda g: g.raw(g.client.responses.with_raw_response.create(**RESPONSE)),
     "responses.streaming": lambda g: g.bytes(
         g.client.responses.with_streaming_response.create(**RESPONSE)
@@ -214,15 +210,11 @@ ANTHROPIC: dict[str, Callable[[Got], Any]] = {
         g.client.messages.create(**MESSAGE, tools=[MESSAGE_TOOL])
     ),
     "messages.create/stream": lambda g: g.events(g.client.messages.create(**MESSAGE, stream=True)),
-    "messages.stream": lambda g: g.helped(
-        g.client.messages.stream(**MESSAGE), "get_final_message"
-    ),
+    "messages.stream": lambda g: g.helped(g.client.messages.stream(**MESSAGE), "get_final_message"),
     "messages.stream/tools": lambda g: g.helped(
         g.client.messages.stream(**MESSAGE, tools=[MESSAGE_TOOL]), "get_final_message"
     ),
-    "messages.parse": lambda g: g.whole(
-        g.client.messages.parse(**MESSAGE, output_format=Report)
-    ),
+    "messages.parse": lambda g: g.whole(g.client.messages.parse(**MESSAGE, output_format=Report)),
     "messages.raw": lambda g: g.raw(g.client.messages.with_raw_response.create(**MESSAGE)),
     "messages.streaming": lambda g: g.bytes(
         g.client.messages.with_streaming_response.create(**MESSAGE)
@@ -234,15 +226,11 @@ ANTHROPIC: dict[str, Callable[[Got], Any]] = {
     "beta.create/betas": lambda g: g.whole(
         g.client.beta.messages.create(**MESSAGE, betas=["interleaved-thinking-2025-05-14"])
     ),
-    "beta.create/stream": lambda g: g.events(
-        g.client.beta.messages.create(**MESSAGE, stream=True)
-    ),
+    "beta.create/stream": lambda g: g.events(g.client.beta.messages.create(**MESSAGE, stream=True)),
     "beta.stream": lambda g: g.helped(
         g.client.beta.messages.stream(**MESSAGE), "get_final_message"
     ),
-    "beta.parse": lambda g: g.whole(
-        g.client.beta.messages.parse(**MESSAGE, output_format=Report)
-    ),
+    "beta.parse": lambda g: g.whole(g.client.beta.messages.parse(**MESSAGE, output_format=Report)),
     "beta.raw": lambda g: g.raw(g.client.beta.messages.with_raw_response.create(**MESSAGE)),
 }
 STYLES = [("openai", name) for name in OPENAI] + [("anthropic", name) for name in ANTHROPIC]

@@ -174,7 +174,9 @@ def test_a_model_without_a_price_says_so(api: str, upstream: Upstream) -> None:
 def test_a_model_of_another_provider_cannot_stand_in(api: str, upstream: Upstream) -> None:
     other = "gpt-4o-mini" if api == "anthropic" else "anthropic/claude-haiku-4-5"
     own = "claude-sonnet-4-6" if api == "anthropic" else "gpt-4o"
-    fuse = Fuse("$1", spend_book=False, downgrade={own: other if "/" in other else f"openai/{other}"})
+    fuse = Fuse(
+        "$1", spend_book=False, downgrade={own: other if "/" in other else f"openai/{other}"}
+    )
     fuse.record_tool_call("search", "$0.9")
     client = wrapped(api, client_for(api, upstream), fuse=fuse)
     with pytest.raises(ConfigurationError, match="downgrade"):
@@ -286,7 +288,9 @@ def test_a_proxied_client_is_covered_too(
     with pytest.raises(BudgetExceeded):
         ask(api, client)
     assert all(type(each).__name__ == "FusedTransport" for each in transports_of(client))
-    assert not any(type(each).__name__ == "FusedTransport" for each in transports_of(unwrap(client)))
+    assert not any(
+        type(each).__name__ == "FusedTransport" for each in transports_of(unwrap(client))
+    )
 
 
 def transports_of(client: Any) -> list[Any]:

@@ -84,9 +84,7 @@ class WrappedClient(AdapterContract):
             case "astream":
                 return self.awaited(upstream, fuse, lambda c: self.streamed_text(c, question))
 
-    def awaited(
-        self, upstream: Upstream, fuse: Fuse, ask: Callable[[Any], Awaitable[Any]]
-    ) -> Any:
+    def awaited(self, upstream: Upstream, fuse: Fuse, ask: Callable[[Any], Awaitable[Any]]) -> Any:
         async def asked() -> Any:
             async with self.client(upstream, fuse, awaited=True) as client:
                 return await ask(client)

@@ -1,4 +1,4 @@
-"""Streams and bodies through a covered client: cut, left, compressed, foreign, or stopped midway."""
+"""Streams and bodies through a covered client: cut, left, compressed, or stopped midway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ import anthropic
 import openai
 import pytest
 
-from agentfuse import BudgetExceeded, ConfigurationError, Fuse, completion, wrap_anthropic, wrap_openai
+from agentfuse import (
+    BudgetExceeded,
+    ConfigurationError,
+    Fuse,
+    completion,
+    wrap_anthropic,
+    wrap_openai,
+)
 from agentfuse.money import budget_of
 from agentfuse.patches.flavours import flavour_of
 from agentfuse.pricing import PriceBook
@@ -191,9 +198,7 @@ FRAMING = {"content-length", "transfer-encoding"}
 
 
 @pytest.mark.parametrize("shape", [{}, {"stream": True}], ids=["whole", "stream"])
-def test_compressed_answers_are_read(
-    upstream: Upstream, fuse: Fuse, shape: dict[str, Any]
-) -> None:
+def test_compressed_answers_are_read(upstream: Upstream, fuse: Fuse, shape: dict[str, Any]) -> None:
     """In a transport that the user has brought, too."""
     with openai.OpenAI(api_key=KEY, base_url=upstream.openai_url) as bare:
         module = flavour_of(bare._client).module
@@ -330,26 +335,51 @@ def test_sixteen_threads_share_one_client_and_one_budget(upstream: Upstream) -> 
     assert fuse.receipt().spent == billed(upstream) <= budget_of(budget)
 
 
+def buy_on_openai(client: openai.OpenAI) -> None:
+    """An agent's loop without an end."""
+    function = {"name": "buy", "description": "Buy a part.", "parameters": SPEND}
+    tools: Any = [{"type": "function", "function": function}]
+    messages: list[Any] = [{"role": "user", "content": "Buy all parts."}]
+    while True:
+        answer = client.chat.completions.create(
+            model="gpt-4o", messages=messages, tools=tools, max_tokens=60
+        )
+        message = answer.choices[0].message
+        messages.append(message.model_dump(exclude_none=True))
+        messages += [
+            {"role": "tool", "tool_call_id": call.id, "content": "bought"}
+            for call in message.tool_calls or ()
+        ]
+
+
+def buy_on_claude(client: anthropic.Anthropic) -> None:
+    """The same, streaming."""
+    tools: Any = [{"name": "buy", "description": "Buy a part.", "input_schema": SPEND}]
+    messages: list[Any] = [{"role": "user", "content": "Buy all parts."}]
+    while True:
+        with client.messages.stream(
+            model="claude-sonnet-4-6", messages=messages, tools=tools, max_tokens=60
+        ) as stream:
+            said = stream.get_final_message()
+        results = [
+            {"type": "tool_result", "tool_use_id": block.id, "content": "bought"}
+            for block in said.content
+            if block.type == "tool_use"
+        ]
+        messages += [
+            {"role": "assistant", "content": said.content},
+            {"role": "user", "content": results},
+        ]
+
+
 def test_an_agent_of_ones_own_stops_in_time(client: openai.OpenAI, upstream: Upstream) -> None:
     """A loop that would go on for ever ends before the call that would pass the budget."""
     fuse = Fuse("$0.01", spend_book=False)
-    wrap_openai(client, fuse=fuse)
     upstream.script(
         Say(tool_calls=[Call("buy", {"item": f"part {number}"})]) for number in range(1_000)
     )
-    function = {"name": "buy", "description": "Buy a part.", "parameters": SPEND}
-    messages: list[Any] = [{"role": "user", "content": "Buy all parts."}]
     with pytest.raises(BudgetExceeded) as stop:
-        while True:
-            message = client.chat.completions.create(
-                model="gpt-4o",
-                messages=messages,
-                tools=[{"type": "function", "function": function}],
-                max_tokens=60,
-            ).choices[0].message
-            messages.append(message.model_dump(exclude_none=True))
-            for call in message.tool_calls or ():
-                messages.append({"role": "tool", "tool_call_id": call.id, "content": "bought"})
+        buy_on_openai(wrap_openai(client, fuse=fuse))
     assert upstream.calls > 3
     assert stop.value.receipt.spent == billed(upstream) <= budget_of("$0.01")
     assert stop.value.receipt.estimated == 0
@@ -358,30 +388,12 @@ def test_an_agent_of_ones_own_stops_in_time(client: openai.OpenAI, upstream: Ups
 
 def test_an_agent_on_claude_stops_in_time(claude: anthropic.Anthropic, upstream: Upstream) -> None:
     fuse = Fuse("$0.02", spend_book=False)
-    wrap_anthropic(claude, fuse=fuse)
     upstream.script(
         Say("Buying.", tool_calls=[Call("buy", {"item": f"part {number}"})])
         for number in range(1_000)
     )
-    messages: list[Any] = [{"role": "user", "content": "Buy all parts."}]
     with pytest.raises(BudgetExceeded) as stop:
-        while True:
-            with claude.messages.stream(
-                model="claude-sonnet-4-6",
-                messages=messages,
-                tools=[{"name": "buy", "description": "Buy a part.", "input_schema": SPEND}],
-                max_tokens=60,
-            ) as stream:
-                said = stream.get_final_message()
-            results = [
-                {"type": "tool_result", "tool_use_id": block.id, "content": "bought"}
-                for block in said.content
-                if block.type == "tool_use"
-            ]
-            messages += [
-                {"role": "assistant", "content": said.content},
-                {"role": "user", "content": results},
-            ]
+        buy_on_claude(wrap_anthropic(claude, fuse=fuse))
     assert upstream.calls > 3
     spent = billed(upstream, "anthropic")
     assert stop.value.receipt.spent == spent <= budget_of("$0.02")
