@@ -7,6 +7,8 @@ import gc
 import gzip
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import anthropic
@@ -25,6 +27,7 @@ from agentfuse.money import budget_of
 from agentfuse.patches.flavours import flavour_of
 from agentfuse.pricing import PriceBook
 from agentfuse.testing import Upstream
+from agentfuse.testing.adapter_contract import Heard
 from agentfuse.testing.upstream import Call, Say
 from agentfuse.usage import BilledUsage, UsageReport
 
@@ -278,6 +281,34 @@ def test_a_conversation_at_the_provider_is_never_answered_from_memory(
     for _ in range(2):
         client.responses.create(model="gpt-4o", input="And?", previous_response_id=first.id)
     assert upstream.calls == 3
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_history_at_the_provider_is_reserved_for(upstream: Upstream, *, known: bool) -> None:
+    """What earlier responses came to is billed again; one we never saw may fill the window."""
+    heard = Heard()
+    fuse = Fuse("$1", spend_book=False, listeners=[heard])
+    with openai.OpenAI(api_key=KEY, base_url=upstream.openai_url) as bare:
+        asked: dict[str, Any] = {"model": "gpt-4o", "max_output_tokens": 16}
+        long = "word " * 2_000
+        if known:
+            wrap_openai(bare, fuse=fuse)
+        first = bare.responses.create(**asked, input=long)
+        wrap_openai(bare, fuse=fuse)
+        left = budget_of("$0.02")  # for 8,000 tokens of input: four times the history
+        fuse.allow(Decimal(left + fuse.receipt().spent).scaleb(-9))
+        ask = partial(bare.responses.create, **asked, input="And?")
+        if known:
+            ask(previous_response_id=first.id)
+            assert heard.receipts[-1].usage is not None
+            assert heard.receipts[-1].usage.input_tokens > 2_000
+            assert fuse.receipt().overruns == 0
+            return
+        with pytest.raises(BudgetExceeded):
+            ask(previous_response_id=first.id)
+        with pytest.raises(BudgetExceeded):
+            ask(conversation="conv_1")
+    assert upstream.calls == 1
 
 
 def test_a_hit_says_where_it_comes_from(client: openai.OpenAI) -> None:

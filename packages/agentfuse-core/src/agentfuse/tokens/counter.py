@@ -12,6 +12,7 @@ from agentfuse.tokens.claude_rules import claude_estimate
 from agentfuse.tokens.embeddings import embedding_estimate
 from agentfuse.tokens.families import family_of
 from agentfuse.tokens.gemini_rules import gemini_estimate
+from agentfuse.tokens.histories import Histories
 from agentfuse.tokens.openai_rules import openai_estimate
 from agentfuse.tokens.ratio_rules import ratio_estimate
 from agentfuse.tokens.text import count_text
@@ -38,6 +39,7 @@ class TokenCounter:
 
     def __init__(self) -> None:
         self._calibration = Calibration()
+        self._histories = Histories()
         self._open: OrderedDict[int, tuple[Request, TokenEstimate]] = OrderedDict()
         self._lock = Lock()
 
@@ -63,7 +65,7 @@ class TokenCounter:
         ``high`` is meant to hold: it is what a budget sets aside. For plain text to OpenAI it
         equals ``tokens``; elsewhere it rests on what recorded requests of the kind were billed.
         """
-        estimate = self._estimate_of(request)
+        estimate = self._histories.with_unseen(request, self._estimate_of(request))
         if estimate.method != "exact":
             with self._lock:
                 self._open[id(request)] = (request, estimate)
@@ -81,6 +83,10 @@ class TokenCounter:
             known = self._open.pop(id(request), None)
         if known is not None and known[0] is request:
             self._calibration.observe(known[1], actual)
+
+    def remember(self, response_id: str, tokens: int) -> None:
+        """Note what a response came to, in and out, for those that will be asked to follow it."""
+        self._histories.remember(response_id, tokens)
 
     def _estimate_of(self, request: Request) -> TokenEstimate:
         if request.api == "embeddings":  # what is embedded is no message: it stands in the params
