@@ -186,7 +186,7 @@ def test_paths_work_without_v1_and_strangers_get_a_404(upstream):
     body = {"model": "gpt-4o", "messages": HELLO}
     with httpx.Client(base_url=upstream.url, headers=headers) as http:
         assert http.post("/chat/completions", json=body).status_code == 200
-        assert http.post("/v1/embeddings", json=body).status_code == 404
+        assert http.post("/v1/moderations", json=body).status_code == 404
         assert http.get("/v1/nothing").status_code == 404
         assert http.post("/v1/chat/completions", content=b"{").status_code == 400
         odd = {"model": "gpt-4o", "messages": [{"role": "assistant", "tool_calls": [{}]}]}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         WouldSuspend,
     )
     from agentfuse.estimates import Estimate, estimate_cost
+    from agentfuse.patches import unwrap, wrap_anthropic, wrap_openai
     from agentfuse.policy.limits import limit
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.scopes import scope
@@ -47,6 +48,9 @@ __all__ = [
     "get_spend_report",
     "limit",
     "scope",
+    "unwrap",
+    "wrap_anthropic",
+    "wrap_openai",
 ]
 __version__ = "0.1.0"
 
@@ -60,6 +64,9 @@ _ROOMS = {
     "get_spend_report": "agentfuse.session",
     "limit": "agentfuse.policy.limits",
     "scope": "agentfuse.scopes",
+    "unwrap": "agentfuse.patches",
+    "wrap_anthropic": "agentfuse.patches",
+    "wrap_openai": "agentfuse.patches",
 }
 
 

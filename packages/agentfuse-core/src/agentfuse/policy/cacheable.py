@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agentfuse.messages import Other
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentfuse.messages import Json, Reply, Request
+    from agentfuse.messages import Choice, Json, Reply, Request
 
-# Requests whose answer hangs on state the provider keeps and others change, or that only start a
-# job: https://platform.openai.com/docs/api-reference/responses/create
+# Requests whose answer hangs on state the provider keeps and others change, a stored prompt among
+# it, or that only start a job: https://platform.openai.com/docs/api-reference/responses/create
 STATEFUL = frozenset({"background", "conversation", "previous_response_id", "prompt"})
 
 # Tools the caller runs itself. Any other type is run by the provider (web search, code, computer
@@ -48,9 +50,15 @@ def may_be_kept(reply: Reply, rules: CacheRules) -> bool:
     """Say whether an answer is whole: not cut, truncated, filtered, refused or empty."""
     return bool(reply.choices) and all(
         choice.finish_reason in COMPLETE
-        and bool(choice.text or choice.tool_calls)
+        and _says_something(choice)
         and rules.side_effect_tools.isdisjoint(call.name for call in choice.tool_calls)
         for choice in reply.choices
+    )
+
+
+def _says_something(choice: Choice) -> bool:
+    return bool(choice.text or choice.tool_calls) or any(
+        isinstance(part, Other) and part.block.get("type") == "embeddings" for part in choice.parts
     )
 
 

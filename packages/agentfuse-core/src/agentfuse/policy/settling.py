@@ -28,7 +28,10 @@ class Settling:
         """Book a reply's cost on its lease and tell the receipt."""
         report, estimated = self._report_of(ticket, reply)
         if not estimated:
-            self.ports.counter.settle(ticket.asked, report.usage.input_tokens)
+            usage = report.usage
+            self.ports.counter.settle(ticket.asked, usage.input_tokens)
+            if reply.id:
+                self.ports.counter.remember(reply.id, usage.input_tokens + usage.output_tokens)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
         await self._book(ticket, _amounts(cost, report.usage))

@@ -41,7 +41,9 @@ def body_of_events(events: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
             case "content_block_delta":
                 _extend(blocks.setdefault(event["index"], {"type": "text"}), event["delta"])
             case "message_delta":
-                body |= {k: v for k, v in event["delta"].items() if v is not None}
+                beside = {k: v for k, v in event.items() if k not in {"type", "delta", "usage"}}
+                said = {**event["delta"], **beside}
+                body |= {k: v for k, v in said.items() if v is not None}
                 body["usage"] = _later(body.get("usage"), event.get("usage"))
             case _:
                 pass  # content_block_stop, message_stop and ping say nothing more
@@ -82,6 +84,15 @@ def said_in(event: Any) -> str:
     if event.type == "content_block_start":
         return getattr(event.content_block, "name", None) or ""
     return ""
+
+
+def said_in_event(event: Mapping[str, Json]) -> str:
+    """Do as ``said_in`` for an event's body."""
+    delta = object_of(event.get("delta"))
+    said = delta.get(_SAID_IN.get(str(delta.get("type")), "")) or object_of(
+        event.get("content_block")
+    ).get("name")
+    return said if isinstance(said, str) else ""
 
 
 class ChunkMaker:

@@ -121,21 +121,21 @@ def _part_of(written: Any) -> Part:
 def _media_of(block: dict[str, Json]) -> Media | None:
     match block:
         case {"type": "image_url", "image_url": {"url": str(url)}}:
-            return _media("image", url, block)
+            return media_of("image", url, block)
         case {"type": "video_url", "video_url": {"url": str(url)}}:
-            return _media("video", url, block)
+            return media_of("video", url, block)
         case {"type": "input_audio", "input_audio": {"data": str(data), **sound}}:
             kind = f"audio/{sound.get('format', 'wav')}"
             return Media(kind="audio", data=data, media_type=kind, block=block)
         case {"type": "file", "file": {"file_data": str(data)}}:
-            return _media("document", data, block)
+            return media_of("document", data, block)
         case {"type": "file"}:
             return Media(kind="document", block=block)
         case _:
             return None
 
 
-def _media(kind: Any, url: str, block: Mapping[str, Json]) -> Media:
+def media_of(kind: Any, url: str, block: Mapping[str, Json]) -> Media:
     """Take a URL apart where it is ``data:<media type>;base64,<data>`` (RFC 2397)."""
     head, comma, data = url.partition(",")
     if comma and head.startswith("data:") and head.endswith(";base64"):

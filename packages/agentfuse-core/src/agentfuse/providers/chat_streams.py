@@ -115,17 +115,21 @@ def chunks_of_body(
     """Cut a ChatCompletion's body into the chunks of a stream, in the vendor's order."""
     from openai.types.chat import ChatCompletionChunk
 
+    for chunk in chunk_bodies_of(body, include_usage=include_usage):
+        yield typed(ChatCompletionChunk, json.dumps(chunk))
+
+
+def chunk_bodies_of(body: Mapping[str, Json], *, include_usage: bool) -> Iterator[dict[str, Json]]:
+    """Cut a ChatCompletion's body into the bodies of chunks."""
     top = {k: v for k, v in body.items() if k not in {"choices", "usage", "object"}}
     top["object"] = "chat.completion.chunk"
     if include_usage:
         top["usage"] = None
     for choice in body.get("choices") or ():
         for said in _pieces_of(choice):
-            chunk = {**top, "choices": [{"index": choice.get("index") or 0, **said}]}
-            yield typed(ChatCompletionChunk, json.dumps(chunk))
+            yield {**top, "choices": [{"index": choice.get("index") or 0, **said}]}
     if include_usage and body.get("usage") is not None:
-        last: dict[str, Json] = {**top, "choices": [], "usage": body["usage"]}
-        yield typed(ChatCompletionChunk, json.dumps(last))
+        yield {**top, "choices": [], "usage": body["usage"]}
 
 
 def _pieces_of(choice: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
@@ -175,6 +179,22 @@ def pieces_of_text(text: str) -> Iterator[str]:
     words = _PIECE.findall(text)
     for start in range(0, len(words), _WORDS_A_CHUNK):
         yield "".join(words[start : start + _WORDS_A_CHUNK])
+
+
+def said_in_chunk(chunk: Mapping[str, Json]) -> str:
+    """Give the text of a chunk's body that is billed as output, over all choices."""
+    deltas = (object_of(object_of(choice).get("delta")) for choice in list_of(chunk.get("choices")))
+    return "".join(piece for delta in deltas for piece in _said_in(delta))
+
+
+def _said_in(delta: Mapping[str, Json]) -> Iterator[str]:
+    for word, value in delta.items():
+        if word in _IN_PIECES and isinstance(value, str):
+            yield value
+    for call in map(object_of, [*list_of(delta.get("tool_calls")), delta.get("function_call")]):
+        called = object_of(call.get("function") or call.get("custom") or call)
+        pieces = (called.get(word) for word in ("name", "arguments", "input"))
+        yield from (piece for piece in pieces if isinstance(piece, str))
 
 
 def said_by(delta: Any) -> str:

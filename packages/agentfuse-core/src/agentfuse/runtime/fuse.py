@@ -12,6 +12,7 @@ from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.alerts import AlertCallback, AlertWebhook
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
+from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
@@ -308,7 +309,8 @@ class Fuse:
         ticket: Ticket = self.begin(request)
         while isinstance(ticket, Admitted):
             try:
-                return ticket, send(ticket.request)
+                with Asking(ticket.request.model):
+                    return ticket, send(ticket.request)
             except BaseException as error:
                 again = self.fail(ticket, error)
                 if again is None:
@@ -323,7 +325,8 @@ class Fuse:
         ticket: Ticket = await self.abegin(request)
         while isinstance(ticket, Admitted):
             try:
-                return ticket, await send(ticket.request)
+                with Asking(ticket.request.model):
+                    return ticket, await send(ticket.request)
             except BaseException as error:
                 again = await self.afail(ticket, error)
                 if again is None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from agentfuse.errors import BudgetExceeded
+from agentfuse.runtime.asking import Asking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -89,7 +90,7 @@ class MeteredStream(Generic[Chunk, Shown]):
 
     def __next__(self) -> Shown:
         try:
-            return next(self._chunks)
+            return self._next()
         except StopIteration:
             self._end(None)
             raise
@@ -115,6 +116,13 @@ class MeteredStream(Generic[Chunk, Shown]):
     def __del__(self) -> None:
         if getattr(self, "_course", None) is not None:
             self.close()
+
+    def _next(self) -> Shown:
+        """Read on; a framework's generator may send its request only now."""
+        if self._course is None:
+            return next(self._chunks)
+        with Asking(self._course.ticket.request.model):
+            return next(self._chunks)
 
     @staticmethod
     def _flow(course: _Course[Chunk, Shown]) -> Iterator[Shown]:
@@ -158,7 +166,7 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
 
     async def __anext__(self) -> Shown:
         try:
-            return await anext(self._chunks)
+            return await self._next()
         except StopAsyncIteration:
             await self._end(None)
             raise
@@ -191,6 +199,12 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
         if course is not None and not course.ended:
             course.ended = True
             _settle(course, GeneratorExit())
+
+    async def _next(self) -> Shown:
+        if self._course is None:
+            return await anext(self._chunks)
+        with Asking(self._course.ticket.request.model):
+            return await anext(self._chunks)
 
     @staticmethod
     async def _flow(course: _Course[Chunk, Shown]) -> AsyncIterator[Shown]:

@@ -13,6 +13,7 @@ from agentfuse.tokens.counters import Counters
 from agentfuse.tokens.embeddings import embedding_estimate
 from agentfuse.tokens.families import family_of
 from agentfuse.tokens.gemini_rules import gemini_estimate
+from agentfuse.tokens.histories import Histories
 from agentfuse.tokens.openai_rules import openai_estimate
 from agentfuse.tokens.ratio_rules import ratio_estimate
 from agentfuse.tokens.text import count_text
@@ -45,6 +46,7 @@ class TokenCounter:
     def __init__(self, counters: Sequence[RequestCounter] = ()) -> None:
         self.counters = Counters(counters)
         self._calibration = Calibration()
+        self._histories = Histories()
         self._open: OrderedDict[int, tuple[Request, TokenEstimate]] = OrderedDict()
         self._lock = Lock()
 
@@ -75,7 +77,7 @@ class TokenCounter:
         known = self.counters.count(request, tell)
         if known is not None:
             return known
-        estimate = self.by_rules(request)
+        estimate = self._histories.with_unseen(request, self.by_rules(request))
         if estimate.method != "exact":
             with self._lock:
                 self._open[id(request)] = (request, estimate)
@@ -94,8 +96,14 @@ class TokenCounter:
         if known is not None and known[0] is request:
             self._calibration.observe(known[1], actual)
 
+    def remember(self, response_id: str, tokens: int) -> None:
+        """Note what a response came to, in and out, for those that will be asked to follow it."""
+        self._histories.remember(response_id, tokens)
+
     def by_rules(self, request: Request) -> TokenEstimate:
         """Estimate by the family's rules and what was learned alone; takes microseconds."""
+        if request.api == "embeddings":  # what is embedded is no message: it stands in the params
+            return embedding_estimate(request.params, request.model)
         rules = family_of(request.model, request.provider).rules
         estimate = _RULES.get(rules, ratio_estimate)(request)
         if estimate.method == "exact":

@@ -10,6 +10,7 @@ from agentfuse.testing.upstream.anthropic_messages import AnthropicMessages
 from agentfuse.testing.upstream.count_apis import AnthropicCounts, GeminiCounts
 from agentfuse.testing.upstream.faults import Fault, Pace, retry_after_of
 from agentfuse.testing.upstream.openai_chat import ChatCompletions
+from agentfuse.testing.upstream.openai_embeddings import Embeddings
 from agentfuse.testing.upstream.openai_responses import Responses
 from agentfuse.testing.upstream.server import LoopbackServer
 from agentfuse.testing.upstream.service import Service, Voice
@@ -29,11 +30,11 @@ DEFAULT_KEY = "sk-upstream"
 class Upstream:
     """A simulated LLM provider on real loopback HTTP. It runs no model: its answers are made up.
 
-    It speaks OpenAI's Chat Completions and Responses and Anthropic's Messages, whole and streamed,
-    and the APIs with which Anthropic and Gemini count a request beforehand. It keeps those vendors'
-    published rules, and counts and reports tokens for what really went over
-    the wire. What it says is decided by ``script``, then ``responder``, then the default: an echo
-    of the last user text, a tool call where a tool is forced or mentioned, valid JSON where JSON is
+    It speaks OpenAI's Chat Completions, Responses and embeddings and Anthropic's Messages, whole
+    and streamed, and the APIs with which Anthropic and Gemini count a request beforehand. It keeps
+    those vendors' published rules, and counts and reports tokens for what really went over the
+    wire. What it says is decided by ``script``, then ``responder``, then the default: an echo of
+    the last user text, a tool call where a tool is forced or mentioned, valid JSON where JSON is
     asked for.
 
     ``keys`` are the API keys it accepts, ``models`` names it knows besides the vendors' own.
@@ -75,6 +76,7 @@ class Upstream:
                 "/messages": AnthropicMessages(),
                 "/messages/count_tokens": AnthropicCounts(),
                 ":countTokens": GeminiCounts(),
+                "/embeddings": Embeddings(),
             }
             self._server = LoopbackServer(self._service, dialects)
             serve = self._server.serve_forever

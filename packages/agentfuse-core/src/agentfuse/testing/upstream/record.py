@@ -21,9 +21,9 @@ NO_USAGE = Usage()
 class WireRequest:
     """One request as it arrived, and what became of it.
 
-    ``api`` is chat.completions, responses or anthropic.messages, or of those that only count
-    anthropic.count_tokens or google.countTokens; ``headers`` have lower-case names; ``at`` is Unix
-    time in seconds. ``status`` is 0 until headers are sent. ``chunks_sent`` counts a stream's
+    ``api`` is chat.completions, responses, embeddings or anthropic.messages, or of those that only
+    count anthropic.count_tokens or google.countTokens; ``headers`` have lower-case names; ``at`` is
+    Unix time in seconds. ``status`` is 0 until headers are sent. ``chunks_sent`` counts a stream's
     events. ``aborted`` says that the client left before the end. ``usage`` is the vendor's own
     usage object, ``billed`` the same in AgentFuse's words; both empty for a failure and a count,
     and for a stream that broke off they cover what was sent. ``finish`` is the vendor's word.

@@ -75,8 +75,8 @@ class Turn:
 class Asked:
     """A request, parsed.
 
-    ``api`` is chat.completions, responses or anthropic.messages; ``text`` the last user text;
-    ``messages`` the vendor's own messages (or input items); ``turns`` the same, neutrally.
+    ``api`` is chat.completions, responses, embeddings or anthropic.messages; ``text`` the last user
+    text; ``messages`` the vendor's own messages (or input items); ``turns`` the same, neutrally.
     ``forced`` is the tool that must be called by name, ``any`` for one of them, or empty.
     ``schema`` is the answer's JSON schema, ``{}`` for any JSON object, None for free text.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import sys
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from agentfuse.testing.upstream.dialect import Counting, Dialect
     from agentfuse.testing.upstream.service import Service
 
+# Where the vendors' APIs begin; on Azure a deployment stands in the address
+# (learn.microsoft.com/azure/ai-foundry/openai/reference).
+_ROOT = re.compile(r"^(/openai/deployments/[^/]+|/openai/v1|/v1)(?=/)")
 _LISTED = ("gpt-4o", "gpt-4o-mini", "claude-sonnet-4-6", "claude-haiku-4-5")
 
 
@@ -80,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Serve an API call."""
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         wire = Wire(self.connection)
-        path = self.path.partition("?")[0].rstrip("/").removeprefix("/v1")
+        path = _ROOT.sub("", self.path.partition("?")[0].rstrip("/"))
         # Google writes the model into the path: /v1beta/models/NAME:countTokens.
         verb = path.rpartition("/")[2].partition(":")[2]
         dialect = self._loopback.dialects.get(f":{verb}" if verb else path)

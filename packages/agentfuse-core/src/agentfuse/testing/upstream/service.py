@@ -32,7 +32,7 @@ JSON_HEADERS = {"content-type": "application/json"}
 STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 GARBLED = b'data: {"id": "garbled\n\n'
 _KNOWN = ("gpt-", "o1", "o3", "o4", "chatgpt-", "claude-", "deepseek-", "gemini-", "mistral-",
-          "llama", "grok-", "qwen")  # fmt: skip
+          "llama", "grok-", "qwen", "text-embedding-")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
