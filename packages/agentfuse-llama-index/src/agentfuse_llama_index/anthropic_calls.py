@@ -1,0 +1,85 @@
+"""One call of Anthropic's ``messages.create``: read in neutral words, and sent as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.messages import Request
+from agentfuse.nothing import NOTHING
+from agentfuse.providers import anthropic_requests
+from agentfuse_llama_index.anthropic_answers import MessageCodec, ParsedCodec
+from agentfuse_llama_index.anthropic_words import messages_of, params_of, tools_of
+from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# The SDK's arguments that are no parameters of the question.
+_NOT_PARAMS = frozenset({"model", "max_tokens", "messages", "system", "tools", "stream"}) | TRAVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageCall:
+    """One call: what is asked, and the arguments it was asked in."""
+
+    request: Request
+    given: Mapping[str, Any]
+    codec: Any
+
+    def words_for(self, request: Request) -> dict[str, Any]:
+        """Give the arguments: as they were, but for what the policy changed."""
+        words = dict(self.given)
+        if request.model != self.request.model:
+            words["model"] = request.model
+        if request.max_output_tokens != self.request.max_output_tokens:
+            words["max_tokens"] = request.max_output_tokens
+        if request.messages is not self.request.messages:
+            body = anthropic_requests.body_of(request)
+            words["messages"] = body["messages"]
+            words["system"] = body.get("system", words.get("system"))
+        return words
+
+
+def message_calls_of(client: Any) -> Callable[[Mapping[str, Any]], MessageCall]:
+    """Give what reads one client's calls of ``messages.create``."""
+    reads = _reader(client)
+
+    def read(given: Mapping[str, Any]) -> MessageCall:
+        request = reads(given)
+        codec = MessageCodec(request.provider, request.model)
+        return MessageCall(request=request, given=given, codec=codec)
+
+    return read
+
+
+def parse_calls_of(client: Any) -> Callable[[Mapping[str, Any]], MessageCall]:
+    """Give what reads one client's calls of ``beta.messages.parse``: answers in a user's class."""
+    reads = _reader(client)
+
+    def read(given: Mapping[str, Any]) -> MessageCall:
+        request = reads(given)
+        codec = ParsedCodec(request.provider, request.model, given["output_format"])
+        return MessageCall(request=request, given=given, codec=codec)
+
+    return read
+
+
+def _reader(client: Any) -> Callable[[Mapping[str, Any]], Request]:
+    provider, base_url = place_of(client, "anthropic")
+
+    def read(given: Mapping[str, Any]) -> Request:
+        rest = {name: value for name, value in given.items() if name not in _NOT_PARAMS}
+        params = {**rest, **(given.get("extra_body") or {}), **header_params(client, given)}
+        return Request(
+            provider=provider,
+            model=str(given["model"]),
+            messages=messages_of(given.get("system"), given["messages"]),
+            max_output_tokens=given.get("max_tokens"),
+            tools=tools_of(given.get("tools") or ()),
+            params=params_of(params) or NOTHING,
+            stream=bool(given.get("stream")),
+            base_url=base_url,
+        )
+
+    return read
