@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,17 +66,25 @@ def parse_calls_of(client: Any) -> Callable[[Mapping[str, Any]], MessageCall]:
     return read
 
 
+def _usual_limit() -> int | None:
+    """Give what LlamaIndex fills in where the user set no maximum, since the API wants one."""
+    anthropic = sys.modules.get("llama_index.llms.anthropic.base")
+    return getattr(anthropic, "DEFAULT_ANTHROPIC_MAX_TOKENS", None)
+
+
 def _reader(client: Any) -> Callable[[Mapping[str, Any]], Request]:
     provider, base_url = place_of(client, "anthropic")
 
     def read(given: Mapping[str, Any]) -> Request:
         rest = {name: value for name, value in given.items() if name not in _NOT_PARAMS}
+        limit = given.get("max_tokens")
         params = {**rest, **(given.get("extra_body") or {}), **header_params(client, given)}
         return Request(
             provider=provider,
             model=str(given["model"]),
             messages=messages_of(given.get("system"), given["messages"]),
-            max_output_tokens=given.get("max_tokens"),
+            max_output_tokens=None if limit == _usual_limit() else limit,
+            output_ceiling=limit,
             tools=tools_of(given.get("tools") or ()),
             params=params_of(params) or NOTHING,
             stream=bool(given.get("stream")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -135,10 +136,11 @@ class ResponseCodec:
         return None
 
     def _response_of(self, reply: Reply) -> Response:
-        fields = object_of(json.loads(reply.raw)) if reply.shape == SHAPE else {}
+        ours = reply.shape == SHAPE
+        fields = object_of(json.loads(reply.raw)) if ours else {"raw": _raw_of(reply)}
         choice = reply.choices[0] if reply.choices else Choice()
         told: dict[str, Any] = {
-            "raw": fields.get("raw") or _raw_of(reply),
+            "raw": fields.get("raw") or None,
             "additional_kwargs": object_of(fields.get("additional_kwargs")),
         }
         if not self._chats:
@@ -159,8 +161,6 @@ def _end_of(raw: Mapping[str, Json]) -> str:
 
 
 def _with_report(reply: Reply, report: UsageReport | None) -> Reply:
-    from dataclasses import replace
-
     return replace(reply, report=report)
 
 

@@ -51,6 +51,8 @@ class Asking:
         chats = not isinstance(question, str)
         messages = list(question) if chats else [ChatMessage(content=question)]
         words = {name: options[name] for name in options if options[name] is not None}
+        if not chats and not llm.metadata.is_chat_model:
+            words["completes"] = True  # such a model chats by a prompt of its own making
         model = _first(words, MODEL_WORDS) or llm.metadata.model_name or type(llm).__name__
         request = Request(
             provider=_provider_of(type(llm)),
