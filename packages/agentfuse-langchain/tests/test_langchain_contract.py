@@ -8,18 +8,47 @@ import time
 import pytest
 from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages.ai import add_ai_message_chunks as add
+from langchain_core.runnables import Runnable
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
 
 from agentfuse import Fuse
 from agentfuse.testing import AdapterContract, Upstream
 from agentfuse_langchain import AgentFuseChatModel
+
+# The bare ChatOpenAI warns so when it streams a parsed answer.
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
 
 # LangChain keeps one async client for each address, and a kept connection belongs to the event loop
 # that opened it: here each question may come from a loop of its own.
 ALONE = {"Connection": "close"}
 
 
+class Person(BaseModel):
+    """Somebody."""
+
+    name: str
+    age: int
+
+
+@tool
+def look_up(word: str) -> str:
+    """Look a word up."""
+    return f"{word}: see there"
+
+
+async def listed(model: Runnable, question: str) -> list:
+    return [chunk async for chunk in model.astream(question)]
+
+
 class LangChainContract(AdapterContract):
+    forwarded = (
+        *("temperature", "max_retries", "profile", "lc_attributes", "lc_secrets", "_llm_type"),
+        *("disable_streaming", "rate_limiter", "tags", "metadata", "output_version"),
+    )
+
     def bare(self, upstream: Upstream) -> BaseChatModel:
         raise NotImplementedError
 
@@ -35,6 +64,37 @@ class LangChainContract(AdapterContract):
         if shape == "acall":
             return (await model.ainvoke(question)).text
         return "".join([chunk.text async for chunk in model.astream(question)])
+
+    def call_tool(self, shape: str, fuse: Fuse, upstream: Upstream, question: str) -> list[str]:
+        bare = AgentFuseChatModel(inner=self.bare(upstream), fuse=fuse)
+        model = bare.bind_tools([look_up])
+        match shape:
+            case "call":
+                answer = model.invoke(question)
+            case "acall":
+                answer = asyncio.run(model.ainvoke(question))
+            case "stream":
+                answer = add(*model.stream(question))
+            case _:
+                answer = add(*asyncio.run(listed(model, question)))
+        return [call["name"] for call in answer.tool_calls]
+
+    def extract(self, shape: str, fuse: Fuse, upstream: Upstream, question: str) -> Person:
+        bare = AgentFuseChatModel(inner=self.bare(upstream), fuse=fuse)
+        model = bare.with_structured_output(Person)
+        match shape:
+            case "call":
+                return model.invoke(question)
+            case "acall":
+                return asyncio.run(model.ainvoke(question))
+            case "stream":
+                return list(model.stream(question))[-1]
+            case _:
+                return asyncio.run(listed(model, question))[-1]
+
+    def wrapped(self, fuse: Fuse, upstream: Upstream) -> tuple[object, object]:
+        bare = self.bare(upstream)
+        return bare, AgentFuseChatModel(inner=bare, fuse=fuse)
 
     def abandon(self, shape: str, fuse: Fuse, upstream: Upstream, question: str) -> None:
         model = AgentFuseChatModel(inner=self.bare(upstream), fuse=fuse)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from agentfuse.estimates import Estimate, estimate_cost
     from agentfuse.runtime.fuse import Fuse
+    from agentfuse.scopes import scope
     from agentfuse.session import AgentSession, get_spend_report
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "completion",
     "estimate_cost",
     "get_spend_report",
+    "scope",
 ]
 __version__ = "0.1.0"
 
@@ -50,6 +52,7 @@ _ROOMS = {
     "completion": "agentfuse.completions",
     "estimate_cost": "agentfuse.estimates",
     "get_spend_report": "agentfuse.session",
+    "scope": "agentfuse.scopes",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from agentfuse.errors import ConfigurationError
 from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
 from agentfuse.providers.names import access_of, address_of, target_of
+from agentfuse.providers.reach import require_reach
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
 from agentfuse.runtime.default import default_fuse
 from agentfuse.runtime.settings import environment
@@ -107,9 +108,14 @@ class _Call:
         request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
         return cls(fuse, request, speech.codec_of(request), speech, access, timeout)
 
+    def access_for(self, request: Request) -> Access:
+        """Say where the request goes, and with which key."""
+        require_reach(self.request, request, "this call")
+        return self.access()
+
     def ask(self, request: Request) -> Any:
         """Ask the provider and wait."""
-        client = client_pool().client(self.access(), self.timeout)
+        client = client_pool().client(self.access_for(request), self.timeout)
         try:
             return self.speech.ask(client, request)
         except Exception as error:  # noqa: BLE001 - sorted and raised again
@@ -117,7 +123,7 @@ class _Call:
 
     def open_stream(self, request: Request) -> Iterator[Any]:
         """Open the provider's stream."""
-        client = client_pool().client(self.access(), self.timeout)
+        client = client_pool().client(self.access_for(request), self.timeout)
         try:
             return Translated(self.speech.open_stream(client, request), request)
         except Exception as error:  # noqa: BLE001 - sorted and raised again
@@ -125,7 +131,7 @@ class _Call:
 
     async def aask(self, request: Request) -> Any:
         """Ask the provider, awaited."""
-        client = client_pool().aclient(self.access(), self.timeout)
+        client = client_pool().aclient(self.access_for(request), self.timeout)
         try:
             return await self.speech.aask(client, request)
         except Exception as error:  # noqa: BLE001 - sorted and raised again
@@ -133,7 +139,7 @@ class _Call:
 
     async def aopen_stream(self, request: Request) -> AsyncIterator[Any]:
         """Open the provider's stream, awaited."""
-        client = client_pool().aclient(self.access(), self.timeout)
+        client = client_pool().aclient(self.access_for(request), self.timeout)
         try:
             return AsyncTranslated(await self.speech.aopen_stream(client, request), request)
         except Exception as error:  # noqa: BLE001 - sorted and raised again

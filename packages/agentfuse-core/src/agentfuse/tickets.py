@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.scopes import NO_SCOPE
+
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
+    from agentfuse.scopes import Scope
     from agentfuse.usage import Usage
 
 
@@ -103,7 +106,7 @@ class Admitted:
     """Leave to ask the provider: send ``request``, which may differ from what was ``asked``.
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
-    ``leading`` says that identical calls wait for this one.
+    ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
     """
 
     id: str
@@ -115,6 +118,7 @@ class Admitted:
     lease: Lease | None = None
     attempt: int = 1
     leading: bool = False
+    scope: Scope = NO_SCOPE
     progress: Progress = field(default_factory=Progress)
 
 
@@ -136,7 +140,8 @@ class Receipt:
 
     ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
-    ``priced`` is False where no price is known (possible without a budget only).
+    ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
+    whose behalf it was made.
     """
 
     id: str
@@ -153,6 +158,7 @@ class Receipt:
     priced: bool = True
     seconds: float = 0.0
     text: str = ""
+    scope: Scope = NO_SCOPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +182,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Downgraded:
+    """A call for ``model`` that goes ``to`` a cheaper one, since ``limit`` is nearly used up."""
+
+    id: str
+    model: str
+    to: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overrun:
     """A call billed more than had been set aside for it: ``nanodollars`` above its lease."""
 
@@ -192,4 +208,4 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Overrun | StoreTrouble
+Event = Receipt | Refused | Failed | Downgraded | Overrun | StoreTrouble

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agentfuse.messages import Media, Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.directory import PROVIDERS
+from agentfuse.providers.reach import require_reach
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.messages import message_of
 from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
@@ -77,6 +78,7 @@ class Asking:
 
     def kwargs_for(self, request: Request) -> dict[str, Any]:
         """Give the hook's words for a request that the policy may have changed, and no other."""
+        require_reach(self.request, request, "this chat model")
         words = dict(self.kwargs)
         if self.forces_usage:
             words["stream_usage"] = True

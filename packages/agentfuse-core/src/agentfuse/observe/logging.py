@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from agentfuse.money import usd
-from agentfuse.tickets import Failed, Overrun, Receipt, Refused, StoreTrouble
+from agentfuse.tickets import Downgraded, Failed, Overrun, Receipt, Refused, StoreTrouble
 
 if TYPE_CHECKING:
     from agentfuse.tickets import Event
@@ -40,6 +40,11 @@ def line_of(event: Event) -> str:
             return (
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
+            )
+        case Downgraded():
+            return (
+                f"downgraded {event.model} to {event.to}: {event.limit.key} is nearly used up"
+                f" [{event.id}]"
             )
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"

@@ -36,8 +36,9 @@ class RunReceipt:
     """A run at one moment; ``spent``, ``saved`` and ``budget`` are nanodollars.
 
     ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
-    (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``overruns`` were
-    billed above their lease, ``unpriced`` have no known price, ``estimated`` no provider's usage.
+    (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
+    went to a cheaper model than asked, ``overruns`` were billed above their lease, ``unpriced``
+    have no known price, ``estimated`` no provider's usage.
     """
 
     budget: int | None
@@ -49,6 +50,7 @@ class RunReceipt:
     tool_calls: int = 0
     refusals: int = 0
     failures: int = 0
+    downgrades: int = 0
     overruns: int = 0
     unpriced: int = 0
     estimated: int = 0
@@ -99,6 +101,7 @@ class RunReceipt:
         troubles = {
             "refused": self.refusals,
             "failed attempts": self.failures,
+            "asked of a cheaper model": self.downgrades,
             "billed above their lease": self.overruns,
             "without a price": self.unpriced,
             "estimated": self.estimated,
@@ -110,7 +113,7 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
-            *("failures", "overruns", "unpriced", "estimated", "store_troubles"),
+            *("failures", "downgrades", "overruns", "unpriced", "estimated", "store_troubles"),
         )
         return {
             "spent_usd": _plain(self.spent_usd),

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
-from agentfuse.tickets import Event, Failed, Overrun, Receipt, Refused, StoreTrouble
+from agentfuse.tickets import (
+    Downgraded,
+    Event,
+    Failed,
+    Overrun,
+    Receipt,
+    Refused,
+    StoreTrouble,
+)
 
 # How many answers a stopped run hands over (``BudgetExceeded.results``), the latest ones.
 KEPT_ANSWERS = 100
@@ -25,6 +33,7 @@ class _Sums:
     estimated: int = 0
     refusals: int = 0
     failures: int = 0
+    downgrades: int = 0
     overruns: int = 0
     store_troubles: int = 0
     spent: int = 0
@@ -70,6 +79,8 @@ class Tally:
                     self._spend(event.model, event.cost)
                 case Refused():
                     self._sums.refusals += 1
+                case Downgraded():
+                    self._sums.downgrades += 1
                 case Overrun():
                     self._sums.overruns += 1
                 case StoreTrouble():

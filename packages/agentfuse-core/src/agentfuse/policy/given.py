@@ -5,15 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Substitute:
+    """A cheaper model; an empty ``provider`` is the one that was asked."""
+
+    model: str
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +31,7 @@ class Rules:
 
     ``clamp`` lowers the output maximum of a request that set none, so that its worst case fits what
     is left, but never below ``min_output_tokens``. A lease lasts ``lease_ttl`` seconds.
+    Once ``downgrade_at`` thousandths of a limit are spent, the models in ``downgrade`` give way.
     """
 
     cache: CacheRules = field(default_factory=CacheRules)
@@ -29,6 +39,8 @@ class Rules:
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
     max_attempts: int = 1
+    downgrade: Mapping[str, Substitute] = NOTHING
+    downgrade_at: int = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from agentfuse.policy.keys import key_of
 from agentfuse.policy.metering import meter
 from agentfuse.policy.retrying import delay_of
 from agentfuse.policy.settling import Settling
+from agentfuse.policy.thrift import Thrift
+from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Answered, Failed, Receipt, StoreTrouble
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_ports", "_rules", "_run", "_settling")
+    __slots__ = ("_admission", "_ports", "_rules", "_run", "_settling", "_thrift")
 
     def __init__(self, ports: Ports, rules: Rules, run: Run) -> None:
         self._ports = ports
@@ -39,23 +41,26 @@ class Policy:
         self._run = run
         self._admission = Admission(ports, rules, run)
         self._settling = Settling(ports)
+        self._thrift = Thrift(ports, rules, run)
 
     async def begin(self, request: Request) -> Ticket:
-        """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice."""
-        key = self._key_of(request)
-        ticket = Admitted(
-            id=self._ports.new_id(),
-            asked=request,
-            request=request,
-            started=self._ports.clock.now(),
-            key=key,
-        )
-        if key is None:
-            return await self._admission.admit(ticket)
-        reply = await self._find(key)
+        """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice.
+
+        What is remembered of the model that was asked for is better than any thrift, so thrift
+        comes after it; a cheaper model's answer is remembered as its own.
+        """
+        ticket = self._ticket_for(request)
+        reply = await self._known(ticket)
+        if reply is None:
+            fitted = await self._thrift.fitted(request, ticket.id)
+            if fitted is not request:
+                ticket = replace(ticket, asked=fitted, request=fitted, key=self._key_of(fitted))
+                reply = await self._known(ticket)
         if reply is not None:
             return self._answered(ticket, reply, "exact")
-        return await self._join(ticket, key)
+        if ticket.key is None:
+            return await self._admission.admit(ticket)
+        return await self._join(ticket, ticket.key)
 
     async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
@@ -103,6 +108,19 @@ class Policy:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta, self._ports.counter.count_text)
 
+    def _ticket_for(self, request: Request) -> Admitted:
+        return Admitted(
+            id=self._ports.new_id(),
+            asked=request,
+            request=request,
+            started=self._ports.clock.now(),
+            key=self._key_of(request),
+            scope=current_scope(),
+        )
+
+    async def _known(self, ticket: Admitted) -> Reply | None:
+        return None if ticket.key is None else await self._find(ticket.key)
+
     def _key_of(self, request: Request) -> str | None:
         """Name the answer; None for a request that may not be answered from memory."""
         if self._ports.cache is None or not may_be_remembered(request, self._rules.cache):
@@ -148,6 +166,7 @@ class Policy:
                 priced=price is not None,
                 seconds=self._ports.clock.now() - ticket.started,
                 text=reply.text,
+                scope=ticket.scope,
             )
         )
         return Answered(id=ticket.id, reply=reply, source=source)
@@ -161,6 +180,7 @@ class Policy:
             started=ticket.started,
             attempt=ticket.attempt + 1,
             leading=ticket.leading,
+            scope=ticket.scope,
         )
 
     def _delay(self, ticket: Admitted, failure: Failure) -> float | None:

@@ -45,6 +45,7 @@ class Settling:
                 priced=price is not None,
                 seconds=self.ports.clock.now() - ticket.started,
                 text=reply.text,
+                scope=ticket.scope,
             )
         )
 

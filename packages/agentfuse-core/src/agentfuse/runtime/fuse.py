@@ -18,7 +18,8 @@ from agentfuse.runtime.run import Run
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
-from agentfuse.runtime.wiring import rules_of, shared_of, wire
+from agentfuse.runtime.wiring import limits_of, rules_of, shared_of, wire
+from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Answered, Receipt
 
 if TYPE_CHECKING:
@@ -54,11 +55,12 @@ class Fuse:
     def __init__(self, budget: Dollars | None = None, **options: Unpack[Options]) -> None:
         settings = Settings.of(options)
         allowance = None if budget is None else budget_of(budget)
-        run = Run(settings.name or f"run-{new_id()[:8]}", allowance)
+        each = limits_of(settings)
+        run = Run(settings.name or f"run-{new_id()[:8]}", allowance, each=each)
         book = spend_book_of(settings)
         listeners = (*settings.listeners, *((book,) if book is not None else ()))
         self._open(shared_of(settings), run, listeners)
-        if allowance is not None:
+        if allowance is not None or each:
             warm_up()
 
     def _open(self, shared: Shared, run: Run, listeners: tuple[Listener, ...]) -> None:
@@ -116,7 +118,14 @@ class Fuse:
         nanodollars = cost_of(cost)
         run_now(self.ledger.spend(self._run.limits, nanodollars))
         self._tell(
-            Receipt(id=new_id(), model=name, provider="tool", source="tool", cost=nanodollars)
+            Receipt(
+                id=new_id(),
+                model=name,
+                provider="tool",
+                source="tool",
+                cost=nanodollars,
+                scope=current_scope(),
+            )
         )
 
     def begin(self, request: Request) -> Ticket:
@@ -263,8 +272,8 @@ class Fuse:
         return Policy(ports, self._rules, self._run)
 
     def _named(self, request: Request) -> Request:
-        """Give a request without a tenant the fuse's own."""
-        tenant = self._shared.settings.tenant
+        """Give a request without a tenant the scope's, or the fuse's own."""
+        tenant = current_scope().tenant or self._shared.settings.tenant
         if tenant is None or request.tenant is not None:
             return request
         return replace(request, tenant=tenant)

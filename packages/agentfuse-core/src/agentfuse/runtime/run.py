@@ -7,21 +7,36 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError
+from agentfuse.nothing import NOTHING
 from agentfuse.observe.tally import Tally
+from agentfuse.scopes import current_scope
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from agentfuse.observe.run_receipt import RunReceipt
     from agentfuse.tickets import Refusal
 
 
 class Run:
-    """One run inside its parents; with a budget of its own, or only theirs."""
+    """One run inside its parents; with a budget of its own, or only theirs.
 
-    __slots__ = ("_limit", "_lock", "_parent", "name", "tally")
+    ``each`` is what each id of a scope may spend (nanodollars): ``{"user": 1_000_000_000}``.
+    """
 
-    def __init__(self, name: str, budget: int | None, parent: Run | None = None) -> None:
+    __slots__ = ("_each", "_limit", "_lock", "_parent", "name", "tally")
+
+    def __init__(
+        self,
+        name: str,
+        budget: int | None,
+        parent: Run | None = None,
+        *,
+        each: Mapping[str, int] = NOTHING,
+    ) -> None:
         self.name = name
+        self._each = each
         self.tally = Tally()
         self._lock = Lock()
         self._parent = parent
@@ -34,9 +49,10 @@ class Run:
 
     @property
     def limits(self) -> tuple[Limit, ...]:
-        """All limits of a call, parents first."""
+        """All limits of a call made here and now: the parents', those of its scope, its own."""
         above = self._parent.limits if self._parent else ()
-        return (*above, self._limit) if self._limit else above
+        scoped = tuple(self._scoped()) if self._each else ()
+        return (*above, *scoped, self._limit) if self._limit else (*above, *scoped)
 
     def allow(self, budget: int) -> None:
         """Set the run's budget (nanodollars); what is spent and held stays."""
@@ -63,6 +79,13 @@ class Run:
         stop.results = self.tally.results()
         stop.receipt = self.receipt()
         return stop
+
+    def _scoped(self) -> Iterator[Limit]:
+        scope = current_scope()
+        for name, allowance in self._each.items():
+            holder = getattr(scope, name)
+            if holder:
+                yield Limit(name, holder, allowance)
 
     def _of(self, budget: int) -> Limit:
         return Limit("run", self.name, budget)

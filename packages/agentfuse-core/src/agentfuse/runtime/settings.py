@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal
 
+    from agentfuse.money import Dollars
     from agentfuse.observe.spend_book import SpendBook
     from agentfuse.ports import Cache, Clock, Ledger, Listener
 
@@ -26,6 +27,9 @@ class Options(TypedDict, total=False):
 
     name: str
     tenant: str | None
+    limits: Mapping[str, Dollars]
+    downgrade: Mapping[str, str]
+    downgrade_at: float
     cache: bool | str | Path | Cache
     cache_ttl: float
     max_temperature: float
@@ -50,7 +54,12 @@ class Settings:
     """What holds for a fuse.
 
     ``name`` names the run in refusals and receipts. ``tenant`` keeps answers apart: None is a
-    tenant of its own. ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
+    tenant of its own. ``limits`` are budgets for each id of a scope, beside the run's own:
+    ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar.
+    ``downgrade`` names the cheaper model that takes over, where it is cheaper for the request at
+    hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o": "gpt-4o-mini"}``, or
+    ``"anthropic/claude-haiku-4-5"`` for another provider's, where the caller's way of asking can
+    reach it. ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
     restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``. ``clamp`` lowers the output maximum of a request that
@@ -66,6 +75,9 @@ class Settings:
 
     name: str = ""
     tenant: str | None = None
+    limits: Mapping[str, Dollars] = NOTHING
+    downgrade: Mapping[str, str] = NOTHING
+    downgrade_at: float = 0.8
     cache: bool | str | Path | Cache = True
     cache_ttl: float = DAY
     max_temperature: float = 0.5
@@ -96,6 +108,7 @@ class Settings:
             _require(getattr(settings, word) > 0, word, getattr(settings, word), "above zero")
         for word in ("max_temperature", "max_retries"):
             _require(getattr(settings, word) >= 0, word, getattr(settings, word), "zero or more")
+        _require(0 < settings.downgrade_at <= 1, "downgrade_at", settings.downgrade_at, "a share")
         return settings
 
 

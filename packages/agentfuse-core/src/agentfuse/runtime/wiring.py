@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
 from agentfuse.caches.memory import MemoryCache
+from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers.memory import MemoryLedger
+from agentfuse.money import budget_of
 from agentfuse.policy.cacheable import CacheRules
-from agentfuse.policy.given import Ports, Rules
+from agentfuse.policy.given import Ports, Rules, Substitute
 from agentfuse.pricing import PriceBook
+from agentfuse.providers.directory import BY_PREFIX
 from agentfuse.providers.failures import failure_of
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.settings import home, refresh_hours
+from agentfuse.scopes import SCOPES
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
@@ -81,7 +85,17 @@ def rules_of(settings: Settings) -> Rules:
         min_output_tokens=settings.min_output_tokens,
         lease_ttl=settings.lease_ttl,
         max_attempts=1 + settings.max_retries,
+        downgrade={model: _substitute_of(to) for model, to in settings.downgrade.items()},
+        downgrade_at=round(settings.downgrade_at * 1000),
     )
+
+
+def limits_of(settings: Settings) -> dict[str, int]:
+    """Read what each id of a scope may spend, in nanodollars; raises ConfigurationError."""
+    unknown = set(settings.limits) - set(SCOPES)
+    if unknown:
+        raise ConfigurationError(f"limits are for {SCOPES}, not for {sorted(unknown)}")
+    return {str(name): budget_of(amount) for name, amount in settings.limits.items()}
 
 
 def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
@@ -100,6 +114,13 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         draw=random.random,
         new_id=new_id,
     )
+
+
+def _substitute_of(model: str) -> Substitute:
+    """Read ``gpt-4o-mini``, or ``anthropic/claude-haiku-4-5`` for another provider's."""
+    prefix, slash, name = model.partition("/")
+    row = BY_PREFIX.get(prefix) if slash else None
+    return Substitute(name, row.id) if row is not None else Substitute(model)
 
 
 def _book_of(settings: Settings) -> PriceBook:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 
-from agentfuse.errors import BudgetExceeded
+from agentfuse.errors import BudgetExceeded, StoreUnavailable
+from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.money import budget_of
 from agentfuse.pricing import PriceBook
 from agentfuse.runtime.fuse import Fuse
+from agentfuse.scopes import scope
 from agentfuse.testing.upstream import Upstream
+from agentfuse.tickets import Receipt
 from agentfuse.usage import BilledUsage, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from agentfuse.messages import Reply
+    from agentfuse.tickets import Event, Lease, Refusal
+
 Shape = Literal["call", "acall", "stream", "astream"]
 SHAPES: tuple[Shape, ...] = ("call", "acall", "stream", "astream")
 STREAMS: tuple[Shape, ...] = ("stream", "astream")
 CALLERS = 16
+TOOL = "look_up"
+"""The tool of ``call_tool``: it takes a ``word`` (a string)."""
+QUESTION = "What is Python?"
+TWICE = 2
 
 
 class AdapterContract:
@@ -28,11 +38,18 @@ class AdapterContract:
 
     Give ``ask``: one question through the framework, each in a new framework object over the given
     fuse, and the answer's text. Give ``abandon`` for the stream shapes: take a few chunks, then
-    close. ``provider`` is whose prices hold. A shape the framework lacks is named in ``missing``
-    with the reason.
+    close. Give ``call_tool``, ``extract`` and ``wrapped`` for what agents live on; ``forwarded``
+    names attributes that must read the same on the wrapped object and on the bare one.
+    ``provider`` is whose prices hold, and ``cheaper`` which model takes over from which. A shape
+    or a method that the framework lacks is named in ``missing`` with the reason.
     """
 
-    missing: ClassVar[Mapping[Shape, str]] = {}
+    missing: ClassVar[Mapping[str, str]] = {}
+    forwarded: ClassVar[tuple[str, ...]] = ()
+    cheaper: ClassVar[Mapping[str, str]] = {
+        "gpt-4o": "gpt-4o-mini",
+        "claude-sonnet-4-6": "claude-haiku-4-5",
+    }
     provider: str = "openai"
 
     def ask(self, shape: Shape, fuse: Fuse, upstream: Upstream, question: str) -> str:
@@ -41,6 +58,18 @@ class AdapterContract:
 
     def abandon(self, shape: Shape, fuse: Fuse, upstream: Upstream, question: str) -> None:
         """Open a stream, take a few chunks of it, and close it."""
+        raise NotImplementedError
+
+    def call_tool(self, shape: Shape, fuse: Fuse, upstream: Upstream, question: str) -> list[str]:
+        """Ask with the tool ``look_up`` at hand, and name the tools that the model calls."""
+        raise NotImplementedError
+
+    def extract(self, shape: Shape, fuse: Fuse, upstream: Upstream, question: str) -> Any:
+        """Ask for an answer of a type with a ``name`` (a string) and an ``age`` (an integer)."""
+        raise NotImplementedError
+
+    def wrapped(self, fuse: Fuse, upstream: Upstream) -> tuple[object, object]:
+        """Give a bare framework object, and the same one wrapped."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -163,6 +192,124 @@ class AdapterContract:
             self.ask(shape, fuse, upstream, "What is Rust?")
         assert stop.value.results == (answer,)
 
+    def test_usage_is_the_providers(self, shape: Shape, upstream: Upstream) -> None:
+        """Every token that was served is on a receipt, and no other."""
+        heard = Heard()
+        fuse = Fuse("$1", cache=False, spend_book=False, listeners=[heard])
+        for number in range(3):
+            self.ask(shape, fuse, upstream, f"What is {number}?")
+        served = upstream.usage_served()
+        usages = [receipt.usage for receipt in heard.receipts if receipt.usage is not None]
+        assert sum(usage.input_tokens for usage in usages) == served.input_tokens > 0
+        assert sum(usage.output_tokens for usage in usages) == served.output_tokens > 0
+
+    def test_a_downgrade_reaches_the_wire(self, shape: Shape, upstream: Upstream) -> None:
+        """Once a limit is nearly used up, the provider is asked for the cheaper model."""
+        fuse = Fuse("$1", cache=False, spend_book=False, downgrade=self.cheaper)
+        self.ask(shape, fuse, upstream, QUESTION)
+        fuse.record_tool_call("search", "$0.80")
+        self.ask(shape, fuse, upstream, QUESTION)
+        strong, cheap = (request.model for request in upstream.requests)
+        assert cheap == self.cheaper[strong]
+        assert fuse.receipt().downgrades == 1
+        assert fuse.receipt().spent == budget_of("$0.80") + self.billed(upstream)
+
+    def test_a_cheaper_models_answer_is_not_the_other_models(
+        self, shape: Shape, upstream: Upstream
+    ) -> None:
+        """After a top-up the model that was asked for is asked."""
+        fuse = Fuse("$1", spend_book=False, downgrade=self.cheaper)
+        fuse.record_tool_call("search", "$0.80")
+        self.ask(shape, fuse, upstream, QUESTION)
+        self.ask(shape, fuse, upstream, QUESTION)
+        assert upstream.calls == 1
+        fuse.top_up("$5")
+        self.ask(shape, fuse, upstream, QUESTION)
+        cheap, strong = (request.model for request in upstream.requests)
+        assert cheap == self.cheaper[strong]
+
+    def test_a_ledger_that_fails_lets_nothing_through(
+        self, shape: Shape, upstream: Upstream
+    ) -> None:
+        """An error of ours is heard, and never switches the budget off."""
+        fuse = Fuse("$1", spend_book=False, ledger=BrokenLedger())
+        with pytest.raises(Exception, match=r"\S") as error:
+            self.ask(shape, fuse, upstream, QUESTION)
+        assert any(isinstance(each, StoreUnavailable) for each in causes_of(error.value))
+        assert upstream.calls == 0
+
+    def test_a_cache_that_fails_costs_no_answer(self, shape: Shape, upstream: Upstream) -> None:
+        """A cache is a comfort: the call goes on, and the trouble is told."""
+        fuse = Fuse("$1", spend_book=False, cache=BrokenCache())
+        assert self.ask(shape, fuse, upstream, QUESTION)
+        assert fuse.receipt().store_troubles > 0
+        assert fuse.receipt().spent == self.billed(upstream) > 0
+
+    def test_a_tenant_is_never_given_anothers_answer(
+        self, shape: Shape, upstream: Upstream
+    ) -> None:
+        """The tenant in the context is part of the question."""
+        fuse = Fuse("$1", spend_book=False)
+        for tenant in ("acme", "zenith", "acme"):
+            with scope(tenant=tenant):
+                self.ask(shape, fuse, upstream, QUESTION)
+        assert upstream.calls == TWICE
+
+    def test_a_user_in_the_context_has_a_limit(self, shape: Shape, upstream: Upstream) -> None:
+        """Whose call it is travels with the context, through the framework's own threads too."""
+        fuse = Fuse(spend_book=False, cache=False, limits={"user": "$0.0000001"})
+        with scope(user="ann"), pytest.raises(BudgetExceeded) as stop:
+            self.ask(shape, fuse, upstream, QUESTION)
+        assert stop.value.refusal is not None
+        assert stop.value.refusal.limit.key == "user:ann"
+        assert upstream.calls == 0
+        assert self.ask(shape, fuse, upstream, QUESTION)
+
+    def test_a_tool_call_is_remembered(self, shape: Shape, upstream: Upstream) -> None:
+        """An answer that calls a tool comes back with its call."""
+        self._able("call_tool")
+        fuse = Fuse("$1", spend_book=False)
+        question = f"{TOOL} the word Python"
+        assert self.call_tool(shape, fuse, upstream, question) == [TOOL]
+        asked = upstream.calls
+        assert self.call_tool(shape, fuse, upstream, question) == [TOOL]
+        assert upstream.calls == asked
+        assert fuse.open_leases() == ()
+
+    def test_a_tool_with_side_effects_is_called_anew(
+        self, shape: Shape, upstream: Upstream
+    ) -> None:
+        """An answer that acts on the world is never taken from memory."""
+        self._able("call_tool")
+        fuse = Fuse("$1", spend_book=False, side_effect_tools=[TOOL])
+        question = f"{TOOL} the word Python"
+        self.call_tool(shape, fuse, upstream, question)
+        asked = upstream.calls
+        assert self.call_tool(shape, fuse, upstream, question) == [TOOL]
+        assert upstream.calls > asked
+
+    def test_a_structured_answer_is_remembered_as_one(
+        self, shape: Shape, upstream: Upstream
+    ) -> None:
+        """The format is part of the question, and a hit has the type that was asked for."""
+        self._able("extract")
+        fuse = Fuse("$1", spend_book=False)
+        first = self.extract(shape, fuse, upstream, QUESTION)
+        again = self.extract(shape, fuse, upstream, QUESTION)
+        assert again == first
+        assert type(again) is type(first)
+        assert upstream.calls == 1
+        self.ask(shape, fuse, upstream, QUESTION)
+        assert upstream.calls == TWICE
+
+    def test_attributes_are_the_bare_ones(self, upstream: Upstream) -> None:
+        """What the framework reads off its own object it reads off ours."""
+        self._able("wrapped")
+        bare, ours = self.wrapped(Fuse("$1", spend_book=False), upstream)
+        assert self.forwarded
+        for name in self.forwarded:
+            assert getattr(ours, name) == getattr(bare, name), name
+
     def billed(self, upstream: Upstream) -> int:
         """Price what the provider served, call by call, in nanodollars."""
         book = PriceBook()
@@ -173,6 +320,54 @@ class AdapterContract:
         return total
 
     def _present(self, shape: Shape) -> Shape:
-        if shape in self.missing:
-            pytest.skip(self.missing[shape])
+        self._able(shape)
         return shape
+
+    def _able(self, name: str) -> None:
+        """Skip a promise about what the framework lacks, with the reason."""
+        if name in self.missing:
+            pytest.skip(self.missing[name])
+
+
+class Heard:
+    """A listener that keeps every receipt."""
+
+    def __init__(self) -> None:
+        self.receipts: list[Receipt] = []
+
+    def hear(self, event: Event) -> None:
+        """Keep a receipt."""
+        if isinstance(event, Receipt):
+            self.receipts.append(event)
+
+
+class BrokenLedger(MemoryLedger):
+    """A ledger that cannot be reached."""
+
+    async def reserve(self, lease: Lease) -> Lease | Refusal:
+        """Fail."""
+        raise StoreUnavailable(f"the ledger is out of reach for lease {lease.id}")
+
+
+class BrokenCache:
+    """A cache that cannot be reached."""
+
+    async def find(self, key: str) -> Reply | None:
+        """Fail."""
+        raise StoreUnavailable(f"the cache is out of reach for {key}")
+
+    async def keep(self, key: str, reply: Reply) -> None:
+        """Fail."""
+        raise StoreUnavailable(f"the cache is out of reach for {reply.id} under {key}")
+
+    async def drop(self, key: str) -> None:
+        """Fail."""
+        raise StoreUnavailable(f"the cache is out of reach for {key}")
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what it was raised from."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__

@@ -1,0 +1,63 @@
+"""On whose behalf a call is made: ids that travel with the context, not through signatures."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ScopeName = Literal["run", "session", "user", "team", "tenant"]
+SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The ids a call carries; an empty one says nothing."""
+
+    run: str = ""
+    session: str = ""
+    user: str = ""
+    team: str = ""
+    tenant: str = ""
+    tags: tuple[str, ...] = ()
+
+
+NO_SCOPE = Scope()
+_current: ContextVar[Scope] = ContextVar("agentfuse_scope", default=NO_SCOPE)
+
+
+def current_scope() -> Scope:
+    """Give the ids that hold where this is called."""
+    return _current.get()
+
+
+@contextmanager
+def scope(
+    *,
+    run: str = "",
+    session: str = "",
+    user: str = "",
+    team: str = "",
+    tenant: str = "",
+    tags: tuple[str, ...] = (),
+) -> Generator[Scope]:
+    """Give every call within a ``with`` the ids of those it is made for.
+
+    An id not given stays that of the scope around it; ``tags`` add to its tags. They decide whose
+    ``limits`` a call is booked on and whose answers it may be given (``tenant``), and stand on its
+    receipt. They follow tasks and ``asyncio.to_thread``, as any context variable does; a thread
+    that a program starts itself begins without them.
+    """
+    given = {"run": run, "session": session, "user": user, "team": team, "tenant": tenant}
+    outer = _current.get()
+    named = {name: each for name, each in given.items() if each}
+    inner = replace(outer, **named, tags=(*outer.tags, *tags))
+    token = _current.set(inner)
+    try:
+        yield inner
+    finally:
+        _current.reset(token)
