@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers import anthropic_requests
+from agentfuse.providers.reach import require_reach
 from agentfuse_llama_index.anthropic_answers import MessageCodec, ParsedCodec
 from agentfuse_llama_index.anthropic_words import messages_of, params_of, tools_of
 from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
@@ -30,6 +31,7 @@ class MessageCall:
 
     def words_for(self, request: Request) -> dict[str, Any]:
         """Give the arguments: as they were, but for what the policy changed."""
+        require_reach(self.request, request, "this Anthropic LLM")
         words = dict(self.given)
         if request.model != self.request.model:
             words["model"] = request.model

@@ -9,6 +9,7 @@ from agentfuse.providers.chat_requests import message_body, request_of
 from agentfuse.providers.directory import provider_of
 from agentfuse.providers.names import Target
 from agentfuse.providers.openai_chat import OpenAIChat, wants_usage
+from agentfuse.providers.reach import require_reach
 from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class ChatCall:
 
     def words_for(self, request: Request) -> dict[str, Any]:
         """Give the arguments: as they were, but for what the policy changed and a stream's usage."""
+        require_reach(self.request, request, "this OpenAI LLM")
         words = dict(self.given)
         row = provider_of(request.provider)
         if request.stream and row.usage_option:

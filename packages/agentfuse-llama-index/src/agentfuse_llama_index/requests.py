@@ -17,6 +17,7 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.directory import BY_ID, BY_PREFIX
+from agentfuse.providers.reach import require_reach
 from agentfuse_llama_index.messages import chat_message_of, message_of
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ class Asking:
 
         Raises ConfigurationError for an LLM that keeps its model under no name that we know.
         """
-        fields: dict[str, Any] = {}
         kind = type(self.llm)
+        require_reach(self.request, request, f"this {kind.__name__}")
+        fields: dict[str, Any] = {}
         if request.model != self.request.model:
             fields[_model_field_of(kind)] = request.model
         if request.max_output_tokens == self.request.max_output_tokens:
