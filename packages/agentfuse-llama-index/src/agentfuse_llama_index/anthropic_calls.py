@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers import anthropic_requests
@@ -61,8 +63,9 @@ def parse_calls_of(client: Any) -> Callable[[Mapping[str, Any]], MessageCall]:
     reads = _reader(client)
 
     def read(given: Mapping[str, Any]) -> MessageCall:
-        request = reads(given)
-        codec = ParsedCodec(request.provider, request.model, given["output_format"])
+        kind = given["output_format"]
+        request = reads({**given, "output_format": TypeAdapter(kind).json_schema()})
+        codec = ParsedCodec(request.provider, request.model, kind)
         return MessageCall(request=request, given=given, codec=codec)
 
     return read
