@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Other, Reasoning, Text
 from agentfuse.providers.anthropic_messages import AnthropicMessages
-from agentfuse.providers.anthropic_replies import SHAPE
+from agentfuse.providers.anthropic_replies import SHAPE, reply_of_message
 from agentfuse.providers.wire_json import list_of, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from agentfuse.messages import Choice, Json, Part, Reply
+    from agentfuse.messages import Choice, Json, Part, Reply, ToolCall
     from agentfuse.usage import UsageReport
 
 _ENDS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
@@ -54,6 +54,12 @@ class ParsedCodec(MessageCodec):
     def __init__(self, provider: str, model: str, kind: Any) -> None:
         super().__init__(provider, model)
         self._kind = kind
+
+    def reply_of(self, result: Any) -> Reply:
+        """Read a whole answer, without the user's object: it is made anew for each hit."""
+        parsed = {"content": {"__all__": {"parsed_output"}}}
+        body = result.model_dump(mode="json", exclude_unset=True, exclude=parsed, warnings=False)
+        return reply_of_message(body, provider=self._provider, model=self._model)
 
     def result_of(self, reply: Reply) -> Any:
         """Make a fresh parsed message of any reply, its text validated anew."""
@@ -96,8 +102,15 @@ def _blocks_of(choice: Choice) -> Iterator[dict[str, Json]]:
         if block is not None:
             yield block
     for call in choice.tool_calls:
-        given: Json = object_of(json.loads(call.arguments or "{}"))
-        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": given}
+        yield {"type": "tool_use", "id": call.id, "name": call.name, "input": _input_of(call)}
+
+
+def _input_of(call: ToolCall) -> Json:
+    """Read a call's arguments; what another model wrote that is no JSON stays its text."""
+    try:
+        return json.loads(call.arguments or "{}")
+    except ValueError:
+        return call.arguments
 
 
 def _block_of(part: Part) -> dict[str, Json] | None:
