@@ -38,8 +38,9 @@ class MessageCodec(AnthropicMessages):
         return _typed(Message, message_body(reply))
 
     def shown(self, chunk: Any) -> tuple[Any, ...]:
-        """Give each event as it is."""
-        return (chunk,)
+        """Give a copy of the events that LlamaIndex writes into: a call's opening, and usage."""
+        written = chunk.type in {"content_block_start", "message_delta"}
+        return (chunk.model_copy(deep=True) if written else chunk,)
 
     def chunks_of(self, reply: Reply) -> Iterator[Any]:
         """Replay a reply as the events of a true stream."""

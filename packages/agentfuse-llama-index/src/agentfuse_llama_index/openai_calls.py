@@ -15,9 +15,20 @@ from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from openai.types.chat import ChatCompletionChunk
+
     from agentfuse.messages import Request
 
 _LIMIT_WORDS = ("max_tokens", "max_completion_tokens")
+
+
+class ChatCodec(OpenAIChat):
+    """Does as ``completion()``'s, for a caller that writes into the chunks it gets."""
+
+    def shown(self, chunk: ChatCompletionChunk) -> tuple[ChatCompletionChunk, ...]:
+        """Give a copy where LlamaIndex joins a call's arguments (its ``update_tool_calls``)."""
+        calls = any(getattr(each.delta, "tool_calls", None) for each in chunk.choices)
+        return super().shown(chunk.model_copy(deep=True) if calls else chunk)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +44,10 @@ class ChatCall:
     reasons: Callable[[str], bool]
 
     @property
-    def codec(self) -> OpenAIChat:
+    def codec(self) -> ChatCodec:
         """Reads and makes ChatCompletion; usage that only our books ask for stays hidden."""
         asked = wants_usage(self.given)
-        return OpenAIChat(self.request.provider, self.request.model, include_usage=asked)
+        return ChatCodec(self.request.provider, self.request.model, include_usage=asked)
 
     def words_for(self, request: Request) -> dict[str, Any]:
         """Give the arguments: as they were, but for what the policy changed and a stream's usage."""
