@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from llama_index.core.llms import LLM
 from pydantic import Field, PrivateAttr
+from pydantic.json_schema import SkipJsonSchema
 
 from agentfuse import Fuse
 from agentfuse.errors import ConfigurationError
@@ -43,7 +44,7 @@ class AgentFuseLLM(LLM, metaclass=FusingClass):
     ConfigurationError for anything else, BudgetStop from calls that are stopped.
     """
 
-    fuse: Fuse = Field(exclude=True, repr=False)
+    fuse: SkipJsonSchema[Fuse] = Field(exclude=True, repr=False)
     """The budget, cache and receipt behind this LLM."""
 
     # The metered twins of the SDK's clients, each beside the client it was made of.
