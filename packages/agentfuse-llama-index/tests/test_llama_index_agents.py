@@ -1,4 +1,4 @@
-"""Agents and engines on a fused LLM: the bare run to the letter, repeats for nothing, a true stop."""
+"""Agents and engines on a fused LLM: as bare to the letter, repeats for nothing, a true stop."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ def wire_of(upstream: Upstream) -> list[Any]:
         fields["headers"] = dict(request.headers)
         fields["body"] = {k: v for k, v in request.body.items() if k != "stream_options"}
         forced = request.streamed and request.api == "chat.completions"
-        records.append(plain({k: v for k, v in fields.items() if not (forced and k == "chunks_sent")}))
+        records.append(
+            plain({k: v for k, v in fields.items() if not (forced and k == "chunks_sent")})
+        )
     return records
 
 
@@ -138,7 +140,9 @@ async def test_a_stream_that_asks_for_its_usage_is_the_bare_one_to_the_byte() ->
             bare = bare_at(upstream, "openai", **asks)
             llm = AgentFuseLLM(inner=bare, spend_book=False, cache=False) if fused else bare
             events, output = await run(llm)
-            bodies = [(r.headers["content-length"], r.body, r.chunks_sent) for r in upstream.requests]
+            bodies = [
+                (r.headers["content-length"], r.body, r.chunks_sent) for r in upstream.requests
+            ]
             runs.append((bodies, plain(events), plain(output)))
     assert runs[0] == runs[1]
     assert all(body["stream_options"] == {"include_usage": True} for _, body, _ in runs[0][0])

@@ -1,4 +1,4 @@
-"""The shared contract of adapters, through LlamaIndex over both vendors, chatting and completing."""
+"""The shared contract of adapters, through LlamaIndex, chatting and completing."""
 
 from __future__ import annotations
 
@@ -90,7 +90,6 @@ class LlamaIndexContract(AdapterContract):
         async for _ in stream:
             break
         await stream.aclose()
-
 
     def call_tool(self, shape: str, fuse: Fuse, upstream: Upstream, question: str) -> list[str]:
         llm: Any = AgentFuseLLM(inner=self.bare(upstream), fuse=fuse)

@@ -1,4 +1,4 @@
-"""Whoever listens to LlamaIndex hears of a fused call what they would hear of the bare one, once."""
+"""Whoever listens to LlamaIndex hears of a fused call what they hear of the bare one, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span import SimpleSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index.core.llms import LLM, ChatMessage, MockLLM
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from agentfuse import Fuse
 from agentfuse_llama_index import AgentFuseLLM, BudgetStop
@@ -42,7 +42,7 @@ class Person(BaseModel):
 class Events(BaseEventHandler):
     """Keeps every event, as tracing tools do."""
 
-    heard: list[Any] = []
+    heard: list[Any] = Field(default_factory=list)
 
     def handle(self, event: Any, **_: Any) -> None:
         self.heard.append(event)
@@ -51,7 +51,7 @@ class Events(BaseEventHandler):
 class Spans(BaseSpanHandler[SimpleSpan]):
     """Keeps the name of every span and how it ended."""
 
-    heard: list[tuple[str, str]] = []
+    heard: list[tuple[str, str]] = Field(default_factory=list)
 
     def new_span(self, id_: str, *_: Any, **__: Any) -> SimpleSpan:
         self.heard.append(("enter", id_.partition("-")[0]))
@@ -90,7 +90,6 @@ class Listening:
 
     def __init__(self) -> None:
         self.events, self.spans, self.callbacks = Events(), Spans(), Callbacks()
-        self.events.heard, self.spans.heard = [], []
 
     def taken(self) -> tuple[list[Any], list[Any], list[Any]]:
         """Give what was heard since the last time."""
@@ -198,7 +197,9 @@ async def test_token_counters_count_as_over_the_bare_llm(
     counts = []
     counters = [TokenCountingHandler(tokenizer=count_words) for _ in range(2)]
     bare = bare_of(vendor)
-    for counter, llm in zip(counters, (bare, AgentFuseLLM(inner=bare, spend_book=False)), strict=True):
+    for counter, llm in zip(
+        counters, (bare, AgentFuseLLM(inner=bare, spend_book=False)), strict=True
+    ):
         llm.callback_manager = CallbackManager([counter])
         for _ in range(2):
             await ask(llm, way)

@@ -1,4 +1,4 @@
-"""Streams: their usage stays hidden, remembered ones are true, abandoned ones are hung up at once."""
+"""Streams: usage stays hidden, remembered ones are true, abandoned ones are hung up at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from llama_index.core.llms import (
 )
 from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.llms.openai import OpenAIResponses
+from pydantic import Field
 
 from agentfuse import BudgetExceeded, Fuse
 from agentfuse.money import budget_of
@@ -53,7 +55,7 @@ def tools_of(vendor: str) -> dict[str, Any]:
 class Keeper(BaseEventHandler):
     """Keeps every event, and with an exception's traceback all frames of a stream."""
 
-    kept: list[Any] = []
+    kept: list[Any] = Field(default_factory=list)
 
     def handle(self, event: Any, **_: Any) -> None:
         self.kept.append(event)
@@ -62,7 +64,6 @@ class Keeper(BaseEventHandler):
 @pytest.fixture
 def keeper() -> Iterator[Keeper]:
     keeper = Keeper()
-    keeper.kept = []
     before = list(root_dispatcher.event_handlers)
     root_dispatcher.add_event_handler(keeper)
     yield keeper
@@ -111,7 +112,7 @@ async def test_a_remembered_stream_is_like_the_live_one(
         assert "".join(chunk.delta for chunk in chunks) == "Let me see."
         assert len(chunks) > 4
         texts = [chunk.message.content or "" for chunk in chunks]
-        assert all(longer.startswith(shorter) for shorter, longer in zip(texts, texts[1:]))
+        assert all(longer.startswith(shorter) for shorter, longer in pairwise(texts))
     assert gist(whole)[2] == gist(live[-1])[2]
     calls = llm.get_tool_calls_from_response(whole)
     assert [call.tool_kwargs for call in calls] == [{"city": "Zürich \U0001f30d"}, {"a": 1, "b": 2}]
@@ -147,14 +148,14 @@ def test_a_hit_cannot_be_spoilt_by_who_got_the_one_before(
 @pytest.mark.parametrize("word", ["chat", "complete"])
 @pytest.mark.parametrize("way", ["break", "close", "error"])
 def test_an_abandoned_stream_is_settled_and_hung_up_at_once(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, keeper: Keeper, vendor: str, way: str, word: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, keeper: Keeper, vendor: str, *, way: str, word: str
 ) -> None:
     llm = AgentFuseLLM(inner=bare_of(vendor), fuse=fuse)
     up.script([Say("word " * 400)])
     up.slow(per_chunk=0.005)
     stream = getattr(llm, f"stream_{word}")(HELLO if word == "chat" else "hello")
 
-    def take() -> None:
+    def take(stream: Any) -> None:
         for number, _ in enumerate(stream):
             if number == 5:
                 if way == "error":
@@ -163,9 +164,9 @@ def test_an_abandoned_stream_is_settled_and_hung_up_at_once(
 
     if way == "error":
         with pytest.raises(RuntimeError):
-            take()
+            take(stream)
     else:
-        take()
+        take(stream)
     if way == "close":
         stream.close()
     del stream
@@ -186,7 +187,7 @@ def test_an_abandoned_stream_is_settled_and_hung_up_at_once(
 @pytest.mark.parametrize("word", ["chat", "complete"])
 @pytest.mark.parametrize("way", ["aclose", "cancel", "drop"])
 async def test_an_abandoned_awaited_stream_is_settled_and_hung_up(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, keeper: Keeper, vendor: str, way: str, word: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, keeper: Keeper, vendor: str, *, way: str, word: str
 ) -> None:
     llm = AgentFuseLLM(inner=bare_of(vendor), fuse=fuse)
     up.script([Say("word " * 400)])
@@ -274,7 +275,9 @@ async def test_an_llm_of_another_sdk_is_metered_as_a_whole(
     assert receipt.estimated == 0
     up.script([Say("word " * 400)])
     up.slow(per_chunk=0.005)
-    for number, _ in enumerate(getattr(llm, f"stream_{word}")("more" if word == "complete" else other, temperature=0.3)):
+    for number, _ in enumerate(
+        getattr(llm, f"stream_{word}")("more" if word == "complete" else other, temperature=0.3)
+    ):
         if number == 5:
             break
     gc.collect()
@@ -348,15 +351,18 @@ def test_an_llm_without_a_name_for_its_model_is_not_downgraded_in_silence() -> N
     assert fuse.open_leases() == ()
 
 
+async def read(llm: Any, *, awaited: bool) -> list[Any]:
+    if awaited:
+        return [chunk async for chunk in await llm.astream_complete("hello")]
+    return list(llm.stream_complete("hello"))
+
+
 async def test_a_stream_that_outgrows_its_lease_is_stopped_with_its_partial_text() -> None:
     for awaited in (False, True):
         fuse = Fuse("$0.03", prices=PRICES, spend_book=False)
         llm = AgentFuseLLM(inner=Talker(words=3_000, max_tokens=10), fuse=fuse)
         with pytest.raises(BudgetExceeded) as stop:
-            if awaited:
-                [chunk async for chunk in await llm.astream_complete("hello")]
-            else:
-                list(llm.stream_complete("hello"))
+            await read(llm, awaited=awaited)
         assert isinstance(stop.value, BudgetStop)
         assert stop.value.partial_text.startswith("word0 word1 word2")
         assert stop.value.receipt.answers == 1

@@ -1,4 +1,4 @@
-"""Anthropic's own Message and stream events, made of any reply: what its client would have given."""
+"""Anthropic's own Message and stream events, made of any reply as its client would make them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class ParsedCodec(MessageCodec):
         body = message_body(reply)
         parser: TypeAdapter[Any] = TypeAdapter(self._kind)
         blocks = [
-            ParsedBetaTextBlock.construct(**block, parsed_output=parser.validate_json(block["text"]))
+            ParsedBetaTextBlock.construct(
+                **block, parsed_output=parser.validate_json(block["text"])
+            )
             if block.get("type") == "text"
             else block
             for block in body["content"]
@@ -146,7 +148,12 @@ def event_bodies(message: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
     Source of their order: https://docs.anthropic.com/en/docs/build-with-claude/streaming
     """
     usage = object_of(message.get("usage"))
-    begun = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+    begun: dict[str, Json] = {
+        **message,
+        "content": [],
+        "stop_reason": None,
+        "usage": {**usage, "output_tokens": 1},
+    }
     yield {"type": "message_start", "message": begun}
     for index, block in enumerate(list_of(message.get("content"))):
         start, deltas = _opened(block)
@@ -173,7 +180,9 @@ def _opened(block: dict[str, Json]) -> tuple[dict[str, Json], list[dict[str, Jso
             return {**block, "thinking": "", "signature": ""}, [*said, signed]
         case {"type": "tool_use", "input": given}:
             text = json.dumps(given, ensure_ascii=False)
-            said = [{"type": "input_json_delta", "partial_json": piece} for piece in _pieces_of(text)]
+            said = [
+                {"type": "input_json_delta", "partial_json": piece} for piece in _pieces_of(text)
+            ]
             return {**block, "input": {}}, said
         case _:
             return block, []

@@ -1,4 +1,4 @@
-"""One call of Anthropic's ``messages.create``: read in neutral words, and sent as it was written."""
+"""One call of ``messages.create``: read in neutral words, and sent as it was written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers import anthropic_requests
 from agentfuse.providers.reach import require_reach
+from agentfuse.providers.wire_json import object_of
 from agentfuse_llama_index.anthropic_answers import MessageCodec, ParsedCodec
 from agentfuse_llama_index.anthropic_words import messages_of, params_of, tools_of
 from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
@@ -83,7 +84,7 @@ def _reader(client: Any) -> Callable[[Mapping[str, Any]], Request]:
     def read(given: Mapping[str, Any]) -> Request:
         rest = {name: value for name, value in given.items() if name not in _NOT_PARAMS}
         limit = given.get("max_tokens")
-        params = {**rest, **(given.get("extra_body") or {}), **header_params(client, given)}
+        beside = {**object_of(given.get("extra_body")), **header_params(client, given)}
         return Request(
             provider=provider,
             model=str(given["model"]),
@@ -91,7 +92,7 @@ def _reader(client: Any) -> Callable[[Mapping[str, Any]], Request]:
             max_output_tokens=None if limit == _usual_limit() else limit,
             output_ceiling=limit,
             tools=tools_of(given.get("tools") or ()),
-            params=params_of(params) or NOTHING,
+            params=params_of({**rest, **beside}) or NOTHING,
             stream=bool(given.get("stream")),
             base_url=base_url,
         )

@@ -48,7 +48,7 @@ def _turn_of(turn: Mapping[str, Json]) -> Iterator[Message]:
 
 def _plain(block: Any) -> dict[str, Json]:
     """Give a block as JSON: turns may hold the SDK's own objects."""
-    return block if isinstance(block, dict) else dict(object_of(plain_body(block)))
+    return object_of(block) or dict(object_of(plain_body(block)))
 
 
 def _result_of(block: Mapping[str, Json]) -> Message:
@@ -97,7 +97,9 @@ def _tool_of(tool: dict[str, Json]) -> dict[str, Json]:
         return tool
     words = {"type", "name", "description", "strict", "input_schema"}
     function: dict[str, Json] = {"name": tool["name"]}
-    function |= {word: tool[word] for word in ("description", "strict") if tool.get(word) is not None}
+    function |= {
+        word: tool[word] for word in ("description", "strict") if tool.get(word) is not None
+    }
     function["parameters"] = tool["input_schema"]
     beside = {name: value for name, value in tool.items() if name not in words}
     return {"type": "function", "function": function, **beside}

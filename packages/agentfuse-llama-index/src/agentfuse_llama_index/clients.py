@@ -37,7 +37,10 @@ def place_of(client: Any, vendor: str) -> tuple[str, str]:
 
 def header_params(client: Any, given: Mapping[str, Any]) -> dict[str, Json]:
     """Tell the headers that may change an answer, as a digest only: they may hold secrets."""
-    headers = {**(getattr(client, "_custom_headers", None) or {}), **(given.get("extra_headers") or {})}
+    headers: dict[str, Any] = {
+        **(getattr(client, "_custom_headers", None) or {}),
+        **(given.get("extra_headers") or {}),
+    }
     telling = {
         name.lower(): str(value)
         for name, value in headers.items()
@@ -57,7 +60,8 @@ def twin_of(thing: Any, **others: Any) -> Any:
 
     The SDKs keep resources as cached properties in the instance: what is given takes their place.
     """
-    twin = object.__new__(type(thing))
+    kind: Any = type(thing)
+    twin: Any = object.__new__(kind)
     twin.__dict__.update(thing.__dict__)
     twin.__dict__.update(others)
     return twin

@@ -37,7 +37,9 @@ _ENDS = {
     **dict.fromkeys(("stop", "end_turn", "stop_sequence", "completed", "eos", "complete"), "stop"),
     **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
     **dict.fromkeys(("tool_calls", "tool_use", "function_call"), "tool_calls"),
-    **dict.fromkeys(("content_filter", "safety", "recitation", "prohibited_content"), "content_filter"),
+    **dict.fromkeys(
+        ("content_filter", "safety", "recitation", "prohibited_content"), "content_filter"
+    ),
 }
 
 
@@ -70,9 +72,9 @@ class ResponseCodec:
         return self._response_of(reply)
 
     def delta_of(self, chunk: Response) -> Delta:
-        """Read what a chunk added; calls and thoughts are counted at the end, when they are whole."""
-        thought = chunk.additional_kwargs.get("thinking_delta")
-        return Delta(f"{thought or ''}{chunk.delta or ''}")
+        """Read what a chunk added; tool calls are counted at the end, when they are whole."""
+        beside: dict[str, Any] = chunk.additional_kwargs
+        return Delta(f"{beside.get('thinking_delta') or ''}{chunk.delta or ''}")
 
     def shown(self, chunk: Response) -> Sequence[Response]:
         """Give each chunk as it is."""
@@ -108,12 +110,12 @@ class ResponseCodec:
 
     def _reply_of(self, result: Response, assumed_end: str) -> Reply:
         raw = object_of(dict(object_of(plain_body(result.raw)))) if result.raw else {}
-        told = isinstance(result, ChatResponse)
-        parts = parts_of(result.message.blocks) if told else (Text(result.text),)
-        calls = calls_of(result.message.blocks) if told else ()
+        blocks = result.message.blocks if isinstance(result, ChatResponse) else ()
+        text = () if isinstance(result, ChatResponse) else (Text(result.text),)
+        calls = calls_of(blocks)
         end = _end_of(raw) or assumed_end
         choice = Choice(
-            parts=parts,
+            parts=(*text, *parts_of(blocks)),
             tool_calls=calls,
             finish_reason="tool_calls" if calls and end == "stop" else end,
         )
@@ -128,7 +130,8 @@ class ResponseCodec:
 
     def _report_of(self, result: Response) -> UsageReport | None:
         provider, model = self._request.provider, self._request.model
-        for told in (result.raw, result.additional_kwargs):
+        places: tuple[Any, ...] = (result.raw, result.additional_kwargs)
+        for told in places:
             body = object_of(plain_body(told)) if told else {}
             report = report_of(body, provider=provider, model=model) if body else None
             if report is not None:
@@ -137,7 +140,7 @@ class ResponseCodec:
 
     def _response_of(self, reply: Reply) -> Response:
         ours = reply.shape == SHAPE
-        fields = object_of(json.loads(reply.raw)) if ours else {"raw": _raw_of(reply)}
+        fields: dict[str, Any] = json.loads(reply.raw) if ours else {"raw": _raw_of(reply)}
         choice = reply.choices[0] if reply.choices else Choice()
         told: dict[str, Any] = {
             "raw": fields.get("raw") or None,
@@ -166,10 +169,8 @@ def _with_report(reply: Reply, report: UsageReport | None) -> Reply:
 
 def _fields_of(result: Response, raw: Mapping[str, Json]) -> dict[str, Json]:
     """Give what is kept of a response, its SDK's objects as JSON."""
-    fields: dict[str, Json] = {
-        "raw": raw,
-        "additional_kwargs": object_of(plain_body(result.additional_kwargs)),
-    }
+    beside: Any = result.additional_kwargs
+    fields: dict[str, Json] = {"raw": raw, "additional_kwargs": object_of(plain_body(beside))}
     if isinstance(result, ChatResponse):
         message = result.message
         fields["message"] = {
@@ -177,7 +178,9 @@ def _fields_of(result: Response, raw: Mapping[str, Json]) -> dict[str, Json]:
             "blocks": [block.model_dump(mode="json") for block in message.blocks],
             "additional_kwargs": object_of(plain_body(message.additional_kwargs)),
         }
-        fields["logprobs"] = [[each.model_dump() for each in row] for row in result.logprobs or ()] or None
+        fields["logprobs"] = [
+            [each.model_dump() for each in row] for row in result.logprobs or ()
+        ] or None
     return fields
 
 

@@ -38,7 +38,7 @@ class Door:
 
 
 @lru_cache(maxsize=256)
-def door_of(bare: type[Any]) -> Door | None:
+def door_of(bare: type[object]) -> Door | None:
     """Find the door of an LLM class, known by the class it descends from; most have none."""
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in bare.__mro__}
     if OPENAI in names:
@@ -48,18 +48,17 @@ def door_of(bare: type[Any]) -> Door | None:
 
 def _openai_door(bare: type[Any]) -> Door:
     """Meter the client that the class takes for each call."""
+    give, agive = bare._get_client, bare._get_aclient  # noqa: SLF001 - what the class asks itself
 
-    def _get_client(self: Any) -> Any:
-        return _twin(self, "client", bare._get_client(self), _openai_twin)
+    def client(self: Any) -> Any:
+        return _twin(self, "client", give(self), _openai_twin)
 
-    def _get_aclient(self: Any) -> Any:
-        return _twin(self, "aclient", bare._get_aclient(self), _async_openai_twin)
+    def aclient(self: Any) -> Any:
+        return _twin(self, "aclient", agive(self), _async_openai_twin)
 
-    def leads(llm: Any, arguments: dict[str, Any]) -> bool:
-        # Old models' completions go by another method of the client.
-        return bool(llm._use_chat_completions(arguments))
-
-    return Door(attributes={"_get_client": _get_client, "_get_aclient": _get_aclient}, leads=leads)
+    # Old models' completions go by another method of the client.
+    leads = bare._use_chat_completions  # noqa: SLF001 - the class decides by it
+    return Door(attributes={"_get_client": client, "_get_aclient": aclient}, leads=leads)
 
 
 def _anthropic_door() -> Door:
@@ -72,15 +71,19 @@ def _anthropic_door() -> Door:
         kept = self.__pydantic_private__["_aclient"]
         return _twin(self, "aclient", kept, _async_anthropic_twin)
 
+    def leads(_llm: Any, _arguments: dict[str, Any]) -> bool:
+        return True
+
     attributes = {"_client": property(_client), "_aclient": property(_aclient)}
-    return Door(attributes=attributes, leads=lambda llm, arguments: True)
+    return Door(attributes=attributes, leads=leads)
 
 
 def _twin(llm: Any, name: str, client: Any, make: Callable[[Any, Fuse], Any]) -> Any:
     """Give the metered twin of a client, made anew only when the client is another."""
-    kept = llm._twins.get(name)
+    twins: dict[str, tuple[Any, Any]] = llm.__pydantic_private__["_twins"]
+    kept = twins.get(name)
     if kept is None or kept[0] is not client:
-        kept = llm._twins[name] = (client, make(client, llm.fuse))
+        kept = twins[name] = (client, make(client, llm.fuse))
     return kept[1]
 
 
@@ -121,7 +124,9 @@ def _async_anthropic_twin(client: Any, fuse: Fuse) -> Any:
     return _with_messages(client, create, parse)
 
 
-def _with_messages(client: Any, create: Callable[..., Any], parse: Callable[..., Any] | None) -> Any:
+def _with_messages(
+    client: Any, create: Callable[..., Any], parse: Callable[..., Any] | None
+) -> Any:
     messages = twin_of(client.messages, create=create)
     if parse is None:
         return twin_of(client, messages=messages)

@@ -1,4 +1,4 @@
-"""The stop of a budget in LlamaIndex: where its agents would swallow it, it goes up with the next call."""
+"""The stop of a budget in LlamaIndex, whose agents may swallow it once and no more."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _KEPT = 32
 
 
-class BudgetStop(BudgetExceeded):  # noqa: N818 - the product's published name
+class BudgetStop(BudgetExceeded):
     """A model call would pass a limit, so it was stopped: nothing was sent, or its stream was cut.
 
     It is a BudgetExceeded with all that one carries (``refusal``, ``partial_text``, ``results``,
-    ``receipt``). Workflows raise it, as it is, from ``await handler``. A tool's exception they would
-    hand to the model as the tool's result: a stop within a tool is therefore raised again by the
-    agent's next call, which would carry it.
+    ``receipt``). Workflows raise it, as it is, from ``await handler``. What a tool raises they hand
+    to the model as the tool's result: a stop within a tool is therefore raised again by the agent's
+    next call, which would carry it.
     """
 
     @classmethod

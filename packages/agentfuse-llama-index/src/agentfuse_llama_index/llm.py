@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from llama_index.core.llms import LLM
 from pydantic import Field, PrivateAttr
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import SkipJsonSchema  # noqa: TC002 - pydantic reads the annotation
 
 from agentfuse import Fuse
 from agentfuse.errors import ConfigurationError
@@ -48,7 +48,7 @@ class AgentFuseLLM(LLM, metaclass=FusingClass):
     """The budget, cache and receipt behind this LLM."""
 
     # The metered twins of the SDK's clients, each beside the client it was made of.
-    _twins: dict[str, tuple[Any, Any]] = PrivateAttr(default_factory=dict)
+    _twins: dict[str, tuple[Any, Any]] = PrivateAttr(default_factory=dict[str, tuple[Any, Any]])
 
     if TYPE_CHECKING:
 
@@ -107,7 +107,7 @@ def _fuse(
 
 def _fused(inner: LLM, fuse: Fuse) -> AgentFuseLLM:
     llm = cast("AgentFuseLLM", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
-    private = {"_twins": {}, **(llm.__pydantic_private__ or {})}
+    private: dict[str, Any] = {"_twins": {}, **(llm.__pydantic_private__ or {})}
     object.__setattr__(llm, "__pydantic_private__", private)
     return llm
 

@@ -1,4 +1,4 @@
-"""A client's ``create`` that goes through a fuse, and the streams it opened, for who closes them."""
+"""A client's ``create`` that goes through a fuse, and the streams it opened."""
 
 from __future__ import annotations
 

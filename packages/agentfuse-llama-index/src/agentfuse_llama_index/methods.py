@@ -14,13 +14,15 @@ from agentfuse_llama_index.whole_calls import WholeCall, awaited, iterated, rais
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from llama_index.core.llms import LLM
+
     from agentfuse import Fuse
     from agentfuse_llama_index.metered import Opened
 
 _END: Any = object()
 
 
-def methods_of(bare: type[Any]) -> dict[str, Callable[..., Any]]:
+def methods_of(bare: type[LLM]) -> dict[str, Callable[..., Any]]:
     """Give the eight methods of the fused subclass of a class.
 
     They are to be set once that class stands: LlamaIndex puts a span around each method in a
@@ -35,13 +37,13 @@ def methods_of(bare: type[Any]) -> dict[str, Callable[..., Any]]:
     return methods
 
 
-def _passes(llm: Any, bare: type[Any], options: dict[str, Any]) -> bool:
+def _passes(llm: Any, bare: type[LLM], options: dict[str, Any]) -> bool:
     """Say whether a call is metered elsewhere: at the SDK's door, or by the method around it."""
     door = door_of(bare)
     return runs(llm) or (door is not None and door.leads(llm, options))
 
 
-def _whole(bare: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     def ask(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
             return method(self, *args, **options)
@@ -58,7 +60,7 @@ def _whole(bare: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _awhole(bare: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     async def ask(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
             return await method(self, *args, **options)
@@ -75,7 +77,7 @@ def _awhole(bare: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _stream(bare: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+def _stream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     def open_stream(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
             opened: Opened = []
@@ -114,7 +116,7 @@ def _driven(wire: Iterator[Any], opened: Opened, fuse: Fuse) -> Iterator[Any]:
             close()
 
 
-def _astream(bare: type[Any], method: Callable[..., Any]) -> Callable[..., Any]:
+def _astream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     async def open_stream(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
             opened: Opened = []

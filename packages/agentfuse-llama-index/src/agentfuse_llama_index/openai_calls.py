@@ -50,7 +50,7 @@ class ChatCall:
         return ChatCodec(self.request.provider, self.request.model, include_usage=asked)
 
     def words_for(self, request: Request) -> dict[str, Any]:
-        """Give the arguments: as they were, but for what the policy changed and a stream's usage."""
+        """Give the arguments: as they were, but for what the policy changed and for usage."""
         require_reach(self.request, request, "this OpenAI LLM")
         words = dict(self.given)
         row = provider_of(request.provider)

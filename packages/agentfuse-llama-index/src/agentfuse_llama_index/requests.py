@@ -18,6 +18,7 @@ from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.directory import BY_ID, BY_PREFIX
 from agentfuse.providers.reach import require_reach
+from agentfuse.providers.wire_json import object_of
 from agentfuse_llama_index.messages import chat_message_of, message_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ MODEL_WORDS = ("model", "model_name", "model_id")
 _ADDRESS_WORDS = ("api_base", "base_url", "endpoint")
 # How a call travels or is repeated, and who asks.
 _TRAVEL = frozenset({"timeout", "request_timeout", "max_retries", "reuse_client", "formatted"})
-_SECRETIVE = re.compile(r"(api_?key|secret|password|token|credential|headers?|auth\w*)$", re.IGNORECASE)
+_SECRETIVE = re.compile(
+    r"(api_?key|secret|password|token|credential|headers?|auth\w*)$", re.IGNORECASE
+)
 _PROVIDERS = {"google_genai": "google", "bedrock_converse": "aws", "bedrock": "aws"}
 
 
@@ -41,27 +44,29 @@ _PROVIDERS = {"google_genai": "google", "bedrock_converse": "aws", "bedrock": "a
 class Asking:
     """One call of ``chat`` or ``complete``: what is asked, and the arguments it was asked in."""
 
-    llm: Any
+    llm: LLM
     request: Request
     question: Any
     chats: bool
 
     @classmethod
-    def of(cls, llm: Any, question: Any, options: Mapping[str, Any], *, stream: bool) -> Asking:
+    def of(cls, llm: LLM, question: Any, options: Mapping[str, Any], *, stream: bool) -> Asking:
         """Read a call: ``question`` is its messages, or its prompt."""
         chats = not isinstance(question, str)
         messages = list(question) if chats else [ChatMessage(content=question)]
         words = {name: options[name] for name in options if options[name] is not None}
         if not chats and not llm.metadata.is_chat_model:
             words["completes"] = True  # such a model chats by a prompt of its own making
-        model = _first(words, MODEL_WORDS) or llm.metadata.model_name or type(llm).__name__
+        kind = type(llm)
+        model = _first(words, MODEL_WORDS) or llm.metadata.model_name or kind.__name__
+        tools = words.pop("tools", None) or ()
         request = Request(
-            provider=_provider_of(type(llm)),
+            provider=_provider_of(kind),
             model=str(model),
             messages=tuple(map(message_of, messages)),
             api="llama_index",
             max_output_tokens=_limit_of(llm, words),
-            tools=tuple(map(_plain, words.pop("tools", None) or ())),
+            tools=tuple(map(_plain, tools)),
             params=dict(_params_of(llm, words)) or NOTHING,
             stream=stream,
             base_url=_first(vars(llm), _ADDRESS_WORDS).rstrip("/"),
@@ -96,7 +101,7 @@ class Asking:
         return fields, {}
 
 
-def _model_field_of(kind: type[Any]) -> str:
+def _model_field_of(kind: type[LLM]) -> str:
     found = next((word for word in MODEL_WORDS if word in kind.model_fields), None)
     if found is None:
         raise ConfigurationError(
@@ -111,7 +116,7 @@ def _first(fields: Mapping[str, Any], words: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _provider_of(kind: type[Any]) -> str:
+def _provider_of(kind: type[LLM]) -> str:
     """Name the provider by the integration that a class comes from (``llama_index.llms.NAME``)."""
     for each in kind.__mro__:
         if each.__module__.startswith("llama_index.llms."):
@@ -121,21 +126,26 @@ def _provider_of(kind: type[Any]) -> str:
     return ""
 
 
-def _limit_of(llm: Any, words: Mapping[str, Any]) -> int | None:
+def _limit_of(llm: LLM, words: Mapping[str, Any]) -> int | None:
     """Give the most output tokens that the caller asked for."""
-    found = [words.get(word) for word in LIMIT_WORDS] + [vars(llm).get(word) for word in LIMIT_WORDS]
+    found = [words.get(word) for word in LIMIT_WORDS] + [
+        vars(llm).get(word) for word in LIMIT_WORDS
+    ]
     return next((limit for limit in found if isinstance(limit, int)), None)
 
 
-def _params_of(llm: Any, words: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+def _params_of(llm: LLM, words: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
     """Gather what else changes an answer: the LLM's fields that are set, and the call's words.
 
     A value without a JSON form stays as it is: such a request has no key and is never answered from
     memory.
     """
+    kind = type(llm)
     fields = vars(llm)
-    given = {name: fields.get(name) for name, default in _telling(type(llm)) if fields.get(name) != default}
-    extra = given.pop("additional_kwargs", None) or {}
+    given: dict[str, Any] = {
+        name: fields.get(name) for name, default in _telling(kind) if fields.get(name) != default
+    }
+    extra = object_of(given.pop("additional_kwargs", None))
     for name, value in {**given, **extra, **words}.items():
         left = name in LIMIT_WORDS or name in MODEL_WORDS or name in _TRAVEL
         if not left and value is not None and value not in ({}, []):
@@ -143,7 +153,7 @@ def _params_of(llm: Any, words: Mapping[str, Any]) -> Iterator[tuple[str, Json]]
 
 
 @lru_cache(maxsize=256)
-def _telling(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
+def _telling(kind: type[LLM]) -> tuple[tuple[str, Any], ...]:
     """List the fields of a class that may change an answer, each with its default."""
     common = {*LLM.model_fields, "fuse", *_ADDRESS_WORDS}
     return tuple(
@@ -155,8 +165,9 @@ def _telling(kind: type[Any]) -> tuple[tuple[str, Any], ...]:
 
 def _plain(value: Any) -> Json:
     """Write a value as JSON, where it has such a form."""
-    if isinstance(value, type) and issubclass(value, BaseModel):
-        return value.model_json_schema()
+    kind: Any = value
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_json_schema()
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     try:

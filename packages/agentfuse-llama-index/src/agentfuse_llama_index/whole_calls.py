@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.instrumentation import get_dispatcher
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms import callbacks
+from llama_index_instrumentation import get_dispatcher
 
 from agentfuse_llama_index.codec import ResponseCodec
 from agentfuse_llama_index.errors import raise_swallowed
 from agentfuse_llama_index.requests import Asking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from agentfuse.messages import Request
 
@@ -140,8 +140,9 @@ class WholeCall:
         """Give a function the very span and events of the provider's own method."""
         answer.__name__ = self.method.__name__
         answer.__qualname__ = self.method.__qualname__
-        callback: Any = llm_chat_callback if self.asking.chats else llm_completion_callback
-        spanned: Any = get_dispatcher(type(self.llm).__module__).span(callback()(answer))
+        told: Any = callbacks
+        hears = told.llm_chat_callback if self.asking.chats else told.llm_completion_callback
+        spanned: Any = get_dispatcher(type(self.llm).__module__).span(hears()(answer))
         bound: Callable[..., Any] = spanned.__get__(self.llm, type(self.llm))
         return bound
 
