@@ -41,7 +41,6 @@ def test_it_is_a_fused_llm_and_the_users_own_kind(bare_of: BareOf, fuse: Fuse, v
     assert repr(llm) == repr(bare)
     assert llm.metadata == bare.metadata
     assert llm.to_dict() == bare.to_dict()
-    assert llm.to_payload() == bare.to_payload()
     assert llm.model_fields_set == bare.model_fields_set
     assert llm.model_json_schema() == bare.model_json_schema()
 

@@ -77,7 +77,8 @@ class ParsedCodec(MessageCodec):
             else block
             for block in body["content"]
         ]
-        return ParsedBetaMessage.construct(**{**body, "content": blocks})
+        kind: Any = ParsedBetaMessage
+        return kind.construct(**{**body, "content": blocks})
 
 
 def message_body(reply: Reply) -> dict[str, Json]:

@@ -55,13 +55,12 @@ def header_params(client: Any, given: Mapping[str, Any]) -> dict[str, Json]:
     return params
 
 
-def twin_of(thing: Any, **others: Any) -> Any:
+def twin_of(thing: object, **others: Any) -> Any:
     """Copy an SDK's client or resource, sharing all it holds, but for what is given by name.
 
     The SDKs keep resources as cached properties in the instance: what is given takes their place.
     """
-    kind: Any = type(thing)
-    twin: Any = object.__new__(kind)
+    twin: Any = object.__new__(type(thing))
     twin.__dict__.update(thing.__dict__)
     twin.__dict__.update(others)
     return twin

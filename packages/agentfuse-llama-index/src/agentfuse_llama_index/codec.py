@@ -73,8 +73,8 @@ class ResponseCodec:
 
     def delta_of(self, chunk: Response) -> Delta:
         """Read what a chunk added; tool calls are counted at the end, when they are whole."""
-        beside: dict[str, Any] = chunk.additional_kwargs
-        return Delta(f"{beside.get('thinking_delta') or ''}{chunk.delta or ''}")
+        thought = _beside(chunk).get("thinking_delta")
+        return Delta(f"{thought or ''}{chunk.delta or ''}")
 
     def shown(self, chunk: Response) -> Sequence[Response]:
         """Give each chunk as it is."""
@@ -130,8 +130,7 @@ class ResponseCodec:
 
     def _report_of(self, result: Response) -> UsageReport | None:
         provider, model = self._request.provider, self._request.model
-        places: tuple[Any, ...] = (result.raw, result.additional_kwargs)
-        for told in places:
+        for told in (result.raw, _beside(result)):
             body = object_of(plain_body(told)) if told else {}
             report = report_of(body, provider=provider, model=model) if body else None
             if report is not None:
@@ -152,6 +151,12 @@ class ResponseCodec:
         return ChatResponse(message=message, logprobs=fields.get("logprobs"), **told)
 
 
+def _beside(result: Any) -> dict[str, Any]:
+    """Give what an integration tells beside an answer, in its own words."""
+    told: dict[str, Any] = result.additional_kwargs
+    return told
+
+
 def _end_of(raw: Mapping[str, Json]) -> str:
     """Read why an answer ended from its raw form; empty where nothing is said of it."""
     choices = list_of(raw.get("choices"))
@@ -169,8 +174,8 @@ def _with_report(reply: Reply, report: UsageReport | None) -> Reply:
 
 def _fields_of(result: Response, raw: Mapping[str, Json]) -> dict[str, Json]:
     """Give what is kept of a response, its SDK's objects as JSON."""
-    beside: Any = result.additional_kwargs
-    fields: dict[str, Json] = {"raw": raw, "additional_kwargs": object_of(plain_body(beside))}
+    beside = object_of(plain_body(_beside(result)))
+    fields: dict[str, Json] = {"raw": raw, "additional_kwargs": beside}
     if isinstance(result, ChatResponse):
         message = result.message
         fields["message"] = {
