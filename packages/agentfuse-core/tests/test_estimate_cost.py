@@ -135,6 +135,15 @@ def test_a_child_forked_while_it_warms_up_can_price_and_count():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_client_made_while_it_warms_up_meets_no_half_of_a_module():
+    done = run(
+        "import sys, types; sys.modules['openai'] = types.ModuleType('openai')\n"
+        "from agentfuse import Fuse; Fuse('$1', spend_book=False)\n"
+        "raise SystemExit(0 if hasattr(sys.modules.get('httpx2'), 'URL') else 1)\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_warming_up_twice_starts_one_thread():
     from agentfuse.runtime import warming
 

@@ -1,0 +1,134 @@
+"""Where an LLM class meets its SDK: there its calls go through the fuse, in the SDK's own types.
+
+What LlamaIndex builds above (messages, blocks, events, retries) is then the same, whether an answer
+comes from the provider or from memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from agentfuse_llama_index.anthropic_calls import message_calls_of, parse_calls_of
+from agentfuse_llama_index.clients import twin_of
+from agentfuse_llama_index.metered import ametered, metered
+from agentfuse_llama_index.openai_calls import chat_calls_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agentfuse import Fuse
+
+OPENAI = "llama_index.llms.openai.base.OpenAI"
+ANTHROPIC = "llama_index.llms.anthropic.base.Anthropic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What a class needs so that its SDK calls are metered.
+
+    ``attributes`` stand above the provider's own; ``leads`` says of an LLM and a call's arguments
+    that the call will come to the door, and need not be metered before.
+    """
+
+    attributes: Mapping[str, Any]
+    leads: Callable[[Any, dict[str, Any]], bool]
+
+
+@lru_cache(maxsize=256)
+def door_of(bare: type[object]) -> Door | None:
+    """Find the door of an LLM class, known by the class it descends from; most have none."""
+    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in bare.__mro__}
+    if OPENAI in names:
+        return _openai_door(bare)
+    return _anthropic_door() if ANTHROPIC in names else None
+
+
+def _openai_door(bare: type[Any]) -> Door:
+    """Meter the client that the class takes for each call."""
+    give, agive = bare._get_client, bare._get_aclient  # noqa: SLF001 - what the class asks itself
+
+    def client(self: Any) -> Any:
+        return _twin(self, "client", give(self), _openai_twin)
+
+    def aclient(self: Any) -> Any:
+        return _twin(self, "aclient", agive(self), _async_openai_twin)
+
+    # Old models' completions go by another method of the client.
+    leads = bare._use_chat_completions  # noqa: SLF001 - the class decides by it
+    return Door(attributes={"_get_client": client, "_get_aclient": aclient}, leads=leads)
+
+
+def _anthropic_door() -> Door:
+    """Meter the clients that the class keeps; they stay what they were beneath."""
+
+    def _client(self: Any) -> Any:
+        return _twin(self, "client", self.__pydantic_private__["_client"], _anthropic_twin)
+
+    def _aclient(self: Any) -> Any:
+        kept = self.__pydantic_private__["_aclient"]
+        return _twin(self, "aclient", kept, _async_anthropic_twin)
+
+    def leads(_llm: Any, _arguments: dict[str, Any]) -> bool:
+        return True
+
+    attributes = {"_client": property(_client), "_aclient": property(_aclient)}
+    return Door(attributes=attributes, leads=leads)
+
+
+def _twin(llm: Any, name: str, client: Any, make: Callable[[Any, Fuse], Any]) -> Any:
+    """Give the metered twin of a client, made anew only when the client is another."""
+    twins: dict[str, tuple[Any, Any]] = llm.__pydantic_private__["_twins"]
+    kept = twins.get(name)
+    if kept is None or kept[0] is not client:
+        kept = twins[name] = (client, make(client, llm.fuse))
+    return kept[1]
+
+
+def _openai_twin(client: Any, fuse: Fuse) -> Any:
+    completions = client.chat.completions
+    create = metered(completions.create, fuse, chat_calls_of(client, _reasons))
+    return _with_completions(client, create)
+
+
+def _async_openai_twin(client: Any, fuse: Fuse) -> Any:
+    completions = client.chat.completions
+    create = ametered(completions.create, fuse, chat_calls_of(client, _reasons))
+    return _with_completions(client, create)
+
+
+def _with_completions(client: Any, create: Callable[..., Any]) -> Any:
+    chat = client.chat
+    return twin_of(client, chat=twin_of(chat, completions=twin_of(chat.completions, create=create)))
+
+
+def _reasons(model: str) -> bool:
+    """Say whether the user's own OpenAI class takes a model for a reasoning one."""
+    utils = sys.modules.get("llama_index.llms.openai.utils")
+    return model in getattr(utils, "O1_MODELS", ())
+
+
+def _anthropic_twin(client: Any, fuse: Fuse) -> Any:
+    create = metered(client.messages.create, fuse, message_calls_of(client))
+    beta = getattr(client.beta.messages, "parse", None)
+    parse = None if beta is None else metered(beta, fuse, parse_calls_of(client))
+    return _with_messages(client, create, parse)
+
+
+def _async_anthropic_twin(client: Any, fuse: Fuse) -> Any:
+    create = ametered(client.messages.create, fuse, message_calls_of(client))
+    beta = getattr(client.beta.messages, "parse", None)
+    parse = None if beta is None else ametered(beta, fuse, parse_calls_of(client))
+    return _with_messages(client, create, parse)
+
+
+def _with_messages(
+    client: Any, create: Callable[..., Any], parse: Callable[..., Any] | None
+) -> Any:
+    messages = twin_of(client.messages, create=create)
+    if parse is None:
+        return twin_of(client, messages=messages)
+    beta = twin_of(client.beta, messages=twin_of(client.beta.messages, parse=parse))
+    return twin_of(client, messages=messages, beta=beta)

@@ -1,0 +1,104 @@
+"""The stop of a budget in LlamaIndex, whose agents may swallow it once and no more."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from agentfuse.errors import BudgetExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from agentfuse import Fuse
+    from agentfuse.messages import Request
+
+_KEPT = 32
+
+
+class BudgetStop(BudgetExceeded):
+    """A model call would pass a limit, so it was stopped: nothing was sent, or its stream was cut.
+
+    It is a BudgetExceeded with all that one carries (``refusal``, ``partial_text``, ``results``,
+    ``receipt``). Workflows raise it, as it is, from ``await handler``. What a tool raises they hand
+    to the model as the tool's result: a stop within a tool is therefore raised again by the agent's
+    next call, which would carry it.
+    """
+
+    @classmethod
+    def of(cls, stop: BudgetExceeded) -> BudgetStop:
+        """Say the same under LlamaIndex's name."""
+        return cls(
+            str(stop),
+            refusal=stop.refusal,
+            partial_text=stop.partial_text,
+            results=stop.results,
+            receipt=stop.receipt,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stopped:
+    """A stop that was raised, and the budget that its run had then (nanodollars)."""
+
+    stop: BudgetStop
+    budget: int | None
+
+
+class _Stops:
+    """The last stops of each fuse, oldest first; safe for threads."""
+
+    def __init__(self) -> None:
+        self._of: WeakKeyDictionary[Fuse, deque[_Stopped]] = WeakKeyDictionary()
+        self._lock = Lock()
+
+    def note(self, fuse: Fuse, stop: BudgetStop) -> None:
+        """Remember that a stop was raised."""
+        with self._lock:
+            kept = self._of.setdefault(fuse, deque(maxlen=_KEPT))
+            # A copy: the one that was raised holds on to frames, and by them to the fuse.
+            kept.append(_Stopped(BudgetStop.of(stop), fuse.receipt().budget))
+
+    def take(self, request: Request) -> BudgetStop | None:
+        """Find a stop that a request would carry to a model as text, and forget it."""
+        if not self._of:
+            return None
+        said = [text for message in request.messages if (text := message.text)]
+        with self._lock:
+            for fuse, kept in list(self._of.items()):
+                for each in list(kept):
+                    if any(str(each.stop) in text for text in said):
+                        kept.remove(each)
+                        if fuse.receipt().budget == each.budget:
+                            return each.stop
+        return None
+
+
+_stops = _Stops()
+
+
+@contextmanager
+def in_llama_terms(fuse: Fuse) -> Generator[None]:
+    """Raise a BudgetStop from whatever BudgetExceeded comes up within."""
+    try:
+        yield
+    except BudgetStop:
+        raise
+    except BudgetExceeded as stop:
+        told = BudgetStop.of(stop)
+        _stops.note(fuse, told)
+        raise told from stop
+
+
+def raise_swallowed(request: Request) -> None:
+    """Raise the BudgetStop that a tool's result in this request tells of.
+
+    A budget that was raised since lets the request pass: the user knows, and goes on.
+    """
+    stop = _stops.take(request)
+    if stop is not None:
+        raise stop

@@ -1,0 +1,186 @@
+"""The fused LLM: a copy of the user's own, whose class is a subclass of that one's class."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from llama_index.core.llms import LLM
+from pydantic import Field, PrivateAttr
+from pydantic.json_schema import SkipJsonSchema  # noqa: TC002 - pydantic reads the annotation
+
+from agentfuse import Fuse
+from agentfuse.errors import ConfigurationError
+from agentfuse_llama_index.doors import door_of
+from agentfuse_llama_index.methods import methods_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from agentfuse.money import Dollars
+    from agentfuse.runtime.settings import Options
+
+
+class FusingClass(type(LLM)):  # type: ignore[misc]  # pydantic's metaclass, by its only way
+    """Makes calling ``AgentFuseLLM`` fuse an LLM; fused classes construct as usual."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Fuse ``inner``, or rebuild a fused LLM from its fields."""
+        if cls is AgentFuseLLM:
+            return _fuse(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+class AgentFuseLLM(LLM, metaclass=FusingClass):
+    """Your LLM with a fuse in it: every paid call is budgeted, remembered and receipted.
+
+    ``AgentFuseLLM(inner=OpenAI(...), budget="$5.00")`` gives an LLM that is both an AgentFuseLLM
+    and an OpenAI, and behaves as the one given; that one stays as it is. Give a ``budget`` (any of
+    ``"$5.00"``, ``Decimal("5")``, ``5``) with the options of ``Fuse``, or a ``fuse`` that other
+    LLMs share; with neither, calls are remembered and priced, and not limited. Raises
+    ConfigurationError for anything else, BudgetStop from calls that are stopped.
+    """
+
+    fuse: SkipJsonSchema[Fuse] = Field(exclude=True, repr=False)
+    """The budget, cache and receipt behind this LLM."""
+
+    # The metered twins of the SDK's clients, each beside the client it was made of.
+    _twins: dict[str, tuple[Any, Any]] = PrivateAttr(default_factory=dict[str, tuple[Any, Any]])
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            inner: LLM,
+            budget: Dollars | None = None,
+            *,
+            fuse: Fuse | None = None,
+            **options: Unpack[Options],
+        ) -> None: ...
+
+    @property
+    def inner(self) -> LLM:
+        """The bare LLM with the settings of this one: its calls are not metered."""
+        return _copied(self, _bare_class_of(type(self)))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AgentFuseLLM:
+        """Copy the LLM; the money behind it stays one."""
+        memo = {} if memo is None else memo
+        memo[id(self.fuse)] = self.fuse
+        return super().__deepcopy__(memo)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Pickle the bare LLM and the name of its fuse, which this process alone can find."""
+        return _unpickled, (self.inner, _name_of(self.fuse))
+
+
+def _fuse(
+    inner: object,
+    budget: Dollars | None = None,
+    *,
+    fuse: object = None,
+    **options: Unpack[Options],
+) -> AgentFuseLLM:
+    """Check the words, and put a fuse into a copy of ``inner``."""
+    if isinstance(inner, AgentFuseLLM):
+        raise ConfigurationError(
+            f"this {type(inner).__name__} is fused already, with {inner.fuse.receipt()}:"
+            " use it as it is, or give its .inner"
+        )
+    if not isinstance(inner, LLM):
+        raise ConfigurationError(
+            f"inner must be an LLM such as OpenAI(...), not {type(inner).__name__}: fuse the LLM"
+            " first, then make agents, engines or structured LLMs of the fused one"
+        )
+    if fuse is None:
+        return _fused(inner, Fuse(budget, **options))
+    if budget is not None or options:
+        given = ", ".join([*(["budget"] if budget is not None else []), *options])
+        raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
+    if not isinstance(fuse, Fuse):
+        raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
+    return _fused(inner, fuse)
+
+
+def _fused(inner: LLM, fuse: Fuse) -> AgentFuseLLM:
+    llm = cast("AgentFuseLLM", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
+    private: dict[str, Any] = {"_twins": {}, **(llm.__pydantic_private__ or {})}
+    object.__setattr__(llm, "__pydantic_private__", private)
+    return llm
+
+
+def _copied(llm: LLM, kind: type[LLM], **more: Any) -> LLM:
+    """Copy an LLM, fields and clients shared, as an instance of a sub- or superclass of its own.
+
+    What pydantic's ``__copy__`` does (BaseModel.__copy__), but for the class.
+    """
+    copy = kind.__new__(kind)
+    fields = {name: value for name, value in llm.__dict__.items() if name != "fuse"}
+    private = llm.__pydantic_private__
+    kept = None if private is None else {k: v for k, v in private.items() if k != "_twins"}
+    object.__setattr__(copy, "__dict__", {**fields, **more})
+    object.__setattr__(copy, "__pydantic_extra__", _copy_of(llm.__pydantic_extra__))
+    object.__setattr__(copy, "__pydantic_fields_set__", set(llm.model_fields_set))
+    object.__setattr__(copy, "__pydantic_private__", kept)
+    return copy
+
+
+def _copy_of(entries: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if entries is None else dict(entries)
+
+
+@lru_cache(maxsize=256)
+def fused_class_of(bare: type[LLM]) -> type[AgentFuseLLM]:
+    """Give the fused subclass of a provider's class, under its very name.
+
+    The provider comes first, so that each of its fields and methods wins over LlamaIndex's
+    defaults, which AgentFuseLLM inherits; only the calls and the SDK's door stand above it.
+    """
+    namespace = {
+        "__module__": bare.__module__,
+        "__qualname__": bare.__qualname__,
+        "__doc__": bare.__doc__,
+    }
+    make: Any = FusingClass
+    fused: type[AgentFuseLLM] = make(bare.__name__, (bare, AgentFuseLLM), namespace)
+    door = door_of(bare)
+    above = {**methods_of(bare), **(door.attributes if door else {})}
+    for name, attribute in above.items():
+        setattr(fused, name, attribute)
+    return fused
+
+
+def _bare_class_of(fused: type[AgentFuseLLM]) -> type[LLM]:
+    """Give the provider's class: the first in the line that is not fused."""
+    bare: type[LLM] = next(
+        kind
+        for kind in fused.__mro__
+        if issubclass(kind, LLM) and not issubclass(kind, AgentFuseLLM)
+    )
+    return bare
+
+
+@lru_cache(maxsize=1)
+def _names() -> tuple[WeakKeyDictionary[Fuse, str], WeakValueDictionary[str, Fuse]]:
+    return WeakKeyDictionary(), WeakValueDictionary()
+
+
+def _name_of(fuse: Fuse) -> str:
+    names, fuses = _names()
+    name = names.setdefault(fuse, uuid4().hex)
+    fuses[name] = fuse
+    return name
+
+
+def _unpickled(inner: LLM, name: str) -> AgentFuseLLM:
+    """Put the fuse back; raises ConfigurationError where its money is out of reach."""
+    fuse = _names()[1].get(name)
+    if fuse is None:
+        raise ConfigurationError(
+            "a pickled fused LLM was loaded where its fuse does not live (another process, or after"
+            " its end): pickle llm.inner, and fuse it where it is used"
+        )
+    return _fused(inner, fuse)

@@ -1,0 +1,99 @@
+"""A client's ``create`` that goes through a fuse, and the streams it opened."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agentfuse_llama_index.errors import in_llama_terms, raise_swallowed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+
+    from agentfuse import Fuse
+    from agentfuse.messages import Request
+
+    Opened = list[Any]
+
+
+class Asking(Protocol):
+    """One call: what is asked, how its answers are read, and the words it was asked in."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked, in neutral words."""
+        ...
+
+    @property
+    def codec(self) -> Any:
+        """What reads and makes this call's answers."""
+        ...
+
+    def words_for(self, request: Request) -> dict[str, Any]:
+        """Give the call's words for a request that the policy may have changed."""
+        ...
+
+
+# Whoever reads a stream to the user collects what is opened on the way, the outermost first. An
+# SDK's stream left to the garbage collector works on as long as an event or a traceback holds it.
+_collecting: ContextVar[tuple[Opened, ...]] = ContextVar("agentfuse_llama_index_opened", default=())
+
+
+@contextmanager
+def collecting(opened: Opened) -> Generator[None]:
+    """Collect the streams that are opened within; never held across a ``yield``."""
+    token = _collecting.set((*_collecting.get(), opened))
+    try:
+        yield
+    finally:
+        _collecting.reset(token)
+
+
+def _opened(stream: Any) -> Any:
+    for opened in _collecting.get():
+        opened.append(stream)
+    return stream
+
+
+def metered(
+    create: Callable[..., Any], fuse: Fuse, read: Callable[[Mapping[str, Any]], Asking]
+) -> Callable[..., Any]:
+    """Put a fuse before an SDK method; what it answers stays the SDK's own type."""
+
+    @wraps(create)
+    def asked(**given: Any) -> Any:
+        asking = read(given)
+        raise_swallowed(asking.request)
+
+        def send(request: Request) -> Any:
+            return create(**asking.words_for(request))
+
+        with in_llama_terms(fuse):
+            if asking.request.stream:
+                return _opened(fuse.stream(asking.request, send, asking.codec))
+            return fuse.call(asking.request, send, asking.codec)
+
+    return asked
+
+
+def ametered(
+    create: Callable[..., Awaitable[Any]], fuse: Fuse, read: Callable[[Mapping[str, Any]], Asking]
+) -> Callable[..., Awaitable[Any]]:
+    """Do as ``metered``, awaited."""
+
+    @wraps(create)
+    async def asked(**given: Any) -> Any:
+        asking = read(given)
+        raise_swallowed(asking.request)
+
+        async def send(request: Request) -> Any:
+            return await create(**asking.words_for(request))
+
+        with in_llama_terms(fuse):
+            if asking.request.stream:
+                return _opened(await fuse.astream(asking.request, send, asking.codec))
+            return await fuse.acall(asking.request, send, asking.codec)
+
+    return asked
