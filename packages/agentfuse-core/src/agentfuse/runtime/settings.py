@@ -64,31 +64,38 @@ class Options(TypedDict, total=False):
 class Settings:
     """What holds for a fuse.
 
-    ``name`` names the run in refusals and receipts. ``tenant`` keeps answers apart: None is a
-    tenant of its own. ``limits`` are budgets for each id of a scope, beside the run's own:
-    ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar, and a
-    list of ``agentfuse.limit(...)`` knows windows, tokens, requests and rates.
-    ``downgrade`` names the cheaper model that takes over, where it is cheaper for the request at
-    hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o": "gpt-4o-mini"}``, or
-    ``"anthropic/claude-haiku-4-5"`` for another provider's, where the caller's way of asking can
-    reach it. ``compress`` makes a request shorter from ``compress_at`` on. Each share in
-    ``alert_at`` is told once for each limit and window: as an event, to ``on_alert``, and as JSON
-    to the URL ``alert_webhook``. ``ledger`` is where money is kept: in memory, or the address of a
-    SQLite file, a Redis or a PostgreSQL that processes share; while that is out of reach calls are
-    refused, unless ``on_store_error`` is "open".
+    Whose calls: ``name`` names the run in refusals and receipts. ``tenant`` keeps answers apart:
+    None is a tenant of its own. ``limits`` are budgets for each id of a scope, beside the run's
+    own: ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar,
+    and a list of ``agentfuse.limit(...)`` knows windows, tokens, requests and rates.
 
-    ``cache`` is True (in memory), False, a path (SQLite behind memory, survives restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    Near a limit: ``downgrade`` names the cheaper model that takes over, where it is cheaper for the
+    request at hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o":
+    "gpt-4o-mini"}``, or ``"anthropic/claude-haiku-4-5"`` for another provider's, where the caller's
+    way of asking can reach it. ``compress`` makes a request shorter from ``compress_at`` on. Each
+    share in ``alert_at`` is told once for each limit and window: as an event, to ``on_alert``, and
+    as JSON to the URL ``alert_webhook``. ``clamp`` lowers the output maximum of a request that set
+    none so that it fits what is left, but not below ``min_output_tokens``.
+
+    Where money is kept: ``ledger`` is in memory, or the address of a SQLite file, a Redis or a
+    PostgreSQL that processes share; while that is out of reach calls are refused, unless
+    ``on_store_error`` is "open". A reservation lasts ``lease_ttl`` seconds, and is renewed while
+    its call is alive. ``spend_book`` is the journal behind ``get_spend_report``.
+
+    What is remembered: ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
+    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
-    that calls one of ``side_effect_tools``. ``clamp`` lowers the output maximum of a request that
-    set none so that it fits what is left, but not below ``min_output_tokens``. A reservation lasts
-    ``lease_ttl`` seconds. ``max_retries`` counts further attempts after a passing failure; adapters
-    leave them to the client they wrap. ``prices`` are the user's own (dollars per million tokens),
-    a mapping or a TOML or JSON file, read again when it changes; ``deployments`` say which model
-    stands behind a name (``{"my-deploy": "gpt-4o"}``). ``price_source`` is a path or URL of a price
-    list to fetch every ``AGENTFUSE_REGISTRY_REFRESH_HOURS``, off by default; a version with a price
-    that changes tenfold is refused unless ``allow_price_jumps``. ``counters`` count the input of
-    budgeted calls before the rules do (``agentfuse.tokens.RequestCounter``). ``spend_book`` is the
-    journal behind ``get_spend_report``.
+    that calls one of ``side_effect_tools``.
+
+    What it costs: ``prices`` are the user's own (dollars per million tokens), a mapping or a TOML
+    or JSON file, read again when it changes; ``deployments`` say which model stands behind a name
+    (``{"my-deploy": "gpt-4o"}``). ``price_source`` is a path or URL of a price list to fetch every
+    ``AGENTFUSE_REGISTRY_REFRESH_HOURS``, off by default; a version with a price that changes
+    tenfold is refused unless ``allow_price_jumps``. ``counters`` count the input of budgeted calls
+    before the rules do (``agentfuse.tokens.RequestCounter``).
+
+    ``max_retries`` counts further attempts after a passing failure; adapters leave them to the
+    client they wrap.
     """
 
     name: str = ""
