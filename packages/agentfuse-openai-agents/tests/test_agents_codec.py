@@ -359,6 +359,16 @@ def test_a_name_with_a_prefix_says_who_serves_it(
     assert asking.name_of(other) == name.removesuffix(bare) + "other"
 
 
+@pytest.mark.parametrize(
+    ("api", "flavour"), [("responses", "responses"), ("chat_completions", "chat")]
+)
+def test_a_model_that_speaks_either_api_is_asked_which(odd: Any, api: str, flavour: str) -> None:
+    """As AnyLLMModel does."""
+    inner = odd()
+    inner._selected_api = lambda: api
+    assert place_of(inner).flavour == flavour
+
+
 @pytest.mark.parametrize("kind", [OpenAIResponsesModel, OpenAIChatCompletionsModel])
 def test_a_question_has_the_key_that_completion_gives_it(kind: Any) -> None:
     settings = ModelSettings(temperature=0.1, top_p=0.9, reasoning={"effort": "low"})
@@ -427,6 +437,21 @@ def test_how_an_answer_ended_is_heard(body: Any, end: str) -> None:
     tap = Tap()
     tap.note(body)
     assert tap.finish_reason == end
+
+
+@pytest.mark.parametrize(
+    ("maker", "told"), [("litellm.types.utils", False), ("openai.types", True)]
+)
+def test_a_cost_that_litellm_works_out_itself_is_not_the_providers(
+    maker: str, *, told: bool
+) -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost": 0.5}
+    answer = type("Answer", (), {"__module__": maker, "usage": usage, "model": "gpt-4o"})()
+    tap = Tap()
+    tap.note(answer)
+    report = tap.report("openai", "gpt-4o")
+    assert report is not None
+    assert (report.reported_cost is not None) is told
 
 
 def test_the_providers_own_tools_are_on_the_bill() -> None:

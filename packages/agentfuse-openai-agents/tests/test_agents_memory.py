@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -254,3 +255,15 @@ async def test_a_call_that_was_never_sent_costs_nothing(
     with pytest.raises(UserError, match="Hosted tools"):
         await Runner.run(agent, "Hello?")
     assert (up.calls, fuse.receipt().spent, fuse.open_leases()) == (0, 0, ())
+
+
+async def test_identical_runs_at_once_are_asked_once(
+    bare_of: BareOf, up: Upstream, fuse: Fuse, api: str
+) -> None:
+    agent = Agent(name="a", model=AgentFuseModel(bare_of(api), fuse=fuse))
+    up.slow(latency=0.2)
+    one, other = await asyncio.gather(*(Runner.run(agent, "Hello?") for _ in range(2)))
+    assert one.final_output == other.final_output
+    assert one.new_items[0].raw_item is not other.new_items[0].raw_item
+    assert up.calls == 1
+    assert fuse.receipt().coalesced == 1

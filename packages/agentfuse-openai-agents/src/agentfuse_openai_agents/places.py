@@ -20,7 +20,7 @@ Flavour = Literal["responses", "chat"]
 
 _HOMES = {row.home.rstrip("/"): row.id for row in PROVIDERS if row.home}
 
-# LitellmModel and AnyLLMModel speak chat completions, through the SDK's own stream handler.
+# LitellmModel speaks chat completions, through the SDK's own stream handler.
 _EXTENSIONS = "agents.extensions.models"
 
 
@@ -82,5 +82,8 @@ def _named(spoken: str, home: str) -> tuple[str, str]:
 def _flavour_of(inner: Model) -> Flavour:
     if isinstance(inner, OpenAIResponsesModel):
         return "responses"
+    chosen: Any = getattr(inner, "_selected_api", None)  # AnyLLMModel speaks either
+    if chosen is not None:
+        return "responses" if chosen() == "responses" else "chat"
     theirs = type(inner).__module__.startswith(_EXTENSIONS)
     return "chat" if theirs or isinstance(inner, OpenAIChatCompletionsModel) else "responses"

@@ -22,7 +22,8 @@ def trace_hit(inner: Model, asking: Asking, reply: Reply) -> None:
     """Leave the span that the model itself would have left, with its data where that is traced."""
     if asking.call.tracing.is_disabled():
         return
-    if isinstance(inner, OpenAIResponsesModel):
+    either = hasattr(inner, "_selected_api")  # AnyLLMModel leaves the span of the API it speaks
+    if isinstance(inner, OpenAIResponsesModel) or (either and asking.place.flavour == "responses"):
         _leave_response(asking, reply)
     else:
         _leave_generation(asking, reply)

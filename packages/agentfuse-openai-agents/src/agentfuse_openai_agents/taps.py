@@ -31,6 +31,9 @@ _FETCHING = ("_fetch_response", "_fetch_chat_response", "_fetch_responses_respon
 _TELLING = ("model", "service_tier", "status", "incomplete_details", "usage")
 _SAID = frozenset({"message", "function_call", "reasoning"})
 
+# LiteLLM writes the cost it has worked out itself where some providers tell what they charged.
+_GUESSING = "litellm"
+
 # Why a response of the Responses API is incomplete, in the words of chat completions.
 _ENDS = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
@@ -101,6 +104,8 @@ def telling_body(answer: Any) -> Mapping[str, Json]:
     Of its output only what the provider's own tools did, since each use may have a fee.
     """
     body = {name: _plain(said(answer, name)) for name in _TELLING}
+    if type(answer).__module__.startswith(_GUESSING):
+        body["usage"] = {word: n for word, n in object_of(body["usage"]).items() if word != "cost"}
     body["output"] = [
         plain_body(item) for item in said(answer, "output") or () if said(item, "type") not in _SAID
     ]
