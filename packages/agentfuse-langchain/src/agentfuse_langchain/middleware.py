@@ -209,8 +209,8 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
         cost = self._tool_costs.get(name)
         if cost is None:
             return
-        runtime: Any = request.runtime
-        with in_langchains_terms(), opened(ids_in(runtime.config)):
+        told: Any = request  # its runtime's type is generic over what each agent chooses
+        with in_langchains_terms(), opened(ids_in(told.runtime.config)):
             self.fuse.charge_tool_call(name, cost)
 
     def _unrun(self, request: ToolCallRequest, stop: BudgetExceeded) -> ToolMessage:
