@@ -20,7 +20,7 @@ def test_a_tool_that_fits_is_booked_before_it_runs() -> None:
 
 def test_a_tool_that_does_not_fit_costs_nothing() -> None:
     fuse = Fuse("$1", spend_book=False, name="desk")
-    with pytest.raises(BudgetExceeded, match="the tool web_search costs .*: it was not run") as stop:
+    with pytest.raises(BudgetExceeded, match=r"tool web_search costs .*: it was not run") as stop:
         fuse.charge_tool_call("web_search", "$1.01")
     assert stop.value.refusal is not None
     assert stop.value.refusal.limit.key == "run:desk"

@@ -70,6 +70,10 @@ def prompt_for(request: Any) -> str:
     return f"There are {len(request.messages)} messages."
 
 
+def summing_up(model: BaseChatModel) -> SummarizationMiddleware:
+    return SummarizationMiddleware(model, trigger=("messages", 4), keep=("messages", 2))
+
+
 class Colder(AgentMiddleware):
     """Asks with settings of its own."""
 
@@ -82,7 +86,7 @@ class Colder(AgentMiddleware):
 
 FLOWS: dict[str, tuple[Flow, list[Say]]] = {
     "summarization": (
-        lambda model: [SummarizationMiddleware(model, trigger=("messages", 4), keep=("messages", 2))],
+        lambda model: [summing_up(model)],
         [Say("They talked."), ROME, Say("Sunny.")],
     ),
     "context editing": (
@@ -169,7 +173,8 @@ async def test_a_flow_does_as_over_the_bare_model(
     for model, more in ((bare, []), (fused, guard)):
         up.reset()
         up.script(script)
-        agent = create_agent(model, [get_weather, get_time], middleware=[*middlewares(model), *more])
+        chain = [*middlewares(model), *more]
+        agent = create_agent(model, [get_weather, get_time], middleware=chain)
         said = [gist(agent.invoke(LONG))]
         up.script(script)
         runs.append((*said, gist(await agent.ainvoke(LONG)), bodies(up)))
@@ -195,8 +200,8 @@ def test_a_flow_repeated_is_free(
 def test_a_stop_while_summarising_surfaces(bare_of: BareOf, up: Upstream, vendor: str) -> None:
     fuse = Fuse("$0.0000001", spend_book=False)
     model = AgentFuseChatModel(inner=bare_of(vendor), fuse=fuse)
-    summing = SummarizationMiddleware(model, trigger=("messages", 4), keep=("messages", 2))
-    agent = create_agent(model, [], middleware=[summing, AgentFuseMiddleware(fuse=fuse)])
+    chain = [summing_up(model), AgentFuseMiddleware(fuse=fuse)]
+    agent = create_agent(model, [], middleware=chain)
     with pytest.raises(BudgetStop):
         agent.invoke(LONG)
     assert up.calls == 0

@@ -171,9 +171,7 @@ async def test_a_run_steps_down_to_the_cheaper_model_at_once(
 
 def repeated(tokens: int) -> Any:
     """Make a provider whose model never ends: it looks the weather up again and again."""
-    return [
-        Say("word " * tokens, [Call("get_weather", {"city": f"Town {n}"})]) for n in range(200)
-    ]
+    return [Say("word " * tokens, [Call("get_weather", {"city": f"Town {n}"})]) for n in range(200)]
 
 
 @pytest.mark.parametrize("on_stop", ["end", "raise", None])

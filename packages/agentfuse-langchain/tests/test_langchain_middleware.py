@@ -87,9 +87,7 @@ async def test_a_stopped_run_ends_with_what_it_has(
     bare_of: BareOf, up: Upstream, vendor: str, way: str
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False, cache=False)
-    agent = create_agent(
-        bare_of(vendor, max_tokens=200), [drained(guard.fuse)], middleware=[guard]
-    )
+    agent = create_agent(bare_of(vendor, max_tokens=200), [drained(guard.fuse)], middleware=[guard])
     final = await final_of(agent, way)
     assert [message.type for message in final["messages"]] == ["human", "ai", "tool", "ai"]
     account = final["agentfuse"]
@@ -105,9 +103,7 @@ async def test_a_stop_surfaces_where_that_is_wanted(
     bare_of: BareOf, up: Upstream, vendor: str, way: str
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False, on_stop="raise")
-    agent = create_agent(
-        bare_of(vendor, max_tokens=200), [drained(guard.fuse)], middleware=[guard]
-    )
+    agent = create_agent(bare_of(vendor, max_tokens=200), [drained(guard.fuse)], middleware=[guard])
     with pytest.raises(BudgetStop) as stop:
         await final_of(agent, way)
     assert stop.value.receipt.answers == up.calls == 1
@@ -409,10 +405,7 @@ def test_a_models_answer_is_streamed_from_memory_too(
     guard = AgentFuseMiddleware("$1", spend_book=False)
     agent = create_agent(bare_of(vendor, max_tokens=200), [get_weather], middleware=[guard])
     cold, warm = (
-        [
-            (type(chunk), chunk.text)
-            for chunk, _ in agent.stream(QUESTION, stream_mode="messages")
-        ]
+        [(type(chunk), chunk.text) for chunk, _ in agent.stream(QUESTION, stream_mode="messages")]
         for _ in range(2)
     )
     assert up.calls == 2

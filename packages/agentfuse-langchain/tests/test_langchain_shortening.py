@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from hypothesis import given
@@ -56,14 +57,14 @@ def test_nothing_is_dropped_where_there_is_room(messages: list[Any]) -> None:
 
 def test_the_oldest_goes_first_and_no_more_than_needed() -> None:
     turns = [[HumanMessage(f"{n} " * 50), AIMessage(f"{n} " * 50)] for n in range(4)]
-    messages = [SystemMessage("Be brief."), *sum(turns, []), HumanMessage("and now?")]
+    messages = [SystemMessage("Be brief."), *chain(*turns), HumanMessage("and now?")]
     left = shortened(messages, 0.6)
-    assert left == [messages[0], *sum(turns[2:], []), messages[-1]]
+    assert left == [messages[0], *chain(*turns[2:]), messages[-1]]
     assert count_tokens_approximately(left) <= 0.6 * count_tokens_approximately(messages)
 
 
 def test_the_last_turn_loses_its_oldest_steps() -> None:
     steps = [step_of(n, "", ["word " * 200]) for n in range(5)]
-    messages = [HumanMessage("Find out."), *sum(steps, [])]
-    assert shortened(messages) == [messages[0], *sum(steps[3:], [])]
+    messages = [HumanMessage("Find out."), *chain(*steps)]
+    assert shortened(messages) == [messages[0], *chain(*steps[3:])]
     assert shortened(messages, 0.0) == [messages[0], *steps[-1]]

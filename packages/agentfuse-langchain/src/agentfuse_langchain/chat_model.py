@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from typing import Unpack
 
-    from langchain_core.callbacks import Callbacks
+    from langchain_core.callbacks import CallbackManagerForLLMRun, Callbacks
     from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessageChunk, BaseMessage
-    from langchain_core.outputs import LLMResult
+    from langchain_core.outputs import ChatResult, LLMResult
     from langchain_core.runnables import RunnableConfig
 
     from agentfuse.money import Dollars
@@ -68,6 +68,20 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
             **options: Unpack[Options],
         ) -> None: ...
 
+        # What a provider's class brings along, said here for type checkers, to which this class
+        # would be an abstract one that nobody can call.
+
+        def _generate(
+            self,
+            messages: list[BaseMessage],
+            stop: list[str] | None = None,
+            run_manager: CallbackManagerForLLMRun | None = None,
+            **kwargs: Any,
+        ) -> ChatResult: ...
+
+        @property
+        def _llm_type(self) -> str: ...
+
     @property
     def inner(self) -> BaseChatModel:
         """The bare model with the settings of this one: its calls are not metered."""
@@ -99,14 +113,20 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
             return await super().agenerate(messages, stop, callbacks, **kwargs)
 
     def stream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self,
+        input: LanguageModelInput,  # noqa: A002 - LangChain's own name, and it may be said
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Do as LangChain, on behalf of whom the config names."""
         ids, chunks = ids_in(config), super().stream(input, config, **kwargs)
         return begun_within(ids, chunks) if ids else chunks
 
     def astream(
-        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+        self,
+        input: LanguageModelInput,  # noqa: A002 - as in ``stream``
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Do as ``stream``, awaited."""
         ids, chunks = ids_in(config), super().astream(input, config, **kwargs)

@@ -72,7 +72,8 @@ def surfaced(error: AgentFuseError) -> AgentFuseError:
         return error
     if isinstance(error, BudgetExceeded):
         return BudgetStop.of(error)
-    kind = _surfacing(type(error))
+    plain: Any = type(error)  # mypy finds no hash in a class
+    kind = _surfacing(plain)
     twin = kind.__new__(kind, *error.args)
     twin.__dict__.update(error.__dict__)
     return twin

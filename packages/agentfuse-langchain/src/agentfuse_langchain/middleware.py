@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agentfuse.runtime.settings import Options
 
 ALERTS = (0.6, 0.8, 0.9)
-"""The shares of a limit that are told once each."""
+"""The shares of a limit that are told, once each in a conversation."""
 
 ACCOUNT = "agentfuse"
 """The state's key, and that of what is written to the custom stream."""
@@ -58,8 +58,8 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
     on, old turns stay out of what the model is asked; None never shortens.
 
     ``state["agentfuse"]`` tells ``receipt`` (``RunReceipt.to_dict()``), ``used`` (a share),
-    ``alerts`` (``"60%"`` ...) and ``stopped`` (why, or ""); a new alert is also written to the
-    custom stream.
+    ``alerts`` (``"60%"`` ...) and ``stopped`` (why, or ""); an alert that is new in a conversation
+    is also written to the custom stream.
     """
 
     state_schema = AgentFuseState
@@ -209,7 +209,8 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
         cost = self._tool_costs.get(name)
         if cost is None:
             return
-        with in_langchains_terms(), opened(ids_in(request.runtime.config)):
+        told: Any = request  # its runtime's type is generic over what each agent chooses
+        with in_langchains_terms(), opened(ids_in(told.runtime.config)):
             self.fuse.charge_tool_call(name, cost)
 
     def _unrun(self, request: ToolCallRequest, stop: BudgetExceeded) -> ToolMessage:

@@ -1,4 +1,4 @@
-"""Messages that the policy changed, in LangChain's words again; unchanged ones stay the caller's."""
+"""Messages that the policy changed, in LangChain's words; unchanged ones stay the caller's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import (
     AIMessage,
+    BaseMessage,
     ChatMessage,
     FunctionMessage,
     HumanMessage,
@@ -20,8 +21,6 @@ from agentfuse_langchain.parts import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from langchain_core.messages import BaseMessage
 
     from agentfuse.messages import Json, Message, ToolCall
 
@@ -51,25 +50,38 @@ def _place_of(message: Message, asked: Sequence[Message], start: int) -> int | N
 
 def written(message: Message) -> BaseMessage:
     """Write one message, as ``message_of`` reads it; where its calls stood is not kept."""
-    words: dict[str, Any] = {"content": _content_of(message), "name": message.name or None}
-    words |= _metadata_of(message)
+    kind = _KINDS.get(message.role, ChatMessage)
+    words: dict[str, Any] = {
+        "content": _content_of(message),
+        "name": message.name or None,
+        **_metadata_of(message),
+        **_own_words_of(message),
+    }
+    return kind(**words)
+
+
+_KINDS: dict[str, type[BaseMessage]] = {
+    "system": SystemMessage,
+    "developer": SystemMessage,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+    "tool": ToolMessage,
+    "function": FunctionMessage,
+}
+
+
+def _own_words_of(message: Message) -> dict[str, Any]:
+    """Give what only messages of this role have."""
     match message.role:
-        case "system":
-            return SystemMessage(**words)
-        case "developer":
-            words["additional_kwargs"] = {**words["additional_kwargs"], ROLE: "developer"}
-            return SystemMessage(**words)
-        case "user":
-            return HumanMessage(**words)
         case "assistant":
-            return AIMessage(**words, **_calls_of(message.tool_calls))
+            return _calls_of(message.tool_calls)
         case "tool":
             status = message.extra.get("status", "success")
-            return ToolMessage(**words, tool_call_id=message.tool_call_id, status=status)
+            return {"tool_call_id": message.tool_call_id, "status": status}
         case "function":
-            return FunctionMessage(**{**words, "name": message.name})
+            return {"name": message.name}
         case role:
-            return ChatMessage(**words, role=role)
+            return {} if role in _KINDS else {"role": role}
 
 
 def _content_of(message: Message) -> Any:
@@ -87,18 +99,20 @@ def _metadata_of(message: Message) -> dict[str, Any]:
     """Put each of the provider's own fields back where ``message_of`` found it."""
     told = (*SENT_BACK, DIALECT)
     status = {"status"} if message.role == "tool" else set[str]()
+    developer = {ROLE: "developer"} if message.role == "developer" else {}
+    extra = message.extra.items()
     return {
         "additional_kwargs": {
-            name: value
-            for name, value in message.extra.items()
-            if name not in told and name not in status
+            **{name: value for name, value in extra if name not in told and name not in status},
+            **developer,
         },
         "response_metadata": {name: message.extra[name] for name in told if name in message.extra},
     }
 
 
 def _calls_of(calls: Sequence[ToolCall]) -> dict[str, list[dict[str, Json]]]:
-    good, broken = [], []
+    good: list[dict[str, Json]] = []
+    broken: list[dict[str, Json]] = []
     for call in calls:
         if call.extra.get("invalid"):
             raw = {"type": "invalid_tool_call", "args": call.arguments, "error": None}

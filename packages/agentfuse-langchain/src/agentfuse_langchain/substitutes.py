@@ -1,8 +1,10 @@
-"""What asking another model than the caller's takes: its own maximum, and the API that serves it."""
+"""What it takes to ask another model than the caller's: its own maximum, the API that serves it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from agentfuse.providers.wire_json import object_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,7 @@ def likened(model: BaseChatModel, name: str) -> BaseChatModel:
 def own_maximum_of(model: BaseChatModel, name: str) -> int:
     """Give the most output tokens of the model ``name``, as its class knows it."""
     told: Any = likened(model, name)  # LangChain's way to a profile, protected by its name
-    profile = told._resolve_model_profile() or {}  # noqa: SLF001
+    profile = object_of(told._resolve_model_profile())  # noqa: SLF001
     return int(profile.get("max_output_tokens") or UNKNOWN_MAXIMUM)
 
 
