@@ -118,7 +118,7 @@ def test_a_fuse_sets_aside_what_its_counter_says() -> None:
     fuse = Fuse("$1", counters=[Scripted(KNOWN)])
 
     def answer(_: Any) -> Say:
-        held.extend(lease.amount for lease in fuse.open_leases())
+        held.extend(lease.amount.nanodollars for lease in fuse.open_leases())
         return Say("Seven.")
 
     with Upstream(answer) as watched:

@@ -218,6 +218,27 @@ def said(client: openai.OpenAI, shape: dict[str, Any]) -> str:
     return text_of(answer) if shape else answer.choices[0].message.content
 
 
+class Redirecting(Compressing):
+    """Sends the first request on to where it went, as a moved server does."""
+
+    moved = False
+
+    def handle_request(self, request: Any) -> Any:
+        if self.moved:
+            return self._inner.handle_request(request)
+        self.moved = True
+        return self._module.Response(307, headers={"location": str(request.url)})
+
+
+def test_a_redirect_costs_nothing(upstream: Upstream, fuse: Fuse) -> None:
+    with openai.OpenAI(api_key=KEY, base_url=upstream.openai_url) as bare:
+        module = flavour_of(bare._client).module
+        bare._client._transport = Redirecting(bare._client._transport, module)
+        wrap_openai(bare, fuse=fuse).chat.completions.create(**CHAT)
+    assert fuse.receipt().spent == billed(upstream) > 0
+    assert fuse.open_leases() == ()
+
+
 def test_other_endpoints_pass_untouched(client: openai.OpenAI, fuse: Fuse) -> None:
     fuse.allow("$0.0000001")
     assert client.models.list().data

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from agentfuse.errors import BudgetExceeded, ConfigurationError
+from agentfuse.errors import BudgetExceeded, ConfigurationError, ProviderFailed
 from agentfuse.providers.endpoints import Endpoint, endpoint_of
 from agentfuse.providers.reach import require_reach
 from agentfuse.providers.wire_json import object_of
@@ -91,12 +91,15 @@ class Exchange:
         old, new = (f"/deployments/{quote(each.model)}/" for each in (self.asked, handed))
         return self.url if old == new else self.url.replace(old, new, 1)
 
-    def verdict(self, response: Any, decoded: bytes) -> Reply | Unanswered:
+    def verdict(self, response: Any, decoded: bytes) -> Reply | Exception:
         """Say what a whole response means: an answer to settle, or a failure that costs nothing.
 
-        An answer that was paid but cannot be read is settled at its estimate.
+        An answer that was paid but cannot be read is settled at its estimate. A redirect answers
+        nothing: the client asks again elsewhere.
         """
-        if response.status_code >= _ERRORS or response.has_redirect_location:
+        if response.has_redirect_location:
+            return ProviderFailed("redirected", kind="connection")
+        if response.status_code >= _ERRORS:
             return Unanswered(response, decoded.decode("utf-8", "replace"))
         try:
             return self.codec.reply_of(decoded)
