@@ -287,6 +287,24 @@ async def test_an_llm_of_another_sdk_is_metered_as_a_whole(
     assert fuse.open_leases() == ()
 
 
+def test_what_a_caller_makes_of_a_stream_is_not_what_is_remembered(
+    up: Upstream, fuse: Fuse
+) -> None:
+    bare = OpenAIResponses(model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url)
+    llm = AgentFuseLLM(inner=bare, fuse=fuse)
+    up.script([TWO_CALLS])
+    tools = [
+        {"type": "function", "name": name, "parameters": {}} for name in ("get_weather", "add")
+    ]
+    for _ in range(2):
+        for chunk in llm.stream_chat(HELLO, tools=tools):
+            said = [block.block_type for block in chunk.message.blocks]
+            chunk.message.blocks.clear()
+            chunk.message.additional_kwargs.clear()
+        assert said.count("tool_call") == 2
+    assert up.calls == 1
+
+
 class Talker(CustomLLM):
     """Says many words, however few may be said, and tells nothing of its tokens."""
 
