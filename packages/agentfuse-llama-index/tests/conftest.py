@@ -20,6 +20,12 @@ KEY = "sk-upstream"
 MODELS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-6"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave LlamaIndex's own store of chat memories to the garbage collector, as it does itself."""
+    noise = "ignore:<aiosqlite.core.Connection object:ResourceWarning"
+    config.addinivalue_line("filterwarnings", noise)
+
+
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Upstream]:
     with Upstream() as provider:

@@ -24,7 +24,7 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.llms.openai import OpenAIResponses
 from pydantic import Field
 
-from agentfuse import BudgetExceeded, Fuse
+from agentfuse import BudgetExceeded, Fuse, scope
 from agentfuse.money import budget_of
 from agentfuse.testing.upstream import Call, Say
 from agentfuse_llama_index import AgentFuseLLM, BudgetStop
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 BareOf = Callable[..., LLM]
 HELLO = [ChatMessage(content="hello")]
+SPENT_OUT = "$0.0000001"
 TWO_CALLS = Say(
     "Let me see.",
     [Call("get_weather", {"city": "Zürich \U0001f30d"}), Call("add", {"a": 1, "b": 2})],
@@ -286,6 +287,24 @@ async def test_an_llm_of_another_sdk_is_metered_as_a_whole(
     assert fuse.open_leases() == ()
 
 
+def test_what_a_caller_makes_of_a_stream_is_not_what_is_remembered(
+    up: Upstream, fuse: Fuse
+) -> None:
+    bare = OpenAIResponses(model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url)
+    llm = AgentFuseLLM(inner=bare, fuse=fuse)
+    up.script([TWO_CALLS])
+    tools = [
+        {"type": "function", "name": name, "parameters": {}} for name in ("get_weather", "add")
+    ]
+    for _ in range(2):
+        for chunk in llm.stream_chat(HELLO, tools=tools):
+            said = [block.block_type for block in chunk.message.blocks]
+            chunk.message.blocks.clear()
+            chunk.message.additional_kwargs.clear()
+        assert said.count("tool_call") == 2
+    assert up.calls == 1
+
+
 class Talker(CustomLLM):
     """Says many words, however few may be said, and tells nothing of its tokens."""
 
@@ -413,3 +432,29 @@ def test_sixteen_threads_never_pass_one_budget(
     assert up.calls == served
     assert 0 < fuse.receipt().spent <= budget_of("$0.02")
     assert fuse.open_leases() == ()
+
+
+async def test_a_stream_is_asked_on_behalf_of_whom_it_was_opened_for(
+    bare_of: BareOf, up: Upstream, vendor: str
+) -> None:
+    fuse = Fuse(spend_book=False, cache=False, limits={"user": SPENT_OUT})
+    llm = AgentFuseLLM(inner=bare_of(vendor, max_tokens=50), fuse=fuse)
+    with pytest.raises(BudgetStop) as stop:
+        list(opened_for_ann(llm))
+    assert stop.value.refusal is not None
+    assert stop.value.refusal.limit.key == "user:ann"
+    with pytest.raises(BudgetStop):
+        await read_for_ann(llm)
+    assert up.calls == 0
+    assert list(llm.stream_chat(HELLO))[-1].message.content == "Answer to: hello"
+
+
+def opened_for_ann(llm: Any) -> Any:
+    with scope(user="ann", tags=("a",)):
+        return llm.stream_chat(HELLO)
+
+
+async def read_for_ann(llm: Any) -> list[Any]:
+    with scope(user="ann"):
+        stream = await llm.astream_chat(HELLO)
+    return [chunk async for chunk in stream]

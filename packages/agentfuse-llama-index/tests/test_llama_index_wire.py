@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -378,6 +379,18 @@ def test_messages_of_llama_index_come_back_from_neutral_words() -> None:
         assert again.role == message.role
         assert [type(block) for block in again.blocks] == [type(block) for block in message.blocks]
     assert message_of(history()[3]).tool_call_id == "call_1"
+
+
+def test_a_picture_is_known_by_what_it_shows(tmp_path: Path) -> None:
+    file = tmp_path / "picture.png"
+    keys = set()
+    for content in (PIXEL, b"another", PIXEL):
+        file.write_bytes(content)
+        block = ImageBlock(path=file, image_mimetype="image/png")
+        asking = Asking.of(MockLLM(), [ChatMessage(blocks=[block])], {}, stream=False)
+        keys.add(key_of(asking.request))
+    assert len(keys) == 2
+    assert None not in keys
 
 
 def test_what_the_policy_changed_is_all_that_changes(bare_of: BareOf, vendor: str) -> None:

@@ -50,11 +50,12 @@ class ResponseCodec:
     answer was found to come from memory.
     """
 
-    __slots__ = ("_chats", "_request", "ended", "remembered")
+    __slots__ = ("_chats", "_request", "_said", "ended", "remembered")
 
     def __init__(self, request: Request, *, chats: bool) -> None:
         self._request = request
         self._chats = chats
+        self._said: ChatMessage | None = None
         self.ended = False
         self.remembered = False
 
@@ -77,16 +78,23 @@ class ResponseCodec:
         return Delta(f"{thought or ''}{chunk.delta or ''}")
 
     def shown(self, chunk: Response) -> Sequence[Response]:
-        """Give each chunk as it is."""
+        """Give each chunk as it is, and keep what it said: the caller may change it."""
+        if isinstance(chunk, ChatResponse):
+            held = chunk.message
+            changes = {"blocks": [*held.blocks], "additional_kwargs": {**held.additional_kwargs}}
+            self._said = held.model_copy(update=changes)
         return (chunk,)
 
     def joined(self, chunks: Sequence[Response]) -> Reply:
         """Read a stream: its last response holds all before it, and any of them may hold usage."""
         if not chunks:
             return NOTHING_SAID
-        reply = self._reply_of(chunks[-1], "stop" if self.ended else "")
+        last = chunks[-1]
+        if self._said is not None:
+            last = last.model_copy(update={"message": self._said})
+        reply = self._reply_of(last, "stop" if self.ended else "")
         report = reply.report or next(filter(None, map(self._report_of, reversed(chunks))), None)
-        return reply if report is reply.report else _with_report(reply, report)
+        return replace(reply, report=report)
 
     def chunks_of(self, reply: Reply) -> Iterator[Response]:
         """Replay a reply as a true stream: each response holds all that was said so far."""
@@ -109,7 +117,7 @@ class ResponseCodec:
         return ChatResponse(message=message, delta=piece)
 
     def _reply_of(self, result: Response, assumed_end: str) -> Reply:
-        raw = object_of(dict(object_of(plain_body(result.raw)))) if result.raw else {}
+        raw = object_of(plain_body(result.raw)) if result.raw else {}
         blocks = result.message.blocks if isinstance(result, ChatResponse) else ()
         text = () if isinstance(result, ChatResponse) else (Text(result.text),)
         calls = calls_of(blocks)
@@ -166,10 +174,6 @@ def _end_of(raw: Mapping[str, Json]) -> str:
             if isinstance(end, str) and end:
                 return _ENDS.get(end.lower(), end)
     return "length" if raw.get("status") == "incomplete" else ""
-
-
-def _with_report(reply: Reply, report: UsageReport | None) -> Reply:
-    return replace(reply, report=report)
 
 
 def _fields_of(result: Response, raw: Mapping[str, Json]) -> dict[str, Json]:

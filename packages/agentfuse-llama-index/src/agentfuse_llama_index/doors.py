@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from agentfuse_llama_index.anthropic_calls import message_calls_of, parse_calls_of
@@ -19,7 +19,7 @@ from agentfuse_llama_index.openai_calls import chat_calls_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agentfuse import Fuse
+    Meter = Callable[..., Any]
 
 OPENAI = "llama_index.llms.openai.base.OpenAI"
 ANTHROPIC = "llama_index.llms.anthropic.base.Anthropic"
@@ -51,10 +51,10 @@ def _openai_door(bare: type[Any]) -> Door:
     give, agive = bare._get_client, bare._get_aclient  # noqa: SLF001 - what the class asks itself
 
     def client(self: Any) -> Any:
-        return _twin(self, "client", give(self), _openai_twin)
+        return _twin(self, metered, give(self), _openai_twin)
 
     def aclient(self: Any) -> Any:
-        return _twin(self, "aclient", agive(self), _async_openai_twin)
+        return _twin(self, ametered, agive(self), _openai_twin)
 
     # Old models' completions go by another method of the client.
     leads = bare._use_chat_completions  # noqa: SLF001 - the class decides by it
@@ -65,11 +65,10 @@ def _anthropic_door() -> Door:
     """Meter the clients that the class keeps; they stay what they were beneath."""
 
     def _client(self: Any) -> Any:
-        return _twin(self, "client", self.__pydantic_private__["_client"], _anthropic_twin)
+        return _twin(self, metered, self.__pydantic_private__["_client"], _anthropic_twin)
 
     def _aclient(self: Any) -> Any:
-        kept = self.__pydantic_private__["_aclient"]
-        return _twin(self, "aclient", kept, _async_anthropic_twin)
+        return _twin(self, ametered, self.__pydantic_private__["_aclient"], _anthropic_twin)
 
     def leads(_llm: Any, _arguments: dict[str, Any]) -> bool:
         return True
@@ -78,30 +77,20 @@ def _anthropic_door() -> Door:
     return Door(attributes=attributes, leads=leads)
 
 
-def _twin(llm: Any, name: str, client: Any, make: Callable[[Any, Fuse], Any]) -> Any:
+def _twin(llm: Any, meter: Meter, client: Any, make: Callable[[Any, Meter], Any]) -> Any:
     """Give the metered twin of a client, made anew only when the client is another."""
     twins: dict[str, tuple[Any, Any]] = llm.__pydantic_private__["_twins"]
-    kept = twins.get(name)
+    kept = twins.get(meter.__name__)
     if kept is None or kept[0] is not client:
-        kept = twins[name] = (client, make(client, llm.fuse))
+        made = make(client, partial(meter, fuse=llm.fuse))
+        kept = twins[meter.__name__] = (client, made)
     return kept[1]
 
 
-def _openai_twin(client: Any, fuse: Fuse) -> Any:
-    completions = client.chat.completions
-    create = metered(completions.create, fuse, chat_calls_of(client, _reasons))
-    return _with_completions(client, create)
-
-
-def _async_openai_twin(client: Any, fuse: Fuse) -> Any:
-    completions = client.chat.completions
-    create = ametered(completions.create, fuse, chat_calls_of(client, _reasons))
-    return _with_completions(client, create)
-
-
-def _with_completions(client: Any, create: Callable[..., Any]) -> Any:
-    chat = client.chat
-    return twin_of(client, chat=twin_of(chat, completions=twin_of(chat.completions, create=create)))
+def _openai_twin(client: Any, meter: Meter) -> Any:
+    chat, completions = client.chat, client.chat.completions
+    create = meter(completions.create, read=chat_calls_of(client, _reasons))
+    return twin_of(client, chat=twin_of(chat, completions=twin_of(completions, create=create)))
 
 
 def _reasons(model: str) -> bool:
@@ -110,25 +99,8 @@ def _reasons(model: str) -> bool:
     return model in getattr(utils, "O1_MODELS", ())
 
 
-def _anthropic_twin(client: Any, fuse: Fuse) -> Any:
-    create = metered(client.messages.create, fuse, message_calls_of(client))
-    beta = getattr(client.beta.messages, "parse", None)
-    parse = None if beta is None else metered(beta, fuse, parse_calls_of(client))
-    return _with_messages(client, create, parse)
-
-
-def _async_anthropic_twin(client: Any, fuse: Fuse) -> Any:
-    create = ametered(client.messages.create, fuse, message_calls_of(client))
-    beta = getattr(client.beta.messages, "parse", None)
-    parse = None if beta is None else ametered(beta, fuse, parse_calls_of(client))
-    return _with_messages(client, create, parse)
-
-
-def _with_messages(
-    client: Any, create: Callable[..., Any], parse: Callable[..., Any] | None
-) -> Any:
-    messages = twin_of(client.messages, create=create)
-    if parse is None:
-        return twin_of(client, messages=messages)
+def _anthropic_twin(client: Any, meter: Meter) -> Any:
+    create = meter(client.messages.create, read=message_calls_of(client))
+    parse = meter(client.beta.messages.parse, read=parse_calls_of(client))
     beta = twin_of(client.beta, messages=twin_of(client.beta.messages, parse=parse))
-    return twin_of(client, messages=messages, beta=beta)
+    return twin_of(client, messages=twin_of(client.messages, create=create), beta=beta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -55,14 +56,22 @@ def _part_of(block: Any) -> Part:
     kind: Any = _KINDS.get(str(written.get("block_type")))
     if kind is None:
         return Other(written)
-    data = getattr(block, kind, None) or getattr(block, "data", None)
     return Media(
         kind=kind,
         url=str(getattr(block, "url", None) or ""),
-        data=b64encode(data).decode() if isinstance(data, bytes) else "",
+        data=_data_of(block, kind),
         media_type=str(getattr(block, f"{kind}_mimetype", None) or ""),
         block=written,
     )
+
+
+def _data_of(block: Any, kind: str) -> str:
+    """Give a medium's bytes in base64, as LlamaIndex keeps them; a file's are read."""
+    data = getattr(block, kind, None) or getattr(block, "data", None)
+    if isinstance(data, bytes):
+        return data.decode("utf-8", "replace")
+    path = getattr(block, "path", None)
+    return b64encode(Path(path).read_bytes()).decode() if path else ""
 
 
 def calls_of(blocks: Sequence[Any]) -> tuple[ToolCall, ...]:

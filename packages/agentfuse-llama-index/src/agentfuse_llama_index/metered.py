@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agentfuse.scopes import SCOPES, current_scope, scope
 from agentfuse_llama_index.errors import in_llama_terms, raise_swallowed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
+    from contextlib import AbstractContextManager
 
     from agentfuse import Fuse
     from agentfuse.messages import Request
+    from agentfuse.scopes import Scope
 
-    Opened = list[Any]
+Opened = list[Any]
 
 
 class Asking(Protocol):
@@ -41,14 +45,33 @@ class Asking(Protocol):
 _collecting: ContextVar[tuple[Opened, ...]] = ContextVar("agentfuse_llama_index_opened", default=())
 
 
-@contextmanager
-def collecting(opened: Opened) -> Generator[None]:
-    """Collect the streams that are opened within; never held across a ``yield``."""
-    token = _collecting.set((*_collecting.get(), opened))
-    try:
-        yield
-    finally:
-        _collecting.reset(token)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A stream on its way to the user: what was opened for it, and on whose behalf it was asked.
+
+    Some classes ask only when the first chunk is wanted, and that may be after the ``with`` of a
+    scope has ended.
+    """
+
+    opened: Opened = field(default_factory=list[Any])
+    said: Scope = field(default_factory=current_scope)
+
+    @contextmanager
+    def within(self) -> Generator[None]:
+        """Collect the streams that are opened within; never held across a ``yield``."""
+        token = _collecting.set((*_collecting.get(), self.opened))
+        try:
+            with self._scope():
+                yield
+        finally:
+            _collecting.reset(token)
+
+    def _scope(self) -> AbstractContextManager[object]:
+        said = self.said
+        if current_scope() is said:
+            return nullcontext()
+        ids = {name: getattr(said, name) for name in SCOPES}
+        return scope(**ids, tags=said.tags)
 
 
 def _opened(stream: Any) -> Any:

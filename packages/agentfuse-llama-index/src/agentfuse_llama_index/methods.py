@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentfuse.errors import BudgetExceeded
 from agentfuse_llama_index.doors import door_of
 from agentfuse_llama_index.errors import in_llama_terms
-from agentfuse_llama_index.metered import collecting
+from agentfuse_llama_index.metered import Reading
 from agentfuse_llama_index.whole_calls import WholeCall, awaited, iterated, raising, runs
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
     from agentfuse import Fuse
-    from agentfuse_llama_index.metered import Opened
 
 _END: Any = object()
 
@@ -80,10 +79,10 @@ def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
 def _stream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     def open_stream(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
-            opened: Opened = []
-            with collecting(opened):
+            reading = Reading()
+            with reading.within():
                 wire = method(self, *args, **options)
-            return _driven(wire, opened, self.fuse)
+            return _driven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
         with in_llama_terms(self.fuse):
             try:
@@ -94,22 +93,22 @@ def _stream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
                 return call.told(raising(stop))
         chunks = iterated(stream)
         wire = call.told(chunks) if call.codec.remembered else chunks()
-        return _driven(wire, [stream], self.fuse)
+        return _driven(wire, Reading([stream]), self.fuse)
 
     return open_stream
 
 
-def _driven(wire: Iterator[Any], opened: Opened, fuse: Fuse) -> Iterator[Any]:
+def _driven(wire: Iterator[Any], reading: Reading, fuse: Fuse) -> Iterator[Any]:
     """Read a stream to the user; however that ends, what was opened for it is closed at once."""
     try:
         while True:
-            with collecting(opened), in_llama_terms(fuse):
+            with reading.within(), in_llama_terms(fuse):
                 chunk = next(wire, _END)
             if chunk is _END:
                 return
             yield chunk
     finally:
-        for stream in opened:
+        for stream in reading.opened:
             stream.close()
         close = getattr(wire, "close", None)
         if close is not None:
@@ -119,10 +118,10 @@ def _driven(wire: Iterator[Any], opened: Opened, fuse: Fuse) -> Iterator[Any]:
 def _astream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     async def open_stream(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
-            opened: Opened = []
-            with collecting(opened):
+            reading = Reading()
+            with reading.within():
                 wire = await method(self, *args, **options)
-            return _adriven(wire, opened, self.fuse)
+            return _adriven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
         with in_llama_terms(self.fuse):
             try:
@@ -133,22 +132,22 @@ def _astream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
                 return await call.atold(raising(stop))
         chunks = awaited(stream)
         wire = await call.atold(chunks) if call.codec.remembered else chunks()
-        return _adriven(wire, [stream], self.fuse)
+        return _adriven(wire, Reading([stream]), self.fuse)
 
     return open_stream
 
 
-async def _adriven(wire: AsyncIterator[Any], opened: Opened, fuse: Fuse) -> AsyncIterator[Any]:
+async def _adriven(wire: AsyncIterator[Any], reading: Reading, fuse: Fuse) -> AsyncIterator[Any]:
     """Do as ``_driven``, awaited."""
     try:
         while True:
-            with collecting(opened), in_llama_terms(fuse):
+            with reading.within(), in_llama_terms(fuse):
                 chunk = await anext(wire, _END)
             if chunk is _END:
                 return
             yield chunk
     finally:
-        for stream in opened:
+        for stream in reading.opened:
             await stream.aclose()
         close = getattr(wire, "aclose", None)
         if close is not None:

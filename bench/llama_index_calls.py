@@ -1,0 +1,86 @@
+"""What a fuse adds to a LlamaIndex chat over loopback: a miss, a hit, and a streamed one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from calls import KEY, MODEL, prompt_of, row_of
+from llama_index.core.llms import ChatMessage
+from llama_index.llms.openai import OpenAI
+from measure import afigure_of, figure_of
+
+from agentfuse import Fuse
+from agentfuse.testing import Upstream
+from agentfuse_llama_index import AgentFuseLLM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from measure import Figure
+
+ASKS = 40
+HITS = 400
+
+
+def figures() -> dict[str, Any]:
+    """Measure each way of a short chat: bare, through a fuse, and from its memory."""
+    with Upstream(answer_tokens=200) as upstream:
+        bare = OpenAI(model=MODEL, api_key=KEY, api_base=upstream.openai_url, max_retries=0)
+        missing = AgentFuseLLM(inner=bare, fuse=Fuse("$1000", cache=False, spend_book=False))
+        remembering = AgentFuseLLM(inner=bare, fuse=Fuse("$1000", spend_book=False))
+        llms = {"bare": bare, "miss": missing, "hit": remembering}
+        ways = {
+            "blocking": {name: figure_of(chat_of(llm), asks(name)) for name, llm in llms.items()},
+            "stream": {name: figure_of(stream_of(llm), asks(name)) for name, llm in llms.items()},
+            "awaited": asyncio.run(awaited(llms)),
+        }
+    return {"rows": [row for way, found in ways.items() for row in rows_of(way, found)]}
+
+
+def rows_of(way: str, found: dict[str, Figure]) -> list[dict[str, Any]]:
+    """Write the lines of one way, each beside the bare LLM's figure."""
+    what = {
+        "bare": "bare LlamaIndex over loopback",
+        "miss": "through a fuse",
+        "hit": "from memory",
+    }
+    return [
+        row_of(way, "llama", what[name], figure, found["bare"]) for name, figure in found.items()
+    ]
+
+
+async def awaited(llms: dict[str, Any]) -> dict[str, Figure]:
+    """Measure the awaited chat, all in one event loop."""
+    asked = messages()
+    return {
+        name: await afigure_of(lambda llm=llm: llm.achat(asked), asks(name))
+        for name, llm in llms.items()
+    }
+
+
+def chat_of(llm: Any) -> Callable[[], object]:
+    """Give one chat."""
+    asked = messages()
+    return lambda: llm.chat(asked)
+
+
+def stream_of(llm: Any) -> Callable[[], object]:
+    """Give one streamed chat, read to its end."""
+    asked = messages()
+    return lambda: sum(1 for _ in llm.stream_chat(asked))
+
+
+def messages() -> list[ChatMessage]:
+    """Write the short conversation that the other figures ask too."""
+    return [ChatMessage(role=row["role"], content=row["content"]) for row in prompt_of(40)]
+
+
+def asks(name: str) -> int:
+    """Say how often a round asks: hits are quick."""
+    return HITS if name == "hit" else ASKS
+
+
+if __name__ == "__main__":
+    print(json.dumps(figures(), indent=1))
