@@ -164,9 +164,7 @@ def test_the_stop_carries_the_finished_tasks(
     assert partial_output(crew) == output
 
 
-def test_a_crew_that_has_done_nothing_has_an_empty_output(
-    bare_of: BareOf, crew_of: CrewOf
-) -> None:
+def test_a_crew_that_has_done_nothing_has_an_empty_output(bare_of: BareOf, crew_of: CrewOf) -> None:
     output = partial_output(crew_of(bare_of()))
     assert output.raw == ""
     assert output.tasks_output == []
@@ -296,7 +294,9 @@ def test_a_plan_that_is_never_good_enough_is_ended_by_the_budget(
 ) -> None:
     fuse = Fuse("$0.01", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(max_tokens=60), fuse=fuse)
-    agent = Agent(role="Planner", goal="Plan", backstory="Slow", llm=llm, planning_config=PlanningConfig())
+    agent = Agent(
+        role="Planner", goal="Plan", backstory="Slow", llm=llm, planning_config=PlanningConfig()
+    )
     task = Task(description="Plan a party.", expected_output="a plan", agent=agent)
     with pytest.raises(BudgetStop) as stop:
         Crew(agents=[agent], tasks=[task]).kickoff()

@@ -90,7 +90,9 @@ def test_hooks_stop_a_crew(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> No
     with pytest.raises(BudgetStop) as stop:
         crew.kickoff(inputs=TOPIC)
     assert stop.value.crew is crew
-    assert stop.value.partial_output.raw == (crew.tasks[0].output.raw if crew.tasks[0].output else "")
+    assert stop.value.partial_output.raw == (
+        crew.tasks[0].output.raw if crew.tasks[0].output else ""
+    )
     assert fuse.receipt().spent == billed(up) > 0
     assert fuse.open_leases() == ()
 
