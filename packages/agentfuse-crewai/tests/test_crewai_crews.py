@@ -215,14 +215,18 @@ def test_tools_go_on_after_a_downgrade_to_another_provider(
 def test_a_hierarchical_crew_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
     fuse = Fuse("$1", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(), fuse=fuse)
-    crew = crew_of(llm, process=Process.hierarchical, manager_llm=llm)
-    for task in crew.tasks:
-        task.agent = None
-    assert crew.kickoff(inputs=TOPIC).raw
+
+    def managed() -> Crew:
+        crew = crew_of(llm, process=Process.hierarchical, manager_llm=llm)
+        for task in crew.tasks:
+            task.agent = None
+        return crew
+
+    assert managed().kickoff(inputs=TOPIC).raw
     assert fuse.receipt().spent == billed(up) > 0
     fuse.allow("$0.0000001")
     with pytest.raises(BudgetStop):
-        crew.kickoff(inputs=TOPIC)
+        managed().kickoff(inputs=TOPIC)
 
 
 def test_crews_for_each_input_share_one_budget(

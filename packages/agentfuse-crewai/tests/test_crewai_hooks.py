@@ -231,6 +231,19 @@ def test_an_equipped_llm_without_hooks_is_the_bare_one(bare_of: BareOf, up: Upst
     assert fuse.receipt().answers == 1
 
 
+def test_the_users_hooks_run_once_whoever_pays(bare_of: BareOf, up: Upstream) -> None:
+    before, _ = create_agentfuse_hooks("$1", spend_book=False)
+    seen: list[int] = []
+    register_before_llm_call_hook(before)
+    register_before_llm_call_hook(lambda context: seen.append(len(context.messages)))
+    llm = bare_of()
+    llm.call("one")
+    llm.call("two")
+    unregister_before_llm_call_hook(before)
+    llm.call("three")
+    assert up.calls == len(seen) == 3
+
+
 def test_an_unknown_price_is_heard(bare_of: BareOf, up: Upstream) -> None:
     under_hooks(Fuse("$1", spend_book=False))
     with pytest.raises(UnknownPrice) as error:

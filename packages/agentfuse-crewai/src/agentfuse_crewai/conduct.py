@@ -15,7 +15,14 @@ from agentfuse_crewai.codec import LLMCodec
 from agentfuse_crewai.course import Course
 from agentfuse_crewai.errors import in_crewais_words
 from agentfuse_crewai.events import deny, replay
-from agentfuse_crewai.grants import Grant, dispatching, granted, has_hooks, were_dispatched
+from agentfuse_crewai.grants import (
+    Grant,
+    dispatching,
+    granted,
+    has_hooks,
+    passing,
+    were_dispatched,
+)
 from agentfuse_crewai.requests import bare_class_of, request_of
 from agentfuse_crewai.rewriting import asked_for, target_for
 
@@ -95,7 +102,8 @@ async def conduct(llm: Any, asked: Asked, way: Way) -> Any:
     """Ask once through the fuse that pays for it; a call that none pays for goes its own way."""
     asked, paying = _paid(llm, asked)
     if paying is None:
-        return await way.ask(llm, asked)
+        with passing(llm):
+            return await way.ask(llm, asked)
     request = request_of(llm, asked)
     codec = LLMCodec(llm, asked)
     ticket = await _admitted(llm, asked, way, request, paying)
@@ -118,9 +126,9 @@ def _paid(llm: Any, asked: Asked) -> tuple[Asked, Grant | None]:
     if not were_dispatched() and llm.fires_hooks() and has_hooks():
         with dispatching(llm):
             asked = _hooked(llm, asked)
-    elif not were_dispatched():
-        return asked, None if own is None else Grant(own, whose)
-    found = granted()
+        found = granted()
+    else:
+        found = granted() if were_dispatched() else None
     if own is not None:
         return asked, Grant(own, whose or (found.crew if found else None))
     return asked, found

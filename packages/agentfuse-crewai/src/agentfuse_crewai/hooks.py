@@ -86,7 +86,8 @@ def hold(context: Any, fuse: Fuse, crew: Crew | None) -> None:
 
 def _hold(context: Any, fuse: Fuse, crew: Crew | None) -> None:
     llm = context.llm
-    if isinstance(llm, AgentFuseLLM):
+    if isinstance(llm, AgentFuseLLM):  # its own fuse pays, and is told for whom
+        grant(llm.fuse, crew)
         return
     if not isinstance(llm, BaseLLM):
         raise ConfigurationError(f"no budget can hold {llm!r}: give the agent an LLM(model=...)")

@@ -13,6 +13,7 @@ from crewai.llms.base_llm import BaseLLM
 from agentfuse.runtime.now import run_now
 from agentfuse_crewai.conduct import Awaited, Blocking, conduct
 from agentfuse_crewai.course import course_of, drop_course, out_of_course
+from agentfuse_crewai.grants import is_passing
 from agentfuse_crewai.requests import Asked
 from agentfuse_crewai.rewriting import cut_params
 
@@ -50,14 +51,14 @@ class Taps(Above):
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         """Do as the provider's ``call``, through the fuse that pays for it."""
         bare: Any = self.bare.call
-        if settled_course_of(self) is not None:
+        if settled_course_of(self) is not None or is_passing(self):
             return bare(self, messages, *args, **kwargs)
         return run_now(conduct(self, Asked.of(messages, args, kwargs), Blocking()))
 
     async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         """Do as the provider's ``acall``, through the fuse that pays for it."""
         bare: Any = self.bare.acall
-        if settled_course_of(self) is not None:
+        if settled_course_of(self) is not None or is_passing(self):
             return await bare(self, messages, *args, **kwargs)
         return await conduct(self, Asked.of(messages, args, kwargs), Awaited())
 
@@ -75,7 +76,7 @@ class Taps(Above):
 
     def _invoke_before_llm_call_hooks(self, messages: Any, from_agent: Any = None) -> bool:
         """Run no hook twice: a call of ours has run them before it was admitted."""
-        if course_of(self) is not None:
+        if course_of(self) is not None or is_passing(self):
             return True
         return bool(super()._invoke_before_llm_call_hooks(messages, from_agent))
 
