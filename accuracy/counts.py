@@ -59,7 +59,9 @@ def tables_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for row in rows:
         for provider in _providers_of(row):
             groups.setdefault((provider, row["kind"]), []).append(row)
-            if row["kind"] != "unseen":
+            if row["recent"] and row["kind"] == "tools":
+                groups.setdefault((provider, "tools since 2026"), []).append(row)
+            if row["kind"] not in {"unseen", "doubtful"}:
                 groups.setdefault((provider, "all"), []).append(row)
     counters = (
         "agentfuse",
@@ -91,6 +93,8 @@ def _row(recording: Recording, learning: TokenCounter) -> dict[str, Any]:
         "provider": _provider_of(recording),
         "kind": recording.kind if recording.api != "embeddings" else "embeddings",
         "model": recording.model,
+        "doubt": recording.doubt,
+        "recent": recording.recent,
         "actual": recording.actual,
         "agentfuse": cold.tokens,
         "low": cold.low,
@@ -156,14 +160,17 @@ def _show(done: int, of: int) -> None:
 def print_counts(figures: dict[str, Any]) -> None:
     """Print mean/p95 error in percent, a line for each provider and kind."""
     names = ("agentfuse", "calibrated", "litellm", "langchain", "tiktoken")
+    for row in figures["rows"]:
+        if row["doubt"]:
+            print(f"doubtful: {row['id']} ({row['model']}, {row['actual']} billed): {row['doubt']}")
     print("error |estimate/real - 1| in %, mean/p95; bias of the sum; share of high >= actual")
     titles = "".join(f"{name:>14}" for name in names)
-    print(f"{'':28}{'n':>5}{titles}{'median':>8}{'exact':>7}{'bias':>7}{'high':>7}{'learned':>9}")
+    print(f"{'':34}{'n':>5}{titles}{'median':>8}{'exact':>7}{'bias':>7}{'high':>7}{'learned':>9}")
     for name, row in figures["tables"].items():
         cells = "".join(f"{_cell(row.get(each)):>14}" for each in names)
         learned = row.get("calibrated", {}).get("high_holds", "")
         print(
-            f"{name:28}{row['n']:5}{cells}{row['agentfuse']['median']:8.1f}{row['exact']:7.1f}"
+            f"{name:34}{row['n']:5}{cells}{row['agentfuse']['median']:8.1f}{row['exact']:7.1f}"
             f"{row['agentfuse']['bias']:7.1f}{row['high_holds']:7.1f}{learned!s:>9}"
         )
 

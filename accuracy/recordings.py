@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 # What the bodies do not show: media whose pages and seconds are gone, what a provider's own tools
 # put in, thinking and state kept on the provider's side.
 UNSEEN = frozenset({"document", "audio", "video", "opaque", "server_tools", "reasoning_history"})
+_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_CLAUDE_SINCE_CACHING = re.compile(r"claude-(opus|sonnet|haiku|fable)-[4-9]")
 _OMITTED = re.compile(r'(?:__media__:)?\{\\?"omitted\\?": ?true[^{}]*\}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """One request as sent, and the input tokens the provider counted."""
+    """One request as sent, and the input tokens the provider counted.
+
+    ``doubt`` says why a recording proves nothing; empty for a sound one. ``recent`` is True where
+    Anthropic's own usage says where it was computed, as it does since early 2026: the hidden tool
+    prompt of Claude 4.5 grew by some 180 tokens in the months before.
+    """
 
     id: str
     provider: str
@@ -33,10 +40,14 @@ class Recording:
     kinds: frozenset[str]
     source: str
     sized: bool
+    doubt: str = ""
+    recent: bool = False
 
     @property
     def kind(self) -> str:
         """The row of the tables it belongs to."""
+        if self.doubt:
+            return "doubtful"
         if self.kinds & UNSEEN or not self.sized:
             return "unseen"
         for kind in ("image", "schema", "tools"):
@@ -73,7 +84,22 @@ def _recording_of(row: dict[str, Any]) -> Recording:
         kinds=kinds,
         source=row.get("source", ""),
         sized="image" not in kinds or _sized(row["request"]),
+        doubt=_doubt_about(row),
+        recent="inference_geo" in (row.get("usage") or {}),
     )
+
+
+def _doubt_about(row: dict[str, Any]) -> str:
+    """Say why a recording cannot be true as it stands: its usage or its text was edited by hand."""
+    usage = row.get("usage") or {}
+    cached = sum(usage.get(name) or 0 for name in _CACHED)
+    unseen = UNSEEN.intersection(row.get("kinds") or ())
+    if not unseen and cached > len(json.dumps(row["request"], ensure_ascii=False).encode()):
+        return "more tokens were cached than the request has bytes: its text was shortened"
+    newer = _CLAUDE_SINCE_CACHING.search(row.get("model") or "")
+    if row["api"] == "anthropic.messages" and newer and _CACHED[0] not in usage:
+        return "Anthropic's usages have had cache fields since before this model: it was made up"
+    return ""
 
 
 def _sized(request: Any) -> bool:

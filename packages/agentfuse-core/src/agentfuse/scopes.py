@@ -45,7 +45,7 @@ def scope(
     tenant: str = "",
     tags: tuple[str, ...] = (),
 ) -> Generator[Scope]:
-    """Give every call within it these ids, as in ``with scope(user="ann", tenant="acme")``.
+    """Give every call within a ``with`` the ids of those it is made for.
 
     An id not given stays that of the scope around it; ``tags`` add to its tags. They decide whose
     ``limits`` a call is booked on and whose answers it may be given (``tenant``), and stand on its
