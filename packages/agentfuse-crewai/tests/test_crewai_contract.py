@@ -52,7 +52,7 @@ class Person(BaseModel):
 
 @contextmanager
 def chunks_heard() -> Iterator[list[str]]:
-    """Hear what the chunk events of this thread or task say: CrewAI tells them at once, in place."""
+    """Hear what the chunk events of this thread or task say: CrewAI tells them in place."""
     heard: list[str] = []
     token = listening.set(heard)
     try:
@@ -126,7 +126,7 @@ class CrewAIContract(AdapterContract):
     async def abandon_awaited(self, llm: AgentFuseLLM, question: str) -> None:
         with chunks_heard() as heard:
             task = asyncio.create_task(llm.acall(question))
-            while len(heard) < 3:
+            while len(heard) < 3:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.005)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -164,9 +164,7 @@ def test_the_stop_carries_the_finished_tasks(
     assert partial_output(crew) == output
 
 
-def test_a_crew_that_has_done_nothing_has_an_empty_output(
-    bare_of: BareOf, crew_of: CrewOf
-) -> None:
+def test_a_crew_that_has_done_nothing_has_an_empty_output(bare_of: BareOf, crew_of: CrewOf) -> None:
     output = partial_output(crew_of(bare_of()))
     assert output.raw == ""
     assert output.tasks_output == []
@@ -217,14 +215,18 @@ def test_tools_go_on_after_a_downgrade_to_another_provider(
 def test_a_hierarchical_crew_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
     fuse = Fuse("$1", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(), fuse=fuse)
-    crew = crew_of(llm, process=Process.hierarchical, manager_llm=llm)
-    for task in crew.tasks:
-        task.agent = None
-    assert crew.kickoff(inputs=TOPIC).raw
+
+    def managed() -> Crew:
+        crew = crew_of(llm, process=Process.hierarchical, manager_llm=llm)
+        for task in crew.tasks:
+            task.agent = None
+        return crew
+
+    assert managed().kickoff(inputs=TOPIC).raw
     assert fuse.receipt().spent == billed(up) > 0
     fuse.allow("$0.0000001")
     with pytest.raises(BudgetStop):
-        crew.kickoff(inputs=TOPIC)
+        managed().kickoff(inputs=TOPIC)
 
 
 def test_crews_for_each_input_share_one_budget(
@@ -296,7 +298,9 @@ def test_a_plan_that_is_never_good_enough_is_ended_by_the_budget(
 ) -> None:
     fuse = Fuse("$0.01", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(max_tokens=60), fuse=fuse)
-    agent = Agent(role="Planner", goal="Plan", backstory="Slow", llm=llm, planning_config=PlanningConfig())
+    agent = Agent(
+        role="Planner", goal="Plan", backstory="Slow", llm=llm, planning_config=PlanningConfig()
+    )
     task = Task(description="Plan a party.", expected_output="a plan", agent=agent)
     with pytest.raises(BudgetStop) as stop:
         Crew(agents=[agent], tasks=[task]).kickoff()

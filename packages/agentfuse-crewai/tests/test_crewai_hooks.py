@@ -90,7 +90,9 @@ def test_hooks_stop_a_crew(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> No
     with pytest.raises(BudgetStop) as stop:
         crew.kickoff(inputs=TOPIC)
     assert stop.value.crew is crew
-    assert stop.value.partial_output.raw == (crew.tasks[0].output.raw if crew.tasks[0].output else "")
+    assert stop.value.partial_output.raw == (
+        crew.tasks[0].output.raw if crew.tasks[0].output else ""
+    )
     assert fuse.receipt().spent == billed(up) > 0
     assert fuse.open_leases() == ()
 
@@ -227,6 +229,19 @@ def test_an_equipped_llm_without_hooks_is_the_bare_one(bare_of: BareOf, up: Upst
     llm.call("What is a fuse?")
     assert up.calls == 3
     assert fuse.receipt().answers == 1
+
+
+def test_the_users_hooks_run_once_whoever_pays(bare_of: BareOf, up: Upstream) -> None:
+    before, _ = create_agentfuse_hooks("$1", spend_book=False)
+    seen: list[int] = []
+    register_before_llm_call_hook(before)
+    register_before_llm_call_hook(lambda context: seen.append(len(context.messages)))
+    llm = bare_of()
+    llm.call("one")
+    llm.call("two")
+    unregister_before_llm_call_hook(before)
+    llm.call("three")
+    assert up.calls == len(seen) == 3
 
 
 def test_an_unknown_price_is_heard(bare_of: BareOf, up: Upstream) -> None:

@@ -21,10 +21,10 @@ from crewai.llms.base_llm import BaseLLM, call_stream_override
 from pydantic import BaseModel
 
 from agentfuse import ConfigurationError, Fuse, UnknownPrice, completion
+from agentfuse.policy.keys import key_of
 from agentfuse.pricing import PriceBook
 from agentfuse.providers.chat_requests import request_of as chat_request_of
 from agentfuse.providers.names import target_of
-from agentfuse.policy.keys import key_of
 from agentfuse.testing.upstream import Say
 from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_crewai import AgentFuseLLM, BudgetStop
@@ -144,9 +144,14 @@ def test_a_name_stands_for_an_llm(monkeypatch: pytest.MonkeyPatch, up: Upstream)
     monkeypatch.setenv("OPENAI_BASE_URL", up.openai_url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-upstream")
     llm = AgentFuseLLM("gpt-4o", budget="$1", spend_book=False)
-    assert llm.call("hello") == completion(
-        model="gpt-4o", messages=[{"role": "user", "content": "hello"}], fuse=llm.fuse
-    ).choices[0].message.content
+    assert (
+        llm.call("hello")
+        == completion(
+            model="gpt-4o", messages=[{"role": "user", "content": "hello"}], fuse=llm.fuse
+        )
+        .choices[0]
+        .message.content
+    )
     assert up.calls == 1
 
 

@@ -153,9 +153,7 @@ def _calls_of(choice: Choice, reply: Reply, form: str) -> list[Any]:
 def _use_of(call: ToolCall) -> Any:
     from anthropic.types import ToolUseBlock
 
-    return ToolUseBlock(
-        id=call.id, name=call.name, input=_arguments_of(call), type="tool_use"
-    )
+    return ToolUseBlock(id=call.id, name=call.name, input=_arguments_of(call), type="tool_use")
 
 
 def _object_of(body: dict[str, Json]) -> Any:

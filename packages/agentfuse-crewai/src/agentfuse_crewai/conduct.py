@@ -15,8 +15,15 @@ from agentfuse_crewai.codec import LLMCodec
 from agentfuse_crewai.course import Course
 from agentfuse_crewai.errors import in_crewais_words
 from agentfuse_crewai.events import deny, replay
-from agentfuse_crewai.grants import Grant, dispatching, granted, has_hooks, were_dispatched
-from agentfuse_crewai.requests import request_of
+from agentfuse_crewai.grants import (
+    Grant,
+    dispatching,
+    granted,
+    has_hooks,
+    passing,
+    were_dispatched,
+)
+from agentfuse_crewai.requests import bare_class_of, request_of
 from agentfuse_crewai.rewriting import asked_for, target_for
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ class Blocking:
 
     async def ask(self, llm: Any, asked: Asked) -> Any:
         """Let the provider's class do its work."""
-        return type(llm).bare.call(llm, asked.messages, **asked.given)
+        return bare_class_of(llm).call(llm, asked.messages, **asked.given)
 
     async def hang_up(self, stream: Any) -> None:
         """End a stream at once."""
@@ -77,7 +84,7 @@ class Awaited:
 
     async def ask(self, llm: Any, asked: Asked) -> Any:
         """Let the provider's class do its work."""
-        return await type(llm).bare.acall(llm, asked.messages, **asked.given)
+        return await bare_class_of(llm).acall(llm, asked.messages, **asked.given)
 
     async def hang_up(self, stream: Any) -> None:
         """End a stream at once."""
@@ -95,7 +102,8 @@ async def conduct(llm: Any, asked: Asked, way: Way) -> Any:
     """Ask once through the fuse that pays for it; a call that none pays for goes its own way."""
     asked, paying = _paid(llm, asked)
     if paying is None:
-        return await way.ask(llm, asked)
+        with passing(llm):
+            return await way.ask(llm, asked)
     request = request_of(llm, asked)
     codec = LLMCodec(llm, asked)
     ticket = await _admitted(llm, asked, way, request, paying)
@@ -118,9 +126,9 @@ def _paid(llm: Any, asked: Asked) -> tuple[Asked, Grant | None]:
     if not were_dispatched() and llm.fires_hooks() and has_hooks():
         with dispatching(llm):
             asked = _hooked(llm, asked)
-    elif not were_dispatched():
-        return asked, None if own is None else Grant(own, whose)
-    found = granted()
+        found = granted()
+    else:
+        found = granted() if were_dispatched() else None
     if own is not None:
         return asked, Grant(own, whose or (found.crew if found else None))
     return asked, found
@@ -137,17 +145,16 @@ def _hooked(llm: Any, asked: Asked) -> Asked:
     came unless one was changed.
     """
     messages, before = asked.listed, asked.listed
+    crewais: Any = BaseLLM
     try:
-        BaseLLM._invoke_before_llm_call_hooks(llm, messages, asked.from_agent)  # noqa: SLF001
+        crewais._invoke_before_llm_call_hooks(llm, messages, asked.from_agent)  # noqa: SLF001
     except (HookAborted, LLMCallBlockedError) as denial:
         deny(llm, asked, denial)
         raise
     return asked if messages == before else replace(asked, messages=messages)
 
 
-async def _admitted(
-    llm: Any, asked: Asked, way: Way, request: Request, paying: Grant
-) -> Ticket:
+async def _admitted(llm: Any, asked: Asked, way: Way, request: Request, paying: Grant) -> Ticket:
     """Begin; a refusal is told to CrewAI's listeners, and raised in its terms."""
     try:
         return await way.begin(paying.fuse, request)
@@ -196,7 +203,9 @@ def streams_in(error: BaseException) -> Iterator[Any]:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if str(frame.f_globals.get("__name__")).startswith("crewai.ll"):
             for value in list(frame.f_locals.values()):
-                if hasattr(value, "close") and (hasattr(value, "__next__") or hasattr(value, "__anext__")):
+                if hasattr(value, "close") and (
+                    hasattr(value, "__next__") or hasattr(value, "__anext__")
+                ):
                     yield value
 
 

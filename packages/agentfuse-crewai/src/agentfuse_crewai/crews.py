@@ -64,15 +64,15 @@ def unregister_agentfuse(crew: Crew) -> None:
     """Put back the LLMs that ``register_agentfuse`` has wrapped; what was spent stays spent."""
     for place in _places_of(crew):
         llm = place.llm
-        if isinstance(llm, AgentFuseLLM) and llm._origin is not None:  # noqa: SLF001 - ours
-            place.put(llm._origin)  # noqa: SLF001 - the same
+        if isinstance(llm, AgentFuseLLM) and llm.origin is not None:
+            place.put(llm.origin)
 
 
 def fuse_in(crew: Crew) -> Fuse | None:
     """Give the fuse a crew, or the crew it was copied from, was registered with."""
     for place in _places_of(crew):
         llm = place.llm
-        if isinstance(llm, AgentFuseLLM) and llm._origin is not None:  # noqa: SLF001 - the same
+        if isinstance(llm, AgentFuseLLM) and llm.origin is not None:
             return llm.fuse
     return None
 
@@ -140,9 +140,9 @@ def _watch() -> None:
 
 
 def _enter(context: Any) -> None:
-    crew = context.crew
+    crew: Crew | None = context.crew
     fuse = None if crew is None else fuse_in(crew)
-    if fuse is not None:
+    if crew is not None and fuse is not None:
         _running.set(Running(crew, fuse, _running.get()))
 
 

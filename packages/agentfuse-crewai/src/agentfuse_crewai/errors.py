@@ -28,7 +28,7 @@ SOURCE = "agentfuse"
 """Whom CrewAI's traces name as the one who aborted."""
 
 
-class BudgetStop(BudgetExceeded, HookAborted):  # noqa: N818 - the product's published name
+class BudgetStop(BudgetExceeded, HookAborted):
     """A call would pass a limit, so it was stopped: nothing was sent, or its stream was cut.
 
     It is a BudgetExceeded with all that one carries (``refusal``, ``partial_text``, ``results``,
@@ -87,7 +87,8 @@ def in_crewais_words(error: AgentFuseError, crew: Crew | None = None) -> AgentFu
         return error
     if isinstance(error, BudgetExceeded):
         return BudgetStop.of(error, crew)
-    aborted: Any = _aborted_class_of(type(error))
+    kind: Any = type(error)
+    aborted: Any = _aborted_class_of(kind)
     copy = aborted.__new__(aborted)
     copy.__dict__.update(error.__dict__)
     copy.args = (_unrepeated(str(error)), *error.args[1:])
@@ -97,9 +98,11 @@ def in_crewais_words(error: AgentFuseError, crew: Crew | None = None) -> AgentFu
 
 
 @lru_cache(maxsize=64)
-def _aborted_class_of(kind: type[AgentFuseError]) -> type[AgentFuseError]:
+def _aborted_class_of(kind: Any) -> Any:
     """Give a class that is both: ``except UnknownPrice`` catches it, CrewAI lets it through."""
-    return type(kind.__name__, (kind, HookAborted), {"__module__": __name__, "__doc__": kind.__doc__})
+    return type(
+        kind.__name__, (kind, HookAborted), {"__module__": __name__, "__doc__": kind.__doc__}
+    )
 
 
 def _unrepeated(message: str) -> str:

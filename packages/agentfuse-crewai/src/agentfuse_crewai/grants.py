@@ -29,6 +29,7 @@ class Grant:
 _granted: ContextVar[Grant | None] = ContextVar("agentfuse_crewai_grant", default=None)
 # The LLM whose own call dispatches the hooks now, so that a hook knows it will be heard.
 _dispatching: ContextVar[Any] = ContextVar("agentfuse_crewai_dispatching", default=None)
+_passing: ContextVar[Any] = ContextVar("agentfuse_crewai_passing", default=None)
 
 
 def grant(fuse: Fuse, crew: Crew | None) -> None:
@@ -44,6 +45,21 @@ def granted() -> Grant | None:
 def is_dispatching(llm: Any) -> bool:
     """Say whether a call of ours waits for the hooks' word."""
     return llm is not None and _dispatching.get() is llm
+
+
+@contextmanager
+def passing(llm: Any) -> Generator[None]:
+    """Let a call that nobody pays for go its own way, past the hooks that have been asked."""
+    token = _passing.set(llm)
+    try:
+        yield
+    finally:
+        _passing.reset(token)
+
+
+def is_passing(llm: Any) -> bool:
+    """Say whether the hooks of this LLM's call have been run although no fuse pays for it."""
+    return llm is not None and _passing.get() is llm
 
 
 def has_hooks() -> bool:

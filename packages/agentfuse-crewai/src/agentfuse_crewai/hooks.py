@@ -17,7 +17,7 @@ from agentfuse_crewai.errors import in_crewais_words
 from agentfuse_crewai.fuses import fuse_of
 from agentfuse_crewai.grants import grant, is_dispatching
 from agentfuse_crewai.llm import AgentFuseLLM
-from agentfuse_crewai.requests import UNKEYED, Asked, request_of
+from agentfuse_crewai.requests import UNKEYED, Asked, bare_class_of, request_of
 from agentfuse_crewai.taps import equip, settled_course_of
 
 if TYPE_CHECKING:
@@ -71,21 +71,23 @@ def hold(context: Any, fuse: Fuse, crew: Crew | None) -> None:
     CrewAI swallows whatever a hook raises but a HookAborted, so everything that goes wrong here is
     one: an error of ours never switches a budget off.
     """
+    stop: Exception | None = None
     try:
         _hold(context, fuse, crew)
-        return
     except HookAborted:
         raise
     except AgentFuseError as error:
         stop = in_crewais_words(error, crew)
     except Exception as error:  # noqa: BLE001 - see above
         stop = in_crewais_words(AgentFuseError(f"the hook of AgentFuse failed: {error!r}"), crew)
-    raise stop
+    if stop is not None:  # raised here, so that no cause is chained to it
+        raise stop
 
 
 def _hold(context: Any, fuse: Fuse, crew: Crew | None) -> None:
     llm = context.llm
-    if isinstance(llm, AgentFuseLLM):
+    if isinstance(llm, AgentFuseLLM):  # its own fuse pays, and is told for whom
+        grant(llm.fuse, crew)
         return
     if not isinstance(llm, BaseLLM):
         raise ConfigurationError(f"no budget can hold {llm!r}: give the agent an LLM(model=...)")
@@ -115,7 +117,7 @@ def _begin(context: Any, fuse: Fuse) -> None:
         raise ConfigurationError("an answer was found for a call that had no key")
     course = Course(fuse, ticket, context.llm, LLMCodec(context.llm, asked), loose=True)
     changed = replace(ticket.request, params=request.params) != request
-    if changed and not hasattr(type(context.llm).bare, "_prepare_completion_params"):
+    if changed and not hasattr(bare_class_of(context.llm), "_prepare_completion_params"):
         fuse.fail(ticket, ConfigurationError("out of reach"), final=True)
         raise ConfigurationError(
             f"a hook cannot change a direct call of {type(context.llm).__name__} that is under way:"

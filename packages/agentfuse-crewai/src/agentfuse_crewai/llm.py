@@ -63,6 +63,11 @@ class AgentFuseLLM(BaseLLM, metaclass=FusingClass):
         return self._fuse
 
     @property
+    def origin(self) -> BaseLLM | str | None:
+        """What stood in this LLM's place in a registered crew; None where it was fused by hand."""
+        return self._origin
+
+    @property
     def inner(self) -> BaseLLM:
         """The bare LLM with the settings of this one: its calls are not metered."""
         bare = cast("BaseLLM", recast(self, cast("Any", type(self)).bare))
@@ -97,7 +102,8 @@ def _fuse(
 def fused(inner: BaseLLM, fuse: Fuse, origin: BaseLLM | str | None = None) -> AgentFuseLLM:
     """Give a copy of an LLM, clients and counts shared, with a fuse in it."""
     bare = getattr(type(inner), "bare", type(inner))
-    llm = cast("AgentFuseLLM", recast(inner, tapped_class_of(bare, AgentFuseLLM)))
+    ours: Any = AgentFuseLLM
+    llm = cast("AgentFuseLLM", recast(inner, tapped_class_of(bare, ours)))
     private = {**(llm.__pydantic_private__ or {}), "_fuse": fuse, "_origin": origin}
     object.__setattr__(llm, "__pydantic_private__", private)
     return llm

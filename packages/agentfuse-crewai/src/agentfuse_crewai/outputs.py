@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from crewai import Crew
+from typing import TYPE_CHECKING
+
 from crewai.crews.crew_output import CrewOutput
+
+if TYPE_CHECKING:
+    from crewai import Crew
 
 
 def partial_output(crew: Crew) -> CrewOutput:

@@ -35,7 +35,15 @@ _IDS = {"bedrock": "aws", "aws": "aws", "gemini": "google", "claude": "anthropic
 # How a call travels, is repeated or watched, or what is told elsewhere: no part of the answer.
 _TOLD = frozenset(
     {
-        *("llm_type", "model", "provider", "api_key", "is_litellm", "prefer_upload", "custom_openai"),
+        *(
+            "llm_type",
+            "model",
+            "provider",
+            "api_key",
+            "is_litellm",
+            "prefer_upload",
+            "custom_openai",
+        ),
         *("stream", "stop", "response_format", "additional_params", *LIMIT_FIELDS),
         *("base_url", "api_base", "endpoint", "timeout", "max_retries", "client_params"),
         *("callbacks", "interceptor", "context_window_size", "tool_search_results"),
@@ -96,6 +104,12 @@ def request_of(llm: BaseLLM, asked: Asked) -> Request:
     )
 
 
+def bare_class_of(llm: Any) -> Any:
+    """Give the provider's class of an LLM that has our taps before it."""
+    kind: Any = llm.__class__
+    return kind.bare
+
+
 def is_streaming(llm: Any) -> bool:
     """Say whether this call's answer is streamed (a scope of CrewAI may override the field)."""
     effective = getattr(llm, "_effective_stream", None)
@@ -136,12 +150,13 @@ def limits_of(llm: Any) -> tuple[int | None, int | None]:
     """
     limit = next((getattr(llm, name, None) for name in LIMIT_FIELDS if _is_set(llm, name)), None)
     limit = None if limit is None else int(limit)
-    own = own_limit_of(type(llm), llm.model)
+    kind: Any = llm.__class__
+    own = own_limit_of(kind, llm.model)
     return (None, own) if limit is not None and limit == own else (limit, None)
 
 
 @lru_cache(maxsize=256)
-def own_limit_of(kind: type, model: str) -> int | None:
+def own_limit_of(kind: Any, model: str) -> int | None:
     """Give the output maximum that AnthropicCompletion fills in by itself for a model."""
     for each in kind.__mro__:
         filled = getattr(sys.modules.get(each.__module__), "_default_max_tokens_for_model", None)
@@ -162,7 +177,9 @@ def _message_of(written: dict[str, Any]) -> Message:
     if not files:
         return message
     names = Text(json.dumps({str(k): repr(v) for k, v in dict(files).items()}, sort_keys=True))
-    return replace(message, parts=(*message.parts, names), extra={**message.extra, "files": UNKEYED})
+    return replace(
+        message, parts=(*message.parts, names), extra={**message.extra, "files": UNKEYED}
+    )
 
 
 def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
@@ -173,7 +190,7 @@ def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
     converted = list_of(llm._convert_tools_for_interference(tools))  # noqa: SLF001 - as it is sent
     if all("function" in object_of(tool) for tool in converted):
         return tuple(object_of(tool) for tool in converted)
-    return tuple(tool if isinstance(tool, dict) else {"tool": repr(tool)} for tool in tools)
+    return tuple(object_of(tool) or {"tool": repr(tool)} for tool in list_of(tools))
 
 
 def _params_of(llm: BaseLLM, asked: Asked) -> Iterator[tuple[str, Json]]:

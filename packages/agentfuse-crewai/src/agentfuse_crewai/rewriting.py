@@ -11,7 +11,7 @@ from crewai.llms.base_llm import call_stop_override, call_stream_override
 
 from agentfuse.providers.chat_requests import message_body
 from agentfuse_crewai.grants import were_dispatched
-from agentfuse_crewai.requests import LIMIT_FIELDS, address_of, is_streaming
+from agentfuse_crewai.requests import LIMIT_FIELDS, address_of, bare_class_of, is_streaming
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,8 +38,9 @@ def asked_for(asked: Asked, request: Request, sent: Request) -> Asked:
         return asked
     written = dict(zip(map(id, request.messages), asked.listed, strict=True))
     messages = [written.get(id(each)) or message_body(each) for each in sent.messages]
-    if were_dispatched() and isinstance(asked.messages, list):
-        asked.messages[:] = messages
+    own: Any = asked.messages
+    if were_dispatched() and isinstance(own, list):
+        own[:] = messages
         return asked
     return replace(asked, messages=messages)
 
@@ -65,7 +66,8 @@ def _cap(target: Any, sent: Request) -> None:
         if sent.output_ceiling is not None and isinstance(target.max_tokens, int):
             target.max_tokens = min(target.max_tokens, sent.output_ceiling)
         return
-    known = [name for name in LIMIT_FIELDS if name in type(target).model_fields]
+    kind: Any = target.__class__
+    known = [name for name in LIMIT_FIELDS if name in kind.model_fields]
     used = [name for name in known if getattr(target, name) is not None]
     name = (used or ["max_tokens"] if target.is_litellm else used or known)[0]
     setattr(target, name, sent.max_output_tokens)
@@ -83,7 +85,7 @@ def _of_model(llm: Any, request: Request, sent: Request) -> Any:
 
 def _sibling(llm: Any, request: Request, model: str) -> Any:
     """Make the provider's own class anew, with the caller's settings and clients."""
-    own = type(llm).bare
+    own = bare_class_of(llm)
     prefix = llm.model.removesuffix(request.model)
     fields = {k: getattr(llm, k) for k in llm.model_fields_set if k not in _DERIVED}
     fresh = own(**{**fields, "model": f"{prefix}{model}"})
@@ -114,5 +116,7 @@ def cut_params(llm: Any, params: dict[str, Any], sent: Request) -> dict[str, Any
         return cut
     words = ("max_output_tokens",) if "input" in params else LIMIT_FIELDS
     newest = "max_tokens" if llm.is_litellm else "max_completion_tokens"
-    word = next((word for word in words if word in params), newest if "messages" in params else words[0])
+    word = next(
+        (word for word in words if word in params), newest if "messages" in params else words[0]
+    )
     return {**cut, word: sent.max_output_tokens}

@@ -13,6 +13,7 @@ from crewai.llms.base_llm import BaseLLM
 from agentfuse.runtime.now import run_now
 from agentfuse_crewai.conduct import Awaited, Blocking, conduct
 from agentfuse_crewai.course import course_of, drop_course, out_of_course
+from agentfuse_crewai.grants import is_passing
 from agentfuse_crewai.requests import Asked
 from agentfuse_crewai.rewriting import cut_params
 
@@ -23,7 +24,21 @@ if TYPE_CHECKING:
 _EXTRACTS = re.compile(r"^_extract_\w*token_usage$")
 
 
-class Taps:
+if TYPE_CHECKING:
+
+    class Above(BaseLLM):
+        """What taps stand before: any provider's class, with the methods that only some have."""
+
+        def _handle_emit_call_events(self, response: Any, *args: Any, **kwargs: Any) -> None: ...
+        def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]: ...
+        def _prepare_responses_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]: ...
+        def _handle_tool_call(self, *args: Any, **kwargs: Any) -> Any: ...
+
+else:
+    Above = object
+
+
+class Taps(Above):
     """The methods a provider's class calls on itself while it works, each overheard.
 
     A mixin that comes before the provider's class. What it hears goes to the course of this very
@@ -36,21 +51,22 @@ class Taps:
     def call(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         """Do as the provider's ``call``, through the fuse that pays for it."""
         bare: Any = self.bare.call
-        if settled_course_of(self) is not None:
+        if settled_course_of(self) is not None or is_passing(self):
             return bare(self, messages, *args, **kwargs)
         return run_now(conduct(self, Asked.of(messages, args, kwargs), Blocking()))
 
     async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         """Do as the provider's ``acall``, through the fuse that pays for it."""
         bare: Any = self.bare.acall
-        if settled_course_of(self) is not None:
+        if settled_course_of(self) is not None or is_passing(self):
             return await bare(self, messages, *args, **kwargs)
         return await conduct(self, Asked.of(messages, args, kwargs), Awaited())
 
     @staticmethod
     def kin_of(llm: BaseLLM) -> BaseLLM:
         """Give an LLM made for one call as one that tells of it."""
-        return recast(llm, tapped_class_of(type(llm)))
+        kin: BaseLLM = recast(llm, tapped_class_of(type(llm)))
+        return kin
 
     @classmethod
     def fires_hooks(cls) -> bool:
@@ -60,27 +76,23 @@ class Taps:
 
     def _invoke_before_llm_call_hooks(self, messages: Any, from_agent: Any = None) -> bool:
         """Run no hook twice: a call of ours has run them before it was admitted."""
-        if course_of(self) is not None:
+        if course_of(self) is not None or is_passing(self):
             return True
-        above: Any = super()
-        return bool(above._invoke_before_llm_call_hooks(messages, from_agent))
+        return bool(super()._invoke_before_llm_call_hooks(messages, from_agent))
 
     def _track_token_usage_internal(self, usage_data: Any) -> None:
         course = course_of(self)
         if course is not None:
             course.hear_usage(usage_data)
-        above: Any = super()
-        above._track_token_usage_internal(usage_data)
+        super()._track_token_usage_internal(usage_data)
 
     def _emit_stream_chunk_event(self, chunk: str, *args: Any, **kwargs: Any) -> None:
         self._hear_chunk(chunk)
-        above: Any = super()
-        above._emit_stream_chunk_event(chunk, *args, **kwargs)
+        super()._emit_stream_chunk_event(chunk, *args, **kwargs)
 
     def _emit_thinking_chunk_event(self, chunk: str, *args: Any, **kwargs: Any) -> None:
         self._hear_chunk(chunk)
-        above: Any = super()
-        above._emit_thinking_chunk_event(chunk, *args, **kwargs)
+        super()._emit_thinking_chunk_event(chunk, *args, **kwargs)
 
     def _hear_chunk(self, chunk: str) -> None:
         course = course_of(self)
@@ -89,13 +101,11 @@ class Taps:
 
     def _emit_call_completed_event(self, response: Any, *args: Any, **kwargs: Any) -> None:
         self._hear_end(response, kwargs)
-        above: Any = super()
-        above._emit_call_completed_event(response, *args, **kwargs)
+        super()._emit_call_completed_event(response, *args, **kwargs)
 
     def _handle_emit_call_events(self, response: Any, *args: Any, **kwargs: Any) -> None:
         self._hear_end(response, kwargs)
-        above: Any = super()
-        above._handle_emit_call_events(response, *args, **kwargs)
+        super()._handle_emit_call_events(response, *args, **kwargs)
 
     def _hear_end(self, response: Any, told: dict[str, Any]) -> None:
         course = course_of(self)
@@ -110,16 +120,13 @@ class Taps:
         course = course_of(self)
         if course is not None and course.loose:
             settle_loose(self)
-        above: Any = super()
-        above._emit_call_failed_event(error, *args, **kwargs)
+        super()._emit_call_failed_event(error, *args, **kwargs)
 
     def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        above: Any = super()
-        return self._cut(above._prepare_completion_params(*args, **kwargs))
+        return self._cut(super()._prepare_completion_params(*args, **kwargs))
 
     def _prepare_responses_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        above: Any = super()
-        return self._cut(above._prepare_responses_params(*args, **kwargs))
+        return self._cut(super()._prepare_responses_params(*args, **kwargs))
 
     def _cut(self, params: dict[str, Any]) -> dict[str, Any]:
         """Apply to a call that had begun before its hook was asked what the policy made of it."""
@@ -130,15 +137,13 @@ class Taps:
 
     def _handle_tool_execution(self, *args: Any, **kwargs: Any) -> Any:
         settled_course_of(self)
-        above: Any = super()
         with out_of_course():
-            return above._handle_tool_execution(*args, **kwargs)
+            return super()._handle_tool_execution(*args, **kwargs)
 
     def _handle_tool_call(self, *args: Any, **kwargs: Any) -> Any:
         settled_course_of(self)
-        above: Any = super()
         with out_of_course():
-            return above._handle_tool_call(*args, **kwargs)
+            return super()._handle_tool_call(*args, **kwargs)
 
     def __copy__(self) -> Any:
         """Copy fields, clients and counts by reference, as pydantic does for any model."""
@@ -147,9 +152,10 @@ class Taps:
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
         """Copy the settings; clients cannot be copied, and the money behind an LLM stays one."""
         twin = self.__copy__()
-        for name, value in twin.__dict__.items():
-            if isinstance(value, dict | list | set):
-                twin.__dict__[name] = copy.deepcopy(value, memo)
+        entries: dict[str, Any] = twin.__dict__
+        for name, value in entries.items():
+            if type(value) in (dict, list, set):
+                entries[name] = copy.deepcopy(value, memo)
         return twin
 
 
@@ -196,7 +202,7 @@ def settle_loose(llm: Any) -> None:
 
 
 @lru_cache(maxsize=256)
-def tapped_class_of(bare: type[BaseLLM], *more: type[BaseLLM]) -> type[BaseLLM]:
+def tapped_class_of(bare: Any, *more: Any) -> type[BaseLLM]:
     """Give a provider's class with the taps before it, under its very name.
 
     Only what the class has is overheard, so that CrewAI finds no method it would not find bare.
@@ -212,7 +218,7 @@ def tapped_class_of(bare: type[BaseLLM], *more: type[BaseLLM]) -> type[BaseLLM]:
     for name in dir(bare):
         if _EXTRACTS.match(name):
             namespace[name] = _overheard(name, inspect.getattr_static(bare, name))
-    make: Any = type(bare)
+    make: Any = bare.__class__  # pydantic's metaclass
     tapped: type[BaseLLM] = make(bare.__name__, (Taps, bare, *more), namespace)
     vars_of: Any = tapped
     vars_of.bare = bare
