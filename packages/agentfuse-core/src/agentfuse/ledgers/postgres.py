@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from importlib.resources import files
 from threading import Lock
@@ -14,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 from agentfuse.ledgers.faces import Face
 from agentfuse.ledgers.postgres_commands import COMMANDS
-from agentfuse.ledgers.postgres_lanes import AwaitedLane, Lane
+from agentfuse.ledgers.postgres_lanes import AwaitedLane, Lane, TooSlow
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,6 +29,10 @@ _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 # Closed leases are let go of with every so many commands of a process, twice as many at most.
 _COMMANDS_PER_PRUNING = 500
+
+# The connection broke, or the server shut down, or a database set to another isolation level or
+# another program's locks came between (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_LOST = (None, "57P01", "57P02", "57P03", "40001", "40P01")
 
 # The tables and functions are gone, or are not ours: look again before the next call.
 _GONE = (
@@ -66,7 +71,7 @@ class PostgresLedger(Face):
         self.schema = schema
         self.name = _name_of(url, schema)
         self._making = Lock()
-        self._is_made = False
+        self.is_made = False
         self._commands = 0
         self._lane = Lane(url, patience=patience, most=connections)
         self._awaited_lane = AwaitedLane(url, patience=patience, most=connections)
@@ -132,16 +137,18 @@ class PostgresLedger(Face):
 
     def make(self) -> None:
         """Make or upgrade the schema, once in a process; raises what psycopg raises."""
-        if self._is_made:
+        if self.is_made:
             return
         with self._making:
-            if not self._is_made:
+            if not self.is_made:
                 with self._lane.connection() as connection:
                     self._migrate(connection)
-                self._is_made = True
+                self.is_made = True
 
     def may_repeat(self, command: str, error: psycopg.Error) -> bool:
-        """Say whether a second try can help, and do no harm."""
+        """Say whether a second try may help at once, and does no harm."""
+        if isinstance(error, TooSlow | psycopg.errors.ConnectionTimeout):
+            return False
         lost = isinstance(error, psycopg.OperationalError) and error.sqlstate in _LOST
         return lost and COMMANDS[command].repeatable
 
@@ -153,7 +160,7 @@ class PostgresLedger(Face):
     def trouble(self, error: psycopg.Error) -> StoreUnavailable | ConfigurationError:
         """Say what is wrong, in our words: waiting does not help where a right is missing."""
         if isinstance(error, _GONE):
-            self._is_made = False
+            self.is_made = False
         text = f"the ledger {self.name} cannot be used: {str(error).strip()}"
         if isinstance(error, psycopg.errors.InsufficientPrivilege):
             return ConfigurationError(text)
@@ -217,10 +224,9 @@ class AwaitedPostgresLedger(Face):
             raise ledger.trouble(error) from error
 
     async def _ask_once(self, command: str, arguments: tuple[Any, ...]) -> Any:
-        import asyncio
-
         ledger, called = self._ledger, COMMANDS[command]
-        await asyncio.to_thread(ledger.make)
+        if not ledger.is_made:
+            await asyncio.to_thread(ledger.make)
         async with self._lane.connection() as connection:
             rows = await connection.execute(
                 ledger.sql(called.call), called.arguments(*arguments)

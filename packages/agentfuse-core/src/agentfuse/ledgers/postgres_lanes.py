@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from psycopg.abc import PQGen
 
 T = TypeVar("T")
+
+
+class TooSlow(psycopg.OperationalError):
+    """The server did not answer in time."""
+
+
 Row = tuple[Any, ...]
 
 # A statement that waits for another program's lock ends by itself; READ COMMITTED is what the
@@ -213,7 +219,7 @@ def _until(end: float, work: PQGen[T]) -> Generator[Any, Any, T]:
             return answer
         ready = yield wanted
         if not ready and monotonic() > end:
-            raise psycopg.OperationalError("the server did not answer in time")
+            raise TooSlow("the server did not answer in time")
 
 
 def _is_quiet(socket: int) -> bool:
