@@ -28,12 +28,12 @@ def names_of(text: str) -> tuple[str, ...]:
 
 def limits_text_of(limits: Iterable[Limit]) -> str:
     """Write limits as a JSON array of objects; a field at its default is left out."""
-    return _encode([_fields_of(limit) for limit in limits])
+    return _encode([fields_of(limit) for limit in limits])
 
 
 def limits_of(text: str) -> tuple[Limit, ...]:
     """Read what ``limits_text_of`` wrote."""
-    return tuple(_limit_of(fields) for fields in json.loads(text))
+    return tuple(limit_of(fields) for fields in json.loads(text))
 
 
 def check_names(*names: str) -> None:
@@ -55,7 +55,8 @@ def check_lease(lease: Lease) -> None:
             check_names(*limit.counted)
 
 
-def _fields_of(limit: Limit) -> dict[str, Any]:
+def fields_of(limit: Limit) -> dict[str, Any]:
+    """Write a limit as plain data; a field at its default is left out."""
     fields: dict[str, Any] = {"scope": limit.scope, "id": limit.id, "amount": limit.amount}
     if limit.unit != "nanodollars":
         fields["unit"] = limit.unit
@@ -70,6 +71,15 @@ def _fields_of(limit: Limit) -> dict[str, Any]:
     return fields
 
 
-def _limit_of(fields: dict[str, Any]) -> Limit:
-    counted = tuple(fields.pop("counted", ()))
-    return Limit(fields.pop("scope"), fields.pop("id"), fields.pop("amount"), counted=counted, **fields)
+def limit_of(fields: dict[str, Any]) -> Limit:
+    """Read what ``fields_of`` wrote; a ``key`` beside it is nobody's field."""
+    return Limit(
+        fields["scope"],
+        fields["id"],
+        fields["amount"],
+        unit=fields.get("unit", "nanodollars"),
+        window=fields.get("window", ""),
+        resets=fields.get("resets", 0.0),
+        counted=tuple(fields.get("counted", ())),
+        pace=fields.get("pace", 0),
+    )

@@ -6,13 +6,12 @@ import time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
+from agentfuse.ledgers.faces import Face
 from agentfuse.ledgers.group_commit import GroupCommit
-from agentfuse.ledgers.lease_texts import check_lease, check_names
-from agentfuse.ledgers.rules import check
 from agentfuse.ledgers.sqlite_books import Books
 from agentfuse.ledgers.sqlite_pruning import LINES_PER_STEP, prune
 from agentfuse.ledgers.turns import Turns
@@ -25,18 +24,9 @@ if TYPE_CHECKING:
 
     from agentfuse.ledgers.group_commit import Job
     from agentfuse.ports import Clock
-    from agentfuse.tickets import (
-        Amounts,
-        Balance,
-        Entry,
-        Lease,
-        Limit,
-        Refusal,
-        Settlement,
-        Stop,
-    )
 
-T = TypeVar("T")
+# Commands that write nothing, unless a lease has expired.
+_READS = {"balances", "open_leases", "stops", "trail"}
 
 # How long a removed or replaced file may go unnoticed; asking costs 3 us.
 _LOOK_EVERY = 0.1
@@ -44,82 +34,7 @@ _LOOK_EVERY = 0.1
 _BUSY = 5  # https://sqlite.org/rescode.html#busy
 
 
-class _Commands:
-    """The port's methods, each as a command for whoever writes."""
-
-    async def _ask(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
-        raise NotImplementedError
-
-    async def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
-        """Hold ``lease.amount`` on each account, or name the first limit that said no.
-
-        Raises ConfigurationError for an amount or a name that cannot be kept.
-        """
-        check(lease.amount)
-        check(lease.estimate)
-        check_lease(lease)
-        return await self._ask(lambda books: books.reserve(lease))
-
-    async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
-        """Book ``actual`` as the lease's whole cost; a repeat is told what was booked first.
-
-        An id this ledger does not know (never reserved, or forgotten after a day) has no accounts
-        to book on: nothing is ``booked``, and ``repeated`` is True.
-        """
-        check(actual)
-        check_names(lease_id)
-        return await self._ask(lambda books: books.settle(lease_id, actual))
-
-    async def release(self, lease_id: str) -> None:
-        """Drop the hold and book nothing; an expired lease gets its estimate back."""
-        check_names(lease_id)
-        await self._ask(lambda books: books.release(lease_id))
-
-    async def renew(self, lease_id: str, ttl: float) -> bool:
-        """Let an open lease last ``ttl`` seconds from now."""
-        check_names(lease_id)
-        return await self._ask(lambda books: books.renew(lease_id, ttl))
-
-    async def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
-        """Read accounts; one that nobody used holds nothing."""
-        check_names(*keys)
-        return await self._ask(lambda books: books.balances(keys), reads=True)
-
-    async def spend(self, limits: Sequence[Limit], amount: Amounts, note: str = "") -> None:
-        """Book ``amount`` on each limit's account, even past the limit."""
-        check(amount)
-        check_names(note, *(limit.key for limit in limits))
-        await self._ask(lambda books: books.spend(limits, amount, note))
-
-    async def open_leases(self) -> tuple[Lease, ...]:
-        """List what is held now, by every process, oldest first."""
-        return await self._ask(lambda books: books.open_leases(), reads=True)
-
-    async def stop(self, mark: str, reason: str = "") -> None:
-        """Pull a kill switch for every process."""
-        check_names(mark, reason)
-        await self._ask(lambda books: books.stop(mark, reason))
-
-    async def resume(self, mark: str) -> None:
-        """Put a kill switch back."""
-        check_names(mark)
-        await self._ask(lambda books: books.resume(mark))
-
-    async def stops(self) -> tuple[Stop, ...]:
-        """List the kill switches that are pulled."""
-        return await self._ask(lambda books: books.stops(), reads=True)
-
-    async def claim(self, name: str) -> bool:
-        """Say True to the first who asks under a name, in any process."""
-        check_names(name)
-        return await self._ask(lambda books: books.claim(name))
-
-    async def trail(self, last: int = 100) -> tuple[Entry, ...]:
-        """List what happened of late, oldest first."""
-        return await self._ask(lambda books: books.trail(last), reads=True)
-
-
-class SqliteLedger(_Commands):
+class SqliteLedger(Face):
     """Limits and leases in the file ``path``, for all threads and processes of one machine.
 
     What was answered survives the process, ``kill -9`` included, and the restart of the machine;
@@ -185,8 +100,8 @@ class SqliteLedger(_Commands):
     ) -> None:
         self.close()
 
-    async def _ask(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
-        return self._queue.do(work, reads=reads)
+    async def _ask(self, command: str, *arguments: Any) -> Any:
+        return self._queue.do(_work_of(command, arguments), reads=command in _READS)
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
@@ -253,16 +168,21 @@ class SqliteLedger(_Commands):
                 books.forget()
 
 
-class AwaitedSqliteLedger(_Commands):
+class AwaitedSqliteLedger(Face):
     """The face for event loops: commands are written by the process's thread, or beside others."""
 
     def __init__(self, queue: GroupCommit[Books]) -> None:
         self._queue = queue
 
-    async def _ask(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
+    async def _ask(self, command: str, *arguments: Any) -> Any:
         import asyncio  # whoever awaits has it; blocking callers save 30 ms
 
-        return await asyncio.wrap_future(self._queue.submit(work, reads=reads))
+        future = self._queue.submit(_work_of(command, arguments), reads=command in _READS)
+        return await asyncio.wrap_future(future)
+
+
+def _work_of(command: str, arguments: tuple[Any, ...]) -> Callable[[Books], Any]:
+    return lambda books: getattr(books, command)(*arguments)
 
 
 @cache
