@@ -94,7 +94,7 @@ class SliceBook(MemoryLedger):
         self.pieces: dict[str, Piece] = {}
         # Set where this process spoke past its slices: what it saw of accounts is then out of date.
         self.is_dated = False
-        self._overdrawn: dict[str, Limit] = {}
+        self._urgent: dict[str, Limit] = {}
 
     def knows(self, lease_id: str) -> bool:
         """Say whether a lease is held here, or was."""
@@ -195,16 +195,16 @@ class SliceBook(MemoryLedger):
                 if not piece.ids and not account.held and account.spent == piece.reported:
                     del self.pieces[key]
 
-    def take_overdrawn(self) -> dict[Limit, int]:
-        """Name the limits of which more is spent and held than the slice has, once."""
+    def take_urgent(self) -> dict[Limit, int]:
+        """Name, once, the limits of which the ledger must hear now: no slice covers what is spent."""
         with self._lock:
-            overdrawn, self._overdrawn = self._overdrawn, {}
-        return dict.fromkeys(overdrawn.values(), 0)
+            urgent, self._urgent = self._urgent, {}
+        return dict.fromkeys(urgent.values(), 0)
 
     @property
-    def is_overdrawn(self) -> bool:
-        """Whether ``take_overdrawn`` has something to give."""
-        return bool(self._overdrawn)
+    def is_urgent(self) -> bool:
+        """Whether ``take_urgent`` has something to give."""
+        return bool(self._urgent)
 
     def seen_balances(self, keys: Sequence[str]) -> tuple[Balance, ...] | None:
         """Give accounts by the ledger's last word and what has happened here since.
@@ -275,7 +275,8 @@ class SliceBook(MemoryLedger):
 
     def _rebook(self, closed: Any, booked: Amounts, what: str) -> None:
         for key, limit in booked_keys(closed.lease.limits).items():
-            self._piece(limit, self._accounts[key].spent)
+            if not self._piece(limit, self._accounts[key].spent).ids:
+                self._urgent[key] = limit
         before = closed.booked
         super()._rebook(closed, booked, what)
         self._notice_overdrawn(closed.lease, booked, before)
@@ -283,6 +284,6 @@ class SliceBook(MemoryLedger):
     def _notice_overdrawn(self, lease: Lease, booked: Amounts, covered: Amounts) -> None:
         for limit in lease.limits:
             if booked.of(limit.unit) > covered.of(limit.unit) and self._free(limit) < 0:
-                self._overdrawn[limit.key] = limit
+                self._urgent[limit.key] = limit
 
 

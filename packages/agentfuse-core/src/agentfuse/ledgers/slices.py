@@ -137,8 +137,7 @@ class SlicedFace:
         if not book.knows(lease_id):
             return await self._past(book, self._store.settle(lease_id, actual))
         settlement = await book.settle(lease_id, actual)
-        if book.is_overdrawn:
-            await self._report(book.take_overdrawn())
+        await self._report(book)
         return settlement
 
     async def release(self, lease_id: str) -> None:
@@ -146,6 +145,7 @@ class SlicedFace:
         book = self._share.book()
         if book.knows(lease_id):
             await book.release(lease_id)
+            await self._report(book)
         else:
             await self._past(book, self._store.release(lease_id))
 
@@ -215,12 +215,14 @@ class SlicedFace:
         self._share.book()  # a forked child must not ask through its parent's thread
         await self._end_of(self._share.ask(needs))
 
-    async def _report(self, overdrawn: Mapping[Limit, int]) -> None:
-        """Tell the ledger now; a store that is away hears of it when it is back."""
+    async def _report(self, book: SliceBook) -> None:
+        """Tell the ledger of what no slice covers; one that is away hears of it when it is back."""
+        if not book.is_urgent:
+            return
         try:
-            await self._round(overdrawn)
+            await self._round(book.take_urgent())
         except StoreUnavailable as error:
-            _log.warning("a cost above its slice is reported later: %s", error)
+            _log.warning("what was spent beyond a slice is reported later: %s", error)
 
     @property
     @abstractmethod
