@@ -229,7 +229,10 @@ def test_a_model_made_by_its_name_is_fused(
 
 
 @pytest.mark.parametrize("words", [{}, {"model": "openai:gpt-4o", "configurable_fields": "any"}])
-def test_a_model_chosen_for_each_call_is_a_clear_error(words: Any, fuse: Fuse) -> None:
+def test_a_model_chosen_for_each_call_is_a_clear_error(
+    words: Any, fuse: Fuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-upstream")  # some versions make the default at once
     inner: Any = init_chat_model(**words)
     with pytest.raises(ConfigurationError, match="Fuse one that it makes"):
         AgentFuseChatModel(inner=inner, fuse=fuse)
