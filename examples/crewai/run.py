@@ -81,7 +81,9 @@ def newsroom(llm: LLM) -> Crew:
 
 def main() -> None:
     with Upstream(answer_tokens=120) as upstream:
-        print("The provider is simulated: its answers are made up, its bills are true to the list.\n")
+        print(
+            "The provider is simulated: its answers are made up, its bills are true to the list.\n"
+        )
         llm = LLM(model="gpt-4o", base_url=upstream.openai_url, api_key="sk-upstream")
         fuse = Fuse("$1.00", name="newsroom", spend_book=False)
         for edition in ("first", "second"):

@@ -27,7 +27,9 @@ with warnings.catch_warnings():
     from crewai.tools import tool
 
 from agentfuse import Fuse
+from agentfuse.pricing import PriceBook
 from agentfuse.testing import Upstream
+from agentfuse.usage import BilledUsage, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,9 +143,15 @@ def crew_of() -> Callable[..., Crew]:
     return make
 
 
-TOPIC = {"topic": "electricity"}
+@pytest.fixture
+def billed() -> Callable[..., int]:
+    """Price what the provider served, call by call, in nanodollars."""
 
+    def price(up: Upstream, provider: str = "openai") -> int:
+        book, total = PriceBook(), 0
+        for request in up.requests:
+            item = BilledUsage(model=request.model, usage=request.billed)
+            total += book.cost(UsageReport(items=(item,)), provider).nanodollars
+        return total
 
-def bodies_of(up: Upstream) -> list[Any]:
-    """What was sent, in the order in which it arrived."""
-    return [(request.path, dict(request.body)) for request in up.requests]
+    return price

@@ -17,8 +17,6 @@ from pydantic import BaseModel
 
 from agentfuse import Fuse
 from agentfuse.money import budget_of
-from agentfuse.pricing import PriceBook
-from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_crewai import AgentFuseLLM, BudgetStop, partial_output
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
     BareOf = Callable[..., Any]
+    Billed = Callable[..., int]
     CrewOf = Callable[..., Crew]
 
 TOPIC = {"topic": "electricity"}
@@ -74,18 +73,17 @@ def sent_to(up: Upstream) -> list[Any]:
     return [(request.path, request.model, numbered(dict(request.body))) for request in up.requests]
 
 
-def billed(up: Upstream, provider: str = "openai") -> int:
-    book, total = PriceBook(), 0
-    for request in up.requests:
-        item = BilledUsage(model=request.model, usage=request.billed)
-        total += book.cost(UsageReport(items=(item,)), provider).nanodollars
-    return total
-
-
 @pytest.mark.parametrize("cache", [False, True])
 @pytest.mark.parametrize("way", WAYS)
 def test_an_unlimited_crew_is_the_bare_one(
-    bare_of: BareOf, crew_of: CrewOf, up: Upstream, vendor: str, way: str, cache: bool
+    bare_of: BareOf,
+    crew_of: CrewOf,
+    up: Upstream,
+    billed: Billed,
+    *,
+    vendor: str,
+    way: str,
+    cache: bool,
 ) -> None:
     wanted = run(crew_of(bare_of(vendor)), way)
     bare = sent_to(up)
@@ -126,7 +124,7 @@ def test_a_streamed_run_is_served_to_a_whole_one(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_small_budget_stops_a_crew_before_the_call_that_would_pass_it(
-    bare_of: BareOf, crew_of: CrewOf, up: Upstream, way: str
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed, way: str
 ) -> None:
     whole = Fuse(spend_book=False, cache=False)
     llm = bare_of(max_tokens=100)
@@ -212,7 +210,9 @@ def test_tools_go_on_after_a_downgrade_to_another_provider(
     assert any(request.finish == "tool_calls" for request in up.requests)
 
 
-def test_a_hierarchical_crew_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_a_hierarchical_crew_is_held(
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed
+) -> None:
     fuse = Fuse("$1", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(), fuse=fuse)
 
@@ -230,7 +230,7 @@ def test_a_hierarchical_crew_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstr
 
 
 def test_crews_for_each_input_share_one_budget(
-    bare_of: BareOf, crew_of: CrewOf, up: Upstream
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed
 ) -> None:
     fuse = Fuse("$1", cache=False, spend_book=False)
     crew = crew_of(AgentFuseLLM(bare_of(), fuse=fuse))
@@ -273,7 +273,7 @@ def test_a_pydantic_output_is_remembered_as_one(bare_of: BareOf, up: Upstream, v
     assert up.calls == asked
 
 
-def test_a_flow_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_a_flow_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed) -> None:
     fuse = Fuse("$1", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(), fuse=fuse)
 
@@ -294,7 +294,7 @@ def test_a_flow_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
 
 
 def test_a_plan_that_is_never_good_enough_is_ended_by_the_budget(
-    bare_of: BareOf, up: Upstream
+    bare_of: BareOf, up: Upstream, billed: Billed
 ) -> None:
     fuse = Fuse("$0.01", cache=False, spend_book=False)
     llm = AgentFuseLLM(bare_of(max_tokens=60), fuse=fuse)

@@ -18,8 +18,6 @@ from crewai.hooks import (
 from crewai.hooks.dispatch import InterceptionPoint, register_scoped, scoped_hooks
 
 from agentfuse import ConfigurationError, Fuse, UnknownPrice
-from agentfuse.pricing import PriceBook
-from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_crewai import AgentFuseLLM, BudgetStop, create_agentfuse_hooks
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
     BareOf = Callable[..., Any]
+    Billed = Callable[..., int]
     CrewOf = Callable[..., Crew]
 
 TOPIC = {"topic": "electricity"}
@@ -41,14 +40,6 @@ TOOL = {
 }
 
 
-def billed(up: Upstream, provider: str = "openai") -> int:
-    book, total = PriceBook(), 0
-    for request in up.requests:
-        item = BilledUsage(model=request.model, usage=request.billed)
-        total += book.cost(UsageReport(items=(item,)), provider).nanodollars
-    return total
-
-
 def under_hooks(fuse: Fuse) -> None:
     before, after = create_agentfuse_hooks(fuse=fuse)
     register_before_llm_call_hook(before)
@@ -56,7 +47,7 @@ def under_hooks(fuse: Fuse) -> None:
 
 
 def test_a_crew_under_hooks_is_budgeted_and_remembered(
-    bare_of: BareOf, crew_of: CrewOf, up: Upstream, vendor: str
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed, vendor: str
 ) -> None:
     fuse = Fuse(spend_book=False)
     under_hooks(fuse)
@@ -80,7 +71,7 @@ def test_a_crew_under_hooks_without_a_limit_is_the_bare_one(
     assert [(r.path, len(r.body["messages"]), sorted(r.body)) for r in up.requests] == models
 
 
-def test_hooks_stop_a_crew(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_hooks_stop_a_crew(bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed) -> None:
     whole = Fuse(cache=False, spend_book=False)
     crew_of(AgentFuseLLM(bare_of(max_tokens=80), fuse=whole)).kickoff(inputs=TOPIC)
     up.reset()
@@ -112,7 +103,7 @@ def test_a_downgrade_reaches_the_wire_through_hooks(
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_first_direct_call_is_billed_and_the_next_is_remembered(
-    bare_of: BareOf, up: Upstream, vendor: str, streaming: bool
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str, streaming: bool
 ) -> None:
     fuse = Fuse("$1", spend_book=False)
     under_hooks(fuse)
@@ -128,7 +119,7 @@ def test_a_first_direct_call_is_billed_and_the_next_is_remembered(
 
 
 async def test_awaited_direct_calls_are_held_too(
-    bare_of: BareOf, up: Upstream, vendor: str
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str
 ) -> None:
     fuse = Fuse("$1", spend_book=False)
     under_hooks(fuse)
@@ -173,7 +164,7 @@ def test_a_first_direct_call_that_fails_gives_the_money_back(
 
 
 def test_a_first_direct_call_with_tools_of_its_own_is_billed(
-    bare_of: BareOf, up: Upstream, vendor: str
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str
 ) -> None:
     fuse = Fuse("$1", spend_book=False)
     under_hooks(fuse)
@@ -188,7 +179,9 @@ def test_a_first_direct_call_with_tools_of_its_own_is_billed(
     assert fuse.open_leases() == ()
 
 
-def test_eight_threads_over_one_llm_are_billed_exactly(bare_of: BareOf, up: Upstream) -> None:
+def test_eight_threads_over_one_llm_are_billed_exactly(
+    bare_of: BareOf, up: Upstream, billed: Billed
+) -> None:
     fuse = Fuse("$20", cache=False, spend_book=False)
     under_hooks(fuse)
     llm = bare_of()
@@ -276,7 +269,9 @@ def test_two_pairs_with_different_fuses_are_refused(bare_of: BareOf, up: Upstrea
     assert up.calls == 0
 
 
-def test_an_llm_with_a_fuse_of_its_own_keeps_it(bare_of: BareOf, up: Upstream) -> None:
+def test_an_llm_with_a_fuse_of_its_own_keeps_it(
+    bare_of: BareOf, up: Upstream, billed: Billed
+) -> None:
     hooked, own = Fuse("$1", spend_book=False), Fuse("$1", spend_book=False)
     under_hooks(hooked)
     AgentFuseLLM(bare_of(), fuse=own).call("hello")

@@ -22,11 +22,9 @@ from pydantic import BaseModel
 
 from agentfuse import ConfigurationError, Fuse, UnknownPrice, completion
 from agentfuse.policy.keys import key_of
-from agentfuse.pricing import PriceBook
 from agentfuse.providers.chat_requests import request_of as chat_request_of
 from agentfuse.providers.names import target_of
 from agentfuse.testing.upstream import Say
-from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_crewai import AgentFuseLLM, BudgetStop
 from agentfuse_crewai.requests import Asked, request_of
 
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
     BareOf = Callable[..., Any]
+    Billed = Callable[..., int]
 
 LOOK_UP = {
     "type": "function",
@@ -52,14 +51,6 @@ class Person(BaseModel):
 
     name: str
     age: int
-
-
-def billed(up: Upstream, provider: str = "openai") -> int:
-    book, total = PriceBook(), 0
-    for request in up.requests:
-        item = BilledUsage(model=request.model, usage=request.billed)
-        total += book.cost(UsageReport(items=(item,)), provider).nanodollars
-    return total
 
 
 def ask_in_every_way(llm: BaseLLM) -> list[Any]:
@@ -89,7 +80,9 @@ def named(answer: Any) -> Any:
     return [{k: v for k, v in call.items() if k != "id"} for call in plain]
 
 
-def test_bodies_and_answers_are_the_bare_ones(bare_of: BareOf, up: Upstream, vendor: str) -> None:
+def test_bodies_and_answers_are_the_bare_ones(
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str
+) -> None:
     wanted = ask_in_every_way(bare_of(vendor, stop=["END"], max_tokens=200))
     bare = [(request.path, dict(request.body)) for request in up.requests]
     up.reset()
@@ -184,7 +177,9 @@ def test_another_frameworks_answer_serves_and_is_served(
     assert up.calls == 2
 
 
-def test_a_call_that_runs_tools_is_never_remembered(bare_of: BareOf, up: Upstream) -> None:
+def test_a_call_that_runs_tools_is_never_remembered(
+    bare_of: BareOf, up: Upstream, billed: Billed
+) -> None:
     llm = AgentFuseLLM(bare_of(), budget="$1", spend_book=False)
     done: list[str] = []
 
@@ -201,7 +196,9 @@ def test_a_call_that_runs_tools_is_never_remembered(bare_of: BareOf, up: Upstrea
     assert llm.fuse.open_leases() == ()
 
 
-def test_eight_threads_over_one_llm_are_billed_exactly(bare_of: BareOf, up: Upstream) -> None:
+def test_eight_threads_over_one_llm_are_billed_exactly(
+    bare_of: BareOf, up: Upstream, billed: Billed
+) -> None:
     llm = AgentFuseLLM(bare_of(), budget="$20", cache=False, spend_book=False)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: llm.call(f"What is number {n}?"), range(40)))
@@ -209,7 +206,9 @@ def test_eight_threads_over_one_llm_are_billed_exactly(bare_of: BareOf, up: Upst
     assert llm.fuse.receipt().spent == billed(up)
 
 
-async def test_tasks_over_one_llm_are_billed_exactly(bare_of: BareOf, up: Upstream) -> None:
+async def test_tasks_over_one_llm_are_billed_exactly(
+    bare_of: BareOf, up: Upstream, billed: Billed
+) -> None:
     alone = {"client_params": {"default_headers": {"Connection": "close"}}}
     llm = AgentFuseLLM(bare_of(**alone), budget="$20", cache=False, spend_book=False)
     await asyncio.gather(*(llm.acall(f"What is number {n}?") for n in range(20)))

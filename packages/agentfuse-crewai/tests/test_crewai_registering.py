@@ -12,8 +12,6 @@ from crewai.tasks.llm_guardrail import LLMGuardrail
 from crewai.tools import tool
 
 from agentfuse import ConfigurationError, Fuse
-from agentfuse.pricing import PriceBook
-from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_crewai import (
     AgentFuseLLM,
     BudgetStop,
@@ -27,21 +25,14 @@ if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
     BareOf = Callable[..., Any]
+    Billed = Callable[..., int]
     CrewOf = Callable[..., Crew]
 
 TOPIC = {"topic": "electricity"}
 
 
-def billed(up: Upstream) -> int:
-    book, total = PriceBook(), 0
-    for request in up.requests:
-        item = BilledUsage(model=request.model, usage=request.billed)
-        total += book.cost(UsageReport(items=(item,)), "openai").nanodollars
-    return total
-
-
 def test_a_registered_crew_is_held_and_remembered(
-    bare_of: BareOf, crew_of: CrewOf, up: Upstream
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed
 ) -> None:
     llm = bare_of()
     crew = crew_of(llm)
@@ -81,7 +72,9 @@ def test_unregistering_puts_the_users_llms_back(
     assert fuse.receipt().answers == 0
 
 
-def test_an_llm_with_its_own_fuse_keeps_it(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_an_llm_with_its_own_fuse_keeps_it(
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed
+) -> None:
     own = AgentFuseLLM(bare_of(), budget="$1", spend_book=False)
     crew = crew_of(bare_of(), writers=own)
     fuse = register_agentfuse(crew, "$1", spend_book=False)
@@ -93,7 +86,9 @@ def test_an_llm_with_its_own_fuse_keeps_it(bare_of: BareOf, crew_of: CrewOf, up:
         register_agentfuse(crew_of(own), "$1")
 
 
-def test_what_comes_up_while_it_runs_is_held_by_a_hook(bare_of: BareOf, up: Upstream) -> None:
+def test_what_comes_up_while_it_runs_is_held_by_a_hook(
+    bare_of: BareOf, up: Upstream, billed: Billed
+) -> None:
     expert = bare_of()
 
     @tool("ask_expert")
@@ -121,7 +116,7 @@ def test_what_comes_up_while_it_runs_is_held_by_a_hook(bare_of: BareOf, up: Upst
 
 
 def test_a_managers_llm_given_by_name_is_held(
-    bare_of: BareOf, crew_of: CrewOf, up: Upstream, monkeypatch: pytest.MonkeyPatch
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", up.openai_url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-upstream")
@@ -134,7 +129,7 @@ def test_a_managers_llm_given_by_name_is_held(
     assert fuse.receipt().spent == billed(up)
 
 
-def test_a_planner_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_a_planner_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed) -> None:
     planner = bare_of(model="gpt-4o-mini")
     crew = crew_of(bare_of(), planning=True, planning_llm=planner)
     fuse = register_agentfuse(crew, "$1", spend_book=False)
@@ -143,7 +138,9 @@ def test_a_planner_is_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> No
     assert fuse.receipt().spent == billed(up)
 
 
-def test_crews_for_each_input_are_held(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_crews_for_each_input_are_held(
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed
+) -> None:
     crew = crew_of(bare_of())
     fuse = register_agentfuse(crew, "$1", cache=False, spend_book=False)
     crew.kickoff_for_each(inputs=[{"topic": "air"}, {"topic": "fire"}])
@@ -152,7 +149,7 @@ def test_crews_for_each_input_are_held(bare_of: BareOf, crew_of: CrewOf, up: Ups
     assert fuse.receipt().spent == billed(up)
 
 
-def test_the_memorys_llm_is_held(bare_of: BareOf, up: Upstream) -> None:
+def test_the_memorys_llm_is_held(bare_of: BareOf, up: Upstream, billed: Billed) -> None:
     from crewai.memory.unified_memory import Memory
 
     def embed(texts: list[str]) -> list[list[float]]:
@@ -169,7 +166,9 @@ def test_the_memorys_llm_is_held(bare_of: BareOf, up: Upstream) -> None:
     assert fuse.receipt().spent == billed(up)
 
 
-def test_one_fuse_holds_crews_side_by_side(bare_of: BareOf, crew_of: CrewOf, up: Upstream) -> None:
+def test_one_fuse_holds_crews_side_by_side(
+    bare_of: BareOf, crew_of: CrewOf, up: Upstream, billed: Billed
+) -> None:
     first, second = crew_of(bare_of()), crew_of(bare_of())
     fuse = Fuse("$1", spend_book=False)
     register_agentfuse(first, fuse=fuse)

@@ -13,7 +13,7 @@ from crewai.llms.base_llm import BaseLLM
 from agentfuse.runtime.now import run_now
 from agentfuse_crewai.conduct import Awaited, Blocking, conduct
 from agentfuse_crewai.course import course_of, drop_course, out_of_course
-from agentfuse_crewai.grants import is_passing
+from agentfuse_crewai.grants import is_passing, passing
 from agentfuse_crewai.requests import Asked
 from agentfuse_crewai.rewriting import cut_params
 
@@ -137,12 +137,12 @@ class Taps(Above):
 
     def _handle_tool_execution(self, *args: Any, **kwargs: Any) -> Any:
         settled_course_of(self)
-        with out_of_course():
+        with out_of_course(), passing(None):
             return super()._handle_tool_execution(*args, **kwargs)
 
     def _handle_tool_call(self, *args: Any, **kwargs: Any) -> Any:
         settled_course_of(self)
-        with out_of_course():
+        with out_of_course(), passing(None):
             return super()._handle_tool_call(*args, **kwargs)
 
     def __copy__(self) -> Any:

@@ -1,0 +1,107 @@
+"""What AgentFuse adds to a CrewAI LLM and to a crew: a miss, a hit, and the bare ones beside them.
+
+    python bench/crewai_calls.py
+
+An LLM's call is CPU time of the calling thread, as in ``measure``. A crew works in threads of its
+own, so a run of it is CPU time of the whole process, the simulated provider included: the bare run
+beside it pays the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+import time
+from typing import TYPE_CHECKING, Any
+
+# CrewAI reads these when it is imported.
+os.environ.update(
+    OTEL_SDK_DISABLED="true",
+    CREWAI_DISABLE_TELEMETRY="true",
+    CREWAI_TRACING_ENABLED="false",
+    CREWAI_TESTING="true",
+)
+
+from crewai import LLM, Agent, Crew, Task
+from measure import figure_of
+
+from agentfuse.testing import Upstream
+from agentfuse_crewai import AgentFuseLLM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crewai.llms.base_llm import BaseLLM
+
+ASKS, HITS, RUNS = 40, 400, 5
+QUESTION = [
+    {"role": "system", "content": "Answer in one word."},
+    {"role": "user", "content": "What is a fuse?"},
+]
+
+
+def figures() -> dict[str, Any]:
+    """Measure calls (CPU microseconds) and runs of a crew of one step (CPU milliseconds)."""
+    with Upstream(answer_tokens=200) as upstream:
+        bare = LLM(model="gpt-4o", base_url=upstream.openai_url, api_key="sk-upstream")
+        found: dict[str, Any] = {"call": call_figures(bare), "crew": crew_figures(bare)}
+    found["call_added_us"] = found["call"]["miss"]["median"] - found["call"]["bare"]["median"]
+    found["crew_added_ms"] = found["crew"]["miss"] - found["crew"]["bare"]
+    return found
+
+
+def call_figures(bare: BaseLLM) -> dict[str, Any]:
+    """Measure ``LLM.call``: bare, under a budget, without a budget, and from memory."""
+    capped = AgentFuseLLM(bare, budget="$1000", cache=False, spend_book=False)
+    plain = AgentFuseLLM(bare, cache=False, spend_book=False)
+    known = AgentFuseLLM(bare, budget="$1000", spend_book=False)
+    return {
+        "bare": figure_of(lambda: bare.call(QUESTION), ASKS).as_dict(),
+        "miss": figure_of(lambda: capped.call(QUESTION), ASKS).as_dict(),
+        "miss without a budget": figure_of(lambda: plain.call(QUESTION), ASKS).as_dict(),
+        "hit": figure_of(lambda: known.call(QUESTION), HITS).as_dict(),
+    }
+
+
+def crew_figures(bare: BaseLLM) -> dict[str, float]:
+    """Measure a crew of one agent and one step, made anew for each run."""
+    capped = AgentFuseLLM(bare, budget="$1000", cache=False, spend_book=False)
+    known = AgentFuseLLM(bare, budget="$1000", spend_book=False)
+    return {
+        "bare": run_of(lambda: crew_of(bare)),
+        "miss": run_of(lambda: crew_of(capped)),
+        "hit": run_of(lambda: crew_of(known)),
+    }
+
+
+def crew_of(llm: BaseLLM) -> Crew:
+    """Make the smallest crew."""
+    agent = Agent(role="Writer", goal="Write", backstory="Brief", llm=llm)
+    task = Task(description="What is a fuse?", expected_output="a sentence", agent=agent)
+    return Crew(agents=[agent], tasks=[task])
+
+
+def run_of(make: Callable[[], Crew]) -> float:
+    """Time a crew's run in CPU milliseconds of the process: the median of several."""
+    make().kickoff()
+    taken = []
+    for _ in range(RUNS):
+        crew = make()
+        gc.collect()
+        start = time.process_time_ns()
+        crew.kickoff()
+        taken.append((time.process_time_ns() - start) / 1e6)
+    return statistics.median(taken)
+
+
+def main() -> None:
+    found = figures()
+    for what, figure in found["call"].items():
+        print(f"LLM.call, {what:22} {figure['median']:10.0f} us CPU")
+    for what, milliseconds in found["crew"].items():
+        print(f"crew step, {what:21} {milliseconds:10.1f} ms CPU")
+
+
+if __name__ == "__main__":
+    main()
