@@ -95,7 +95,11 @@ class Lane:
     def _opened(self) -> _Connection:
         connection = _Connection.connect(self._url, **_options(self._patience))
         connection.patience = self._patience
-        connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        try:
+            connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
@@ -162,7 +166,11 @@ class AwaitedLane:
     async def _opened(self) -> _AwaitedConnection:
         connection = await _AwaitedConnection.connect(self._url, **_options(self._patience))
         connection.patience = self._patience
-        await connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        try:
+            await connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        except BaseException:
+            connection.pgconn.finish()
+            raise
         return connection
 
 
@@ -184,7 +192,8 @@ class _Room:
     def finish(self) -> None:
         """Close what is idle without the loop, which may have ended."""
         while self.idle:
-            self.idle.pop().pgconn.finish()
+            connection = self.idle.pop()  # a name of its own: psycopg warns when it goes while open
+            connection.pgconn.finish()
 
 
 class _Connection(psycopg.Connection[Row]):
