@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL with many at once, its server away, paused or crashed, and its schema."""
+"""The ledger in PostgreSQL with many at once, and with its server away, paused or crashed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ from agentfuse.tickets import Amounts, Lease, Limit
 ledger = PostgresLedger(sys.argv[1], schema=sys.argv[2], patience=30.0)
 RUN = Limit("run", "r1", 1_000)
 def lease(name, amount, ttl=60.0):
-    return Lease(id=name, amount=Amounts(amount), estimate=Amounts(amount // 2), limits=(RUN,), ttl=ttl)
+    half = Amounts(amount // 2)
+    return Lease(id=name, amount=Amounts(amount), estimate=half, limits=(RUN,), ttl=ttl)
 """
 
 
@@ -150,7 +151,7 @@ time.sleep(60)
 def test_calls_on_the_same_accounts_never_wait_in_a_circle(
     server: PostgresServer, schema: str, db: psycopg.Connection
 ) -> None:
-    """Limits in any order, leases that expire under others' hands, the same lease from two sides."""
+    """Limits in any order, leases that expire under others' hands, one lease from two sides."""
     limits = tuple(Limit("user", f"u{n}", 10**9) for n in range(6))
     start = threading.Barrier(8)
     booked: dict[str, tuple[int, tuple[Limit, ...]]] = {}
@@ -311,7 +312,7 @@ def test_a_ledger_whose_connections_are_all_in_use_says_so(
 
 def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
     url = "postgresql://ann:geheim@127.0.0.1:1/money"
-    with pytest.raises(StoreUnavailable, match="postgresql://127.0.0.1:1/money") as caught:
+    with pytest.raises(StoreUnavailable, match=r"postgresql://127\.0\.0\.1:1/money") as caught:
         run_now(PostgresLedger(url).reserve(lease_of("a")))
     assert "geheim" not in str(caught.value)
 
@@ -351,7 +352,7 @@ def test_an_older_version_is_upgraded_by_one_and_left_alone_by_the_older(
     monkeypatch.undo()
     with (
         PostgresLedger(server.url, schema=ledger.schema) as older,
-        pytest.raises(StoreUnavailable, match="version 2.*update AgentFuse"),
+        pytest.raises(StoreUnavailable, match=r"version 2.*update AgentFuse"),
     ):
         account_of(older)
 
