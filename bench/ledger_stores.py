@@ -1,9 +1,9 @@
 """What a reserve and a settle cost in each ledger, beside hand-written SQL in the same run.
 
-Three limits (run, user, tenant), as most calls have. ``floor`` is the least that could hold and book
-on three accounts in a file: BEGIN IMMEDIATE, three UPDATEs, COMMIT, twice. It keeps no lease, so it
-could neither expire one nor know a repeat; ``same rows`` writes by hand what the ledger writes,
-without deciding anything. Rates are pairs a second of all processes together, over wall time, the
+Three limits (run, user, tenant), as most calls have. ``floor`` is the least that could hold and
+book on three accounts in a file: BEGIN IMMEDIATE, three UPDATEs, COMMIT, twice. It keeps no lease,
+so it could neither expire one nor know a repeat; ``same rows`` writes by hand what the ledger
+writes, and decides nothing. Rates are pairs a second of all processes together, over wall time, the
 median of rounds that take turns; waits are of one pair.
 """
 
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 LIMITS = tuple(
-    Limit(scope, name, 10**15) for scope, name in [("run", "r1"), ("user", "ann"), ("tenant", "acme")]
+    Limit(scope, name, 10**15)
+    for scope, name in [("run", "r1"), ("user", "ann"), ("tenant", "acme")]
 )
 KEYS = tuple(limit.key for limit in LIMITS)
 WORST, TRUE = Amounts(900, 700, 1), Amounts(400, 300, 1)
@@ -54,7 +55,9 @@ SAME_ROWS = """
 """
 
 
-def figures(*, seconds: float = 1.0, rounds: int = 5, processes: tuple[int, ...] = (1, 2, 4)) -> Row:
+def figures(
+    *, seconds: float = 1.0, rounds: int = 5, processes: tuple[int, ...] = (1, 2, 4)
+) -> Row:
     """Measure every store; ``seconds`` is how long each round of each store lasts."""
     memory = figure_of(partial(pair, MemoryLedger()), 2_000)
     found: Row = {

@@ -1,4 +1,4 @@
-"""The ledger in PostgreSQL keeps the contract, by the server's clock, for any number of processes."""
+"""The ledger in PostgreSQL keeps the contract, by the server's clock."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class ServerClock:
 
     def advance(self, seconds: float) -> None:
         """Let the server's time pass."""
-        self._db.execute(f"UPDATE {self._table} SET at = at + make_interval(secs => %s)", (seconds,))
+        self._db.execute(
+            f"UPDATE {self._table} SET at = at + make_interval(secs => %s)", (seconds,)
+        )
 
 
 class TestBlocking(LedgerContract):
@@ -65,9 +67,10 @@ class TestBlocking(LedgerContract):
     @pytest.fixture(autouse=True)
     def _fresh_ledger(self, url: str) -> Iterator[None]:
         schema = f"ledger_{next(NUMBERS)}"
-        with psycopg.connect(url, autocommit=True) as self.db, PostgresLedger(
-            url, schema=schema, connections=10
-        ) as self.kept:
+        with (
+            psycopg.connect(url, autocommit=True) as self.db,
+            PostgresLedger(url, schema=schema, connections=10) as self.kept,
+        ):
             run_now(self.kept.stops())
             self.db.execute(f"CREATE TABLE {schema}.test_time AS SELECT to_timestamp(1.7e9) AS at")
             self.db.execute(

@@ -81,7 +81,8 @@ from agentfuse.tickets import Amounts, Lease, Limit
 ledger = SqliteLedger(sys.argv[1], patience=30.0)
 RUN = Limit("run", "r1", int(sys.argv[2]))
 def lease(name, amount, ttl=60.0):
-    return Lease(id=name, amount=Amounts(amount), estimate=Amounts(amount // 2), limits=(RUN,), ttl=ttl)
+    half = Amounts(amount // 2)
+    return Lease(id=name, amount=Amounts(amount), estimate=half, limits=(RUN,), ttl=ttl)
 """
 RUN = Limit("run", "r1", 1_000)
 
@@ -259,7 +260,9 @@ while time.monotonic() < end:
 print(len(waits), max(waits))
 """
     others = [begun(path, script, RUN.amount) for _ in range(3)]
-    shares, longest = zip(*((float(n) for n in said(other).split()) for other in others), strict=True)
+    shares, longest = zip(
+        *((float(n) for n in said(other).split()) for other in others), strict=True
+    )
     assert min(shares) > 0.1 * sum(shares)
     assert max(longest) < 1.5
 
@@ -271,7 +274,7 @@ def test_a_file_that_is_damaged_is_left_as_it_is(path: Path) -> None:
     path.write_bytes(garbage)
     with SqliteLedger(path) as ledger:
         for _ in range(2):
-            with pytest.raises(StoreUnavailable, match="damaged.*backup"):
+            with pytest.raises(StoreUnavailable, match=r"damaged.*backup"):
                 account_of(ledger)
         assert path.read_bytes() == garbage
         path.unlink()
@@ -359,9 +362,7 @@ def test_a_full_disk_refuses_and_forgets_nothing(path: Path, ledger: SqliteLedge
     assert account_of(ledger) == Balance(held=80)
 
 
-def test_a_locked_file_is_told_and_works_again_afterwards(
-    path: Path, ledger: SqliteLedger
-) -> None:
+def test_a_locked_file_is_told_and_works_again_afterwards(path: Path, ledger: SqliteLedger) -> None:
     """Another program that takes too long costs one call; reading goes on meanwhile."""
     run_now(ledger.reserve(lease_of("a")))
     other = sqlite3.connect(path, isolation_level=None)

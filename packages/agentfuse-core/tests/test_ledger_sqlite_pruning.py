@@ -36,9 +36,7 @@ def ledger(tmp_path: Path, clock: FrozenClock) -> Iterator[SqliteLedger]:
 
 def lease_of(name: str, *limits: Limit, ttl: float = 60.0) -> Lease:
     """A lease of 10 nanodollars, with 5 expected."""
-    return Lease(
-        id=name, amount=Amounts(10), estimate=Amounts(5), limits=limits or (RUN,), ttl=ttl
-    )
+    return Lease(id=name, amount=Amounts(10), estimate=Amounts(5), limits=limits or (RUN,), ttl=ttl)
 
 
 def settled(ledger: SqliteLedger, name: str, *limits: Limit) -> None:

@@ -32,8 +32,8 @@ class Schema:
     """What a kind of file holds: its ``application_id``, ``version`` and the statements making it.
 
     ``what`` names it in messages. Both numbers are kept in the file's header
-    (https://sqlite.org/pragma.html#pragma_application_id). ``upgrades`` are the
-    statements that lead from version 1 to 2, from 2 to 3 and so on. ``pragmas`` are set on each connection, before
+    (https://sqlite.org/pragma.html#pragma_application_id). ``upgrades`` are the statements that
+    lead from version 1 to 2, from 2 to 3 and so on. ``pragmas`` are set on each connection, before
     anything is made. What is ``precious`` (money) is never set aside when it is damaged.
     """
 

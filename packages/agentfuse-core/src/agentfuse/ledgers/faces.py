@@ -1,4 +1,4 @@
-"""The port's methods over a store: what is asked is checked, and then one command of the store's."""
+"""The port's methods over a store: what is asked is checked, and becomes one command."""
 
 from __future__ import annotations
 

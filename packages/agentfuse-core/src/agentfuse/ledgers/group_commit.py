@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Books = TypeVar("Books")
+_Call = Literal["write", "end"]
 
 # So many commands take some 5 ms: whoever comes next waits no longer than that.
 _MOST_AT_ONCE = 128
@@ -84,6 +85,7 @@ class GroupCommit(Generic[Books]):
 
     def __init__(self, transact: Callable[[Sequence[Job[Books, Any]]], None]) -> None:
         self._transact = transact
+        self._thread: Thread | None = None
         self._begin()
 
     def do(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
@@ -108,7 +110,7 @@ class GroupCommit(Generic[Books]):
         job: Job[Books, T] = Job(work, reads=reads)
         job.future = Future()
         self._waiting.append(job)
-        self._wake(True)
+        self._wake()
         return job.future
 
     def close(self) -> None:
@@ -117,7 +119,7 @@ class GroupCommit(Generic[Books]):
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
-            self._calls.put(False)
+            self._calls.put("end")
             thread.join()
 
     def _begin(self) -> None:
@@ -125,26 +127,24 @@ class GroupCommit(Generic[Books]):
         self._door = Lock()
         self._starting = Lock()
         self._waiting: deque[Job[Books, Any]] = deque()
-        self._calls: SimpleQueue[bool] = SimpleQueue()
-        self._thread: Thread | None = None
+        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._thread = None
 
     def _notice_fork(self) -> None:
         if self._process != os.getpid():
             self._begin()
 
-    def _wake(self, call: bool) -> None:  # noqa: FBT001 - it is what the queue carries
+    def _wake(self) -> None:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = Thread(
-                        target=self._serve, name="agentfuse-ledger", daemon=True
-                    )
+                    self._thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
                     self._thread.start()
-        self._calls.put(call)
+        self._calls.put("write")
 
     def _serve(self) -> None:
         """Write whatever waits each time somebody calls, until told to end."""
-        while self._calls.get():
+        while self._calls.get() == "write":
             with self._door:
                 if self._waiting:
                     self._lead()

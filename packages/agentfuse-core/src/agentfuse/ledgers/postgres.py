@@ -6,11 +6,12 @@ import asyncio
 import re
 from importlib.resources import files
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 from agentfuse.ledgers.faces import Face
@@ -19,6 +20,9 @@ from agentfuse.ledgers.postgres_lanes import AwaitedLane, Lane, TooSlow
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import LiteralString
+
+    from psycopg.sql import Composed
 
     from agentfuse.ledgers.postgres_lanes import Row
 
@@ -99,7 +103,7 @@ class PostgresLedger(Face):
         self._lane.close()
         self._awaited_lane.close()
 
-    def __enter__(self) -> PostgresLedger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -175,13 +179,15 @@ class PostgresLedger(Face):
             lock = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
             connection.execute(lock, (f"agentfuse ledger {self.schema}",))
             version = self._version(connection)
-            if version == 0:
-                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"'.encode())
+            # A role that may not make schemas can be given an empty one.
+            there = "SELECT FROM pg_namespace WHERE nspname = %s"
+            if connection.execute(there, (self.schema,)).fetchone() is None:
+                connection.execute(self._written("CREATE SCHEMA {}"))
             for number, name in enumerate(MIGRATIONS[version:], start=version + 1):
                 text = files("agentfuse.ledgers").joinpath(name).read_text("utf-8")
                 connection.execute(text.replace("agentfuse.", f'"{self.schema}".').encode())
-                row = f'INSERT INTO "{self.schema}".versions (version) VALUES ({number})'
-                connection.execute(row.encode())
+                row = self._written("INSERT INTO {}.versions (version) VALUES (%s)")
+                connection.execute(row, (number,))
 
     def _version(self, connection: psycopg.Connection[Row]) -> int:
         """Read the schema's version, 0 where it is empty; raises for one that is not ours."""
@@ -189,19 +195,22 @@ class PostgresLedger(Face):
         names = connection.execute(f"{tables} WHERE nspname = %s", (self.schema,)).fetchall()
         if not names:
             return 0
-        if ("versions",) not in names:
+        if not {("versions",), ("leases",), ("entries",)} <= set(names):
             raise ConfigurationError(
                 f"the schema {self.schema} of {self.name} holds another program's tables: name"
                 " another with ?schema="
             )
-        latest = f'SELECT max(version) FROM "{self.schema}".versions'
-        version = int(_told(connection.execute(latest.encode()).fetchone()) or 0)
+        latest = self._written("SELECT max(version) FROM {}.versions")
+        version = int(_told(connection.execute(latest).fetchone()) or 0)
         if version > len(MIGRATIONS):
             raise StoreUnavailable(
                 f"the ledger {self.name} is of version {version}, and this AgentFuse writes version"
                 f" {len(MIGRATIONS)}: update AgentFuse, or name another schema with ?schema="
             )
         return version
+
+    def _written(self, statement: LiteralString) -> Composed:
+        return SQL(statement).format(Identifier(self.schema))
 
 
 class AwaitedPostgresLedger(Face):
@@ -228,9 +237,7 @@ class AwaitedPostgresLedger(Face):
         if not ledger.is_made:
             await asyncio.to_thread(ledger.make)
         async with self._lane.connection() as connection:
-            rows = await connection.execute(
-                ledger.sql(called.call), called.arguments(*arguments)
-            )
+            rows = await connection.execute(ledger.sql(called.call), called.arguments(*arguments))
             told = _told(await rows.fetchone())
             if ledger.is_time_to_prune():
                 await connection.execute(ledger.sql("prune()"))

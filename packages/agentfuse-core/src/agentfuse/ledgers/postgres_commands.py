@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 _UNKNOWN = Settlement(booked=NOTHING_USED, repeated=True)
 
 
+def _as_they_are(*arguments: Any) -> Sequence[Any]:
+    return arguments
+
+
+def _as_told(told: Any, *_arguments: Any) -> Any:
+    return told
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A function's call, how its arguments are written, and how its answer is read.
@@ -36,34 +44,34 @@ class Command:
 
     call: str
     _: KW_ONLY
-    arguments: Callable[..., Sequence[Any]] = lambda *arguments: arguments
-    answer: Callable[..., Any] = lambda told, *_arguments: told
+    arguments: Callable[..., Sequence[Any]] = _as_they_are
+    answer: Callable[..., Any] = _as_told
     repeatable: bool = True
 
 
-def _asked(lease: Lease) -> Jsonb:
-    return Jsonb(
-        {
-            "id": lease.id,
-            "amount": _three(lease.amount),
-            "estimate": _three(lease.estimate),
-            "ttl": lease.ttl,
-            "limits": _fields_with_keys(lease.limits),
-            "marks": lease.marks,
-            "note": lease.note,
-        }
-    )
+def _asked(lease: Lease) -> Sequence[Any]:
+    fields = {
+        "id": lease.id,
+        "amount": _three(lease.amount),
+        "estimate": _three(lease.estimate),
+        "ttl": lease.ttl,
+        "limits": _fields_with_keys(lease.limits),
+        "marks": lease.marks,
+        "note": lease.note,
+    }
+    return (Jsonb(fields),)
 
 
 def _answer_of(told: dict[str, Any], lease: Lease) -> Lease | Refusal | Stop:
     if "deadline" in told:
-        return _lease_of({**_asked(lease).obj, "deadline": told["deadline"]}, lease.limits)
+        return replace(lease, deadline=told["deadline"])
     if "lease" in told:
         return _lease_of(told["lease"])
     if "stop" in told:
         return Stop(mark=told["stop"], reason=told["reason"])
+    number: int = told["refused"]
     return Refusal(
-        limit=lease.limits[told["refused"]],
+        limit=lease.limits[number],
         needed=told["needed"],
         left=told["left"],
         wait=told["wait"],
@@ -82,12 +90,12 @@ def _settlement_of(told: dict[str, Any] | None, *_arguments: Any) -> Settlement:
     )
 
 
-def _lease_of(told: dict[str, Any], limits: tuple[Limit, ...] | None = None) -> Lease:
+def _lease_of(told: dict[str, Any]) -> Lease:
     return Lease(
         id=told["id"],
         amount=Amounts(*told["amount"]),
         estimate=Amounts(*told["estimate"]),
-        limits=tuple(map(limit_of, told["limits"])) if limits is None else limits,
+        limits=tuple(map(limit_of, told["limits"])),
         ttl=told["ttl"],
         deadline=told["deadline"],
         marks=tuple(told["marks"]),
@@ -110,39 +118,45 @@ def _three(amount: Amounts) -> list[int]:
     return [amount.nanodollars, amount.tokens, amount.requests]
 
 
+def _settled(lease_id: str, actual: Amounts) -> Sequence[Any]:
+    return lease_id, _three(actual)
+
+
+def _spent(limits: Sequence[Limit], amount: Amounts, note: str) -> Sequence[Any]:
+    return Jsonb(_fields_with_keys(limits)), _three(amount), note
+
+
+def _listed(keys: tuple[str, ...]) -> Sequence[Any]:
+    return (list(keys),)
+
+
+def _balances_of(told: list[tuple[int, int]], *_arguments: Any) -> tuple[Balance, ...]:
+    return tuple(Balance(spent=spent, held=held) for spent, held in told)
+
+
+def _leases_of(told: list[dict[str, Any]]) -> tuple[Lease, ...]:
+    return tuple(map(_lease_of, told))
+
+
+def _stops_of(told: list[tuple[str, str]]) -> tuple[Stop, ...]:
+    return tuple(Stop(mark=mark, reason=reason) for mark, reason in told)
+
+
+def _entries_of(told: list[list[Any]], *_arguments: Any) -> tuple[Entry, ...]:
+    return tuple(map(_entry_of, told))
+
+
 COMMANDS = {
-    "reserve": Command(
-        "reserve(%s::jsonb)", arguments=lambda lease: (_asked(lease),), answer=_answer_of
-    ),
-    "settle": Command(
-        "settle(%s, %s::bigint[])",
-        arguments=lambda lease_id, actual: (lease_id, _three(actual)),
-        answer=_settlement_of,
-    ),
+    "reserve": Command("reserve(%s::jsonb)", arguments=_asked, answer=_answer_of),
+    "settle": Command("settle(%s, %s::bigint[])", arguments=_settled, answer=_settlement_of),
     "release": Command("release(%s)"),
     "renew": Command("renew(%s, %s::double precision)"),
-    "balances": Command(
-        "balances(%s::text[])",
-        arguments=lambda keys: (list(keys),),
-        answer=lambda told, _keys: tuple(Balance(spent=s, held=h) for s, h in told),
-    ),
-    "spend": Command(
-        "spend(%s::jsonb, %s::bigint[], %s)",
-        arguments=lambda limits, amount, note: (
-            Jsonb(_fields_with_keys(limits)),
-            _three(amount),
-            note,
-        ),
-        repeatable=False,
-    ),
-    "open_leases": Command("open_leases()", answer=lambda told: tuple(map(_lease_of, told))),
+    "balances": Command("balances(%s::text[])", arguments=_listed, answer=_balances_of),
+    "spend": Command("spend(%s::jsonb, %s::bigint[], %s)", arguments=_spent, repeatable=False),
+    "open_leases": Command("open_leases()", answer=_leases_of),
     "stop": Command("stop(%s, %s)"),
     "resume": Command("resume(%s)"),
-    "stops": Command(
-        "pulled()", answer=lambda told: tuple(Stop(mark=m, reason=r) for m, r in told)
-    ),
+    "stops": Command("pulled()", answer=_stops_of),
     "claim": Command("claim(%s)", repeatable=False),
-    "trail": Command(
-        "trail(%s::bigint)", answer=lambda told, _last: tuple(map(_entry_of, told))
-    ),
+    "trail": Command("trail(%s::bigint)", answer=_entries_of),
 }

@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL server: kept, looked at before use, opened anew, never waited on long.
+"""Connections to a PostgreSQL server: kept, looked at before use, never waited on for long.
 
 A pool with threads of its own would neither survive a fork nor try again at once when the server is
 back, so connections are kept in a list and opened by whoever needs one.
@@ -21,7 +21,7 @@ import psycopg
 from agentfuse.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncGenerator, Generator
 
     from psycopg.abc import PQGen
 
@@ -55,7 +55,7 @@ class Lane:
         self._begin()
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Row]]:
+    def connection(self) -> Generator[psycopg.Connection[Row], None, None]:
         """Lend a connection; one that an error went through is closed."""
         if self._process != os.getpid():
             # A connection must be neither used nor closed across a fork: it is its parent's.
@@ -95,7 +95,11 @@ class Lane:
     def _opened(self) -> _Connection:
         connection = _Connection.connect(self._url, **_options(self._patience))
         connection.patience = self._patience
-        connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        try:
+            connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
@@ -111,7 +115,7 @@ class AwaitedLane:
         self._begin()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+    async def connection(self) -> AsyncGenerator[psycopg.AsyncConnection[Row], None]:
         """Lend a connection; one that an error went through is closed."""
         room = self._room()
         try:
@@ -162,7 +166,11 @@ class AwaitedLane:
     async def _opened(self) -> _AwaitedConnection:
         connection = await _AwaitedConnection.connect(self._url, **_options(self._patience))
         connection.patience = self._patience
-        await connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        try:
+            await connection.execute(_SETTINGS, (_milliseconds(self._patience),))
+        except BaseException:
+            connection.pgconn.finish()
+            raise
         return connection
 
 
@@ -184,7 +192,8 @@ class _Room:
     def finish(self) -> None:
         """Close what is idle without the loop, which may have ended."""
         while self.idle:
-            self.idle.pop().pgconn.finish()
+            connection = self.idle.pop()  # a name of its own: psycopg warns when it goes while open
+            connection.pgconn.finish()
 
 
 class _Connection(psycopg.Connection[Row]):

@@ -6,7 +6,7 @@ import time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
@@ -89,7 +89,7 @@ class SqliteLedger(Face):
         self._file.close()
         self._turns.close()
 
-    def __enter__(self) -> SqliteLedger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -33,7 +33,8 @@ _FULL = 2**62
 # What is remembered between transactions while nobody else writes: some 5 MB.
 _MOST_REMEMBERED = 10_000
 
-_INSERT_LEASE = f"""INSERT INTO leases VALUES (?, 'open', {", ".join("?" * 16)})
+_INSERT_LEASE = """INSERT INTO leases
+    VALUES (?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (id) DO NOTHING"""
 _SELECT_LEASE = "SELECT * FROM leases WHERE id = ?"
 _CLOSE_LEASE = """UPDATE leases SET state = ?, closed = ?, booked_nanodollars = ?,
@@ -77,6 +78,11 @@ class Books:
     def __init__(self, db: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self.db = db
         self._clock = clock
+        self.now = 0.0
+        self._version: int | None = None
+        self._line = 0
+        self._next_deadline = _NEVER
+        self._stops: dict[str, str] = {}
         self.forget()
 
     def begin(self) -> None:
@@ -90,7 +96,7 @@ class Books:
 
     def forget(self) -> None:
         """Know nothing: the next transaction reads all it needs."""
-        self._version: int | None = None
+        self._version = None
         self._accounts: dict[str, _Account] = {}
         self._open: dict[str, _Known] = {}
         self._changed: dict[str, float] = {}
@@ -210,9 +216,7 @@ class Books:
 
     def claim(self, name: str) -> bool:
         """Keep a name; False where it was kept before."""
-        claimed = self.db.execute(
-            "INSERT INTO claims VALUES (?) ON CONFLICT DO NOTHING", (name,)
-        )
+        claimed = self.db.execute("INSERT INTO claims VALUES (?) ON CONFLICT DO NOTHING", (name,))
         return claimed.rowcount == 1
 
     def trail(self, last: int) -> tuple[Entry, ...]:
@@ -239,7 +243,7 @@ class Books:
     def _load(self) -> None:
         self._next_deadline = self._first_deadline()
         self._line = self.db.execute("SELECT max(line) FROM entries").fetchone()[0] or 0
-        self._stops: dict[str, str] = dict(self.db.execute("SELECT mark, reason FROM stops"))
+        self._stops = dict(self.db.execute("SELECT mark, reason FROM stops"))
 
     def _first_deadline(self) -> float:
         first: float | None = self.db.execute(_NEXT_DEADLINE).fetchone()[0]
@@ -251,7 +255,8 @@ class Books:
             row = self.db.execute(
                 "SELECT spent, held, due FROM accounts WHERE key = ?", (key,)
             ).fetchone()
-            account = _Account() if row is None else _Account(*row, known=True)
+            account = _Account() if row is None else _Account(*row)
+            account.known = row is not None
             self._accounts[key] = account
         return account
 

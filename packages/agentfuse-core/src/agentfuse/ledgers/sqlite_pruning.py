@@ -30,8 +30,8 @@ _STEADY_SECONDS = _HOUR
 def prune(db: sqlite3.Connection, now: float) -> bool:
     """Take a step, inside the transaction that is open; say whether accounts were deleted.
 
-    After a leap of the clock by more than a week, or back, nothing is deleted for an hour: a month's
-    budget must not be forgotten because a machine believes for a while that it is 2099.
+    After a leap of the clock by more than a week, or back, nothing is deleted for an hour: a
+    month's budget must not be forgotten because a machine believes for a while that it is 2099.
     """
     line, at, steady = db.execute("SELECT line, at, steady FROM pruning").fetchone()
     if not 0 <= now - at <= _LEAP:
@@ -51,7 +51,7 @@ def prune(db: sqlite3.Connection, now: float) -> bool:
 
 
 def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
-    """Follow the trail: each lease leaves a line when it is closed, and an hour too late is fine."""
+    """Follow the trail, in which each lease leaves a line when it is closed."""
     oldest = now - REMEMBERED_SECONDS
     rows = db.execute(
         "SELECT line, at, lease FROM entries WHERE line > ? ORDER BY line LIMIT ?",
@@ -63,9 +63,7 @@ def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
             break
         line = number
         closed.append((lease, oldest))
-    db.executemany(
-        "DELETE FROM leases WHERE id = ? AND state <> 'open' AND closed < ?", closed
-    )
+    db.executemany("DELETE FROM leases WHERE id = ? AND state <> 'open' AND closed < ?", closed)
     db.execute("UPDATE pruning SET line = ?", (line,))
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -35,9 +35,8 @@ class PostgresServer:
         self._server: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
-    def __enter__(self) -> PostgresServer:
-        self._own()
-        self._do("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+    def __enter__(self) -> Self:
+        self._initialise()
         self.start()
         return self
 
@@ -57,12 +56,20 @@ class PostgresServer:
         command += [] if self._durable else ["-c", "fsync=off"]
         with (self._folder / "log").open("ab") as log:
             # A session of its own, so that all its processes can be stopped together.
-            self._server = subprocess.Popen(
-                command, stderr=log, stdout=log, start_new_session=True, **self._user()
+            server = subprocess.Popen(  # noqa: S603 - the wheel's own
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                start_new_session=True,
+                user=_user(),
+                group=_user(),
+                extra_groups=None if _user() is None else [],
             )
+        self._server = server
         end = time.monotonic() + _PATIENCE
         while not self._answers():
-            if time.monotonic() > end or self._server.poll() is not None:
+            if time.monotonic() > end or server.poll() is not None:
                 raise RuntimeError((self._folder / "log").read_text("utf-8", "replace"))
             time.sleep(0.05)
 
@@ -96,24 +103,30 @@ class PostgresServer:
                 os.kill(process, number)
 
     def _answers(self) -> bool:
-        asked = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
-        return subprocess.run(asked, check=False).returncode == 0
+        ready = str(self._binaries / "pg_isready")
+        asked = [ready, "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        return subprocess.run(asked, check=False).returncode == 0  # noqa: S603 - the wheel's own
 
-    def _do(self, program: str, *arguments: str) -> None:
-        command = [*self._command(program), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._user())
+    def _initialise(self) -> None:
+        if _user() is not None:
+            os.chown(self._folder, _NOBODY, _NOBODY)
+        command = [*self._command("initdb"), "--auth=trust", "--username=postgres"]
+        subprocess.run(  # noqa: S603 - the wheel's own
+            [*command, "--encoding=UTF8", "--no-sync"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self._folder,
+            user=_user(),
+            group=_user(),
+            extra_groups=None if _user() is None else [],
+        )
 
     def _command(self, program: str) -> list[str]:
         return [str(self._binaries / program), "-D", str(self._folder / "data")]
 
-    def _own(self) -> None:
-        if os.geteuid() == 0:
-            os.chown(self._folder, _NOBODY, _NOBODY)
 
-    def _user(self) -> dict[str, Any]:
-        if os.geteuid() != 0:
-            return {}
-        return {"user": _NOBODY, "group": _NOBODY, "extra_groups": [], "cwd": self._folder}
+def _user() -> int | None:
+    return _NOBODY if os.geteuid() == 0 else None
 
 
 def _binaries_of(release: int) -> Path:
