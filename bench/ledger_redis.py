@@ -1,0 +1,193 @@
+"""What a call costs over Redis, beside bare EVALSHA calls of the same payload, and in slices.
+
+Wall time: the store does half the work. Ours and the bare client take turns in one run, on a
+server of its own on loopback, so only their ratios say something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.ledgers import redis_wire as wire
+from agentfuse.ledgers.redis import RedisLedger
+from agentfuse.ledgers.redis_scripts import script_of
+from agentfuse.ledgers.slices import SlicedLedger
+from agentfuse.runtime.now import run_now
+from agentfuse.testing.redis_server import RedisServer, redis_binaries
+from agentfuse.tickets import Amounts, Lease, Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+ROUNDS = 7
+PAIRS = 300
+TASKS = 32
+WORKERS = 16
+SECONDS = 1.0
+LIMITS = (Limit("run", "nightly", 2**52), Limit("user", "ann", 2**52))
+WORST, TRUE = Amounts(20_000_000, 900, 1), Amounts(7_000_000, 400, 1)
+NAMESPACE = "bench"
+
+numbers = count()
+
+
+def figures() -> dict[str, object]:
+    """Measure one reserve and settle: microseconds, and ratios to the bare client."""
+    name, binary = next(iter(redis_binaries().items()))
+    folder = tempfile.TemporaryDirectory(prefix="agentfuse-bench-")
+    options = {"appendonly": "no"}
+    with folder as path, RedisServer(binary, Path(path), options) as server:
+        with RedisLedger(server.url, NAMESPACE) as ledger:
+            return {
+                "server": name,
+                "blocking": _blocking(ledger),
+                "awaited": asyncio.run(_awaited(ledger)),
+                "slices": _sliced(ledger, server.url),
+            }
+
+
+def a_lease() -> Lease:
+    """Write a lease as the policy does: two limits, three marks and a note."""
+    return Lease(
+        id=f"{next(numbers):032x}",
+        amount=WORST,
+        estimate=WORST,
+        limits=LIMITS,
+        ttl=900.0,
+        marks=("*", "run:nightly", "user:ann"),
+        note="user=ann gpt-4o",
+    )
+
+
+def _commands(ledger: RedisLedger, pairs: int) -> list[tuple[Any, ...]]:
+    """Write the very commands that as many reservations and settlements send."""
+    written: list[tuple[Any, ...]] = []
+    for _ in range(pairs):
+        lease = a_lease()
+        keys = (*ledger._keys, ledger._closed(lease.id))
+        words = [lease.id.encode(), *wire.amount_words(TRUE), ledger._token()]
+        for name, arguments in (("reserve", wire.lease_words(lease)), ("settle", words)):
+            written.append(("EVALSHA", script_of(name).sha, len(keys), *keys, *arguments))
+    return written
+
+
+def _blocking(ledger: RedisLedger) -> dict[str, float]:
+    def ours() -> None:
+        for lease in leases:
+            run_now(ledger.reserve(lease))
+            run_now(ledger.settle(lease.id, TRUE))
+
+    def bare() -> None:
+        for command in commands:
+            send(*command)
+
+    leases = [a_lease() for _ in range(PAIRS)]
+    ours()
+    send = ledger._blocking._client.execute_command
+    taken: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(ROUNDS):
+        leases, commands = [a_lease() for _ in range(PAIRS)], _commands(ledger, PAIRS)
+        taken["ours"].append(_microseconds(ours))
+        taken["bare"].append(_microseconds(bare))
+    return _compared(taken)
+
+
+async def _awaited(ledger: RedisLedger) -> dict[str, float]:
+    face = ledger.awaited()
+
+    async def our_pair(lease: Lease) -> None:
+        await face.reserve(lease)
+        await face.settle(lease.id, TRUE)
+
+    async def bare_pair(reserve: tuple[Any, ...], settle: tuple[Any, ...]) -> None:
+        await send(*reserve)
+        await send(*settle)
+
+    await our_pair(a_lease())
+    (client,) = face._link._known.values()
+    send = client.execute_command
+    taken: dict[str, list[float]] = {"ours": [], "bare": []}
+    for _ in range(ROUNDS):
+        ours = [our_pair(a_lease()) for _ in range(PAIRS)]
+        commands = iter(_commands(ledger, PAIRS))
+        bare = [bare_pair(*pair) for pair in zip(commands, commands, strict=True)]
+        taken["ours"].append(await _together(ours))
+        taken["bare"].append(await _together(bare))
+    return _compared(taken)
+
+
+async def _together(pairs: list[Coroutine[Any, Any, None]]) -> float:
+    """Run pairs with TASKS in flight, and give the microseconds of each."""
+
+    async def work(left: Iterator[Coroutine[Any, Any, None]]) -> None:
+        for pair in left:
+            await pair
+
+    left = iter(pairs)
+    start = time.perf_counter()
+    await asyncio.gather(*(work(left) for _ in range(TASKS)))
+    return (time.perf_counter() - start) / len(pairs) * 1e6
+
+
+def _sliced(ledger: RedisLedger, url: str) -> dict[str, float]:
+    """Compare how many pairs WORKERS threads make in a second, exact and in slices."""
+    rates: dict[str, list[float]] = {"exact": [], "slices": []}
+    with SlicedLedger(RedisLedger(url, NAMESPACE), processes=4) as sliced:
+        for _ in range(3):
+            rates["exact"].append(_rate(ledger))
+            rates["slices"].append(_rate(sliced))
+    exact, slices = (statistics.median(each) for each in rates.values())
+    return {
+        "workers": WORKERS,
+        "exact_pairs_per_second": exact,
+        "slices_pairs_per_second": slices,
+        "slices_of_exact": slices / exact,
+    }
+
+
+def _rate(ledger: RedisLedger | SlicedLedger) -> float:
+    done = [0] * WORKERS
+    end = time.perf_counter() + SECONDS
+
+    def work(worker: int) -> None:
+        while time.perf_counter() < end:
+            lease = a_lease()
+            run_now(ledger.reserve(lease))
+            run_now(ledger.settle(lease.id, TRUE))
+            done[worker] += 1
+
+    threads = [Thread(target=work, args=(worker,)) for worker in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / SECONDS
+
+
+def _microseconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) / PAIRS * 1e6
+
+
+def _compared(taken: dict[str, list[float]]) -> dict[str, float]:
+    """Give medians, and the bare rate's share that is reached: the median of the rounds' own."""
+    shares = [bare / ours for ours, bare in zip(taken["ours"], taken["bare"], strict=True)]
+    return {
+        "pair_us": statistics.median(taken["ours"]),
+        "bare_pair_us": statistics.median(taken["bare"]),
+        "of_bare_rate": statistics.median(shares),
+    }
+
+
+if __name__ == "__main__":
+    import json
+
+    print(json.dumps(figures(), indent=1))
