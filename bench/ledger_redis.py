@@ -1,15 +1,18 @@
 """What a call costs over Redis, beside bare EVALSHA calls of the same payload, and in slices.
 
-Wall time: the store does half the work. Ours and the bare client take turns in one run, on a
-server of its own on loopback, so only their ratios say something.
+Ours and the bare client take turns in one run, on a server of its own on loopback. Of both, wall
+time (the store does half the work) and the CPU time of the calling thread, which a busy machine
+disturbs less; only ratios say something.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 import tempfile
 import time
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -24,7 +27,7 @@ from agentfuse.testing.redis_server import RedisServer, redis_binaries
 from agentfuse.tickets import Amounts, Lease, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator
 
 ROUNDS = 7
 PAIRS = 300
@@ -91,12 +94,14 @@ def _blocking(ledger: RedisLedger) -> dict[str, float]:
     leases = [a_lease() for _ in range(PAIRS)]
     ours()
     send = ledger._blocking._client.execute_command
-    taken: dict[str, list[float]] = {"ours": [], "bare": []}
+    taken = Taken()
     for _ in range(ROUNDS):
         leases, commands = [a_lease() for _ in range(PAIRS)], _commands(ledger, PAIRS)
-        taken["ours"].append(_microseconds(ours))
-        taken["bare"].append(_microseconds(bare))
-    return _compared(taken)
+        with taken.timed("ours"):
+            ours()
+        with taken.timed("bare"):
+            bare()
+    return taken.compared()
 
 
 async def _awaited(ledger: RedisLedger) -> dict[str, float]:
@@ -113,27 +118,27 @@ async def _awaited(ledger: RedisLedger) -> dict[str, float]:
     await our_pair(a_lease())
     (client,) = face._link._known.values()
     send = client.execute_command
-    taken: dict[str, list[float]] = {"ours": [], "bare": []}
+    taken = Taken()
     for _ in range(ROUNDS):
         ours = [our_pair(a_lease()) for _ in range(PAIRS)]
         commands = iter(_commands(ledger, PAIRS))
         bare = [bare_pair(*pair) for pair in zip(commands, commands, strict=True)]
-        taken["ours"].append(await _together(ours))
-        taken["bare"].append(await _together(bare))
-    return _compared(taken)
+        with taken.timed("ours"):
+            await _together(ours)
+        with taken.timed("bare"):
+            await _together(bare)
+    return taken.compared()
 
 
-async def _together(pairs: list[Coroutine[Any, Any, None]]) -> float:
-    """Run pairs with TASKS in flight, and give the microseconds of each."""
+async def _together(pairs: list[Coroutine[Any, Any, None]]) -> None:
+    """Run pairs with TASKS in flight."""
 
     async def work(left: Iterator[Coroutine[Any, Any, None]]) -> None:
         for pair in left:
             await pair
 
     left = iter(pairs)
-    start = time.perf_counter()
     await asyncio.gather(*(work(left) for _ in range(TASKS)))
-    return (time.perf_counter() - start) / len(pairs) * 1e6
 
 
 def _sliced(ledger: RedisLedger, url: str) -> dict[str, float]:
@@ -171,20 +176,31 @@ def _rate(ledger: RedisLedger | SlicedLedger) -> float:
     return sum(done) / SECONDS
 
 
-def _microseconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) / PAIRS * 1e6
+class Taken:
+    """Microseconds of a pair, round by round: wall time, and CPU time of the calling thread."""
 
+    def __init__(self) -> None:
+        self._wall: dict[str, list[float]] = {"ours": [], "bare": []}
+        self._cpu: dict[str, list[float]] = {"ours": [], "bare": []}
 
-def _compared(taken: dict[str, list[float]]) -> dict[str, float]:
-    """Give medians, and the bare rate's share that is reached: the median of the rounds' own."""
-    shares = [bare / ours for ours, bare in zip(taken["ours"], taken["bare"], strict=True)]
-    return {
-        "pair_us": statistics.median(taken["ours"]),
-        "bare_pair_us": statistics.median(taken["bare"]),
-        "of_bare_rate": statistics.median(shares),
-    }
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Time PAIRS pairs."""
+        gc.collect()
+        wall, cpu = time.perf_counter(), time.thread_time()
+        yield
+        self._cpu[what].append((time.thread_time() - cpu) / PAIRS * 1e6)
+        self._wall[what].append((time.perf_counter() - wall) / PAIRS * 1e6)
+
+    def compared(self) -> dict[str, float]:
+        """Give medians, and what share of the bare rate is reached: the median of the rounds'."""
+        found: dict[str, float] = {}
+        for name, taken in (("wall", self._wall), ("cpu", self._cpu)):
+            shares = [bare / ours for ours, bare in zip(taken["ours"], taken["bare"], strict=True)]
+            found[f"{name}_us"] = statistics.median(taken["ours"])
+            found[f"bare_{name}_us"] = statistics.median(taken["bare"])
+            found[f"{name}_of_bare_rate"] = statistics.median(shares)
+        return found
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class Link:
         return StoreUnavailable(f"the ledger at {self.address} is not available: {error}")
 
     @abstractmethod
-    async def _send(self, *command: Word | str) -> Reply:
+    async def _send(self, name: str, *words: Word) -> Reply:
         """Send one command and give its reply as bytes."""
 
     @abstractmethod
@@ -140,16 +140,25 @@ class BlockingLink(Link):
         self._lock = Lock()
         self._client: Any = None
 
-    async def _send(self, *command: Word | str) -> Reply:
-        return self.send_now(*command)
+    async def _send(self, name: str, *words: Word) -> Reply:
+        return self.send_now(name, *words)
 
-    def send_now(self, *command: Word | str) -> Reply:
+    def send_now(self, name: str, *words: Word) -> Reply:
         """Send one command and give its reply as bytes, whatever the client decodes by itself."""
         client = self._client
         if client is None:
             with self._lock:
                 client = self._client = self._client or self._make()
-        reply: Reply = client.execute_command(*command, NEVER_DECODE=True)
+        pool = None if self._borrowed else getattr(client, "connection_pool", None)
+        if pool is None:  # a cluster's client knows the way, and another's has its own ways
+            reply: Reply = client.execute_command(name, *words, NEVER_DECODE=True)
+            return reply
+        connection = pool.get_connection()
+        try:
+            connection.send_packed_command([_packed(name, words)])
+            reply = connection.read_response(disable_decoding=True)
+        finally:
+            pool.release(connection)
         return reply
 
     async def _pause(self, seconds: float) -> None:
@@ -170,10 +179,10 @@ class ThreadedLink(Link):
         super().__init__(inner.address, patience)
         self._inner = inner
 
-    async def _send(self, *command: Word | str) -> Reply:
+    async def _send(self, name: str, *words: Word) -> Reply:
         import asyncio
 
-        return await asyncio.to_thread(self._inner.send_now, *command)
+        return await asyncio.to_thread(self._inner.send_now, name, *words)
 
     async def _pause(self, seconds: float) -> None:
         import asyncio
@@ -198,13 +207,22 @@ class AwaitedLink(Link):
         self._clients = WeakKeyDictionary()
         self._known: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
 
-    async def _send(self, *command: Word | str) -> Reply:
+    async def _send(self, name: str, *words: Word) -> Reply:
         import asyncio
 
         client = self._known.get(asyncio.get_running_loop())
         if client is None:
             client = await self._begin(asyncio.get_running_loop())
-        reply: Reply = await client.execute_command(*command, NEVER_DECODE=True)
+        pool = None if self._borrowed else getattr(client, "connection_pool", None)
+        if pool is None:
+            reply: Reply = await client.execute_command(name, *words, NEVER_DECODE=True)
+            return reply
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command([_packed(name, words)])
+            reply = await connection.read_response(disable_decoding=True)
+        finally:
+            await pool.release(connection)
         return reply
 
     async def _begin(self, loop: AbstractEventLoop) -> Any:
@@ -244,6 +262,18 @@ class AwaitedLink(Link):
         for loop, life in lives:
             if not loop.is_closed():
                 asyncio.run_coroutine_threadsafe(_end(life), loop)
+
+
+def _packed(name: str, words: Sequence[Word]) -> bytes:
+    """Write a command in Redis' protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+    Sending it over a connection of the client's pool takes a third of the client's own time away.
+    """
+    parts = [b"*%d\r\n$%d\r\n%b\r\n" % (len(words) + 1, len(name), name.encode())]
+    for word in words:
+        data = word if isinstance(word, bytes) else b"%d" % word
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
 
 
 async def _end(life: AsyncGenerator[Any, None]) -> None:
