@@ -12,22 +12,27 @@ import gc
 import statistics
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.ledgers import redis_wire as wire
-from agentfuse.ledgers.redis import RedisLedger
-from agentfuse.ledgers.redis_scripts import script_of
+import redis
+import redis.asyncio
+
+from agentfuse.ledgers.redis import RedisFace, RedisLedger
+from agentfuse.ledgers.redis_links import Link
 from agentfuse.ledgers.slices import SlicedLedger
 from agentfuse.runtime.now import run_now
 from agentfuse.testing.redis_server import RedisServer, redis_binaries
 from agentfuse.tickets import Amounts, Lease, Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Sequence
+
+    from agentfuse.ledgers import redis_wire as wire
+    from agentfuse.ledgers.redis_scripts import Script
 
 ROUNDS = 7
 PAIRS = 300
@@ -44,16 +49,16 @@ numbers = count()
 def figures() -> dict[str, object]:
     """Measure one reserve and settle: microseconds, and ratios to the bare client."""
     name, binary = next(iter(redis_binaries().items()))
-    folder = tempfile.TemporaryDirectory(prefix="agentfuse-bench-")
-    options = {"appendonly": "no"}
-    with folder as path, RedisServer(binary, Path(path), options) as server:
-        with RedisLedger(server.url, NAMESPACE) as ledger:
-            return {
-                "server": name,
-                "blocking": _blocking(ledger),
-                "awaited": asyncio.run(_awaited(ledger)),
-                "slices": _sliced(ledger, server.url),
-            }
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="agentfuse-bench-"))
+        server = stack.enter_context(RedisServer(binary, Path(folder), {"appendonly": "no"}))
+        ledger = stack.enter_context(RedisLedger(server.url, NAMESPACE))
+        return {
+            "server": name,
+            "blocking": _blocking(ledger, server.url),
+            "awaited": asyncio.run(_awaited(ledger, server.url)),
+            "slices": _sliced(ledger, server.url),
+        }
 
 
 def a_lease() -> Lease:
@@ -69,19 +74,33 @@ def a_lease() -> Lease:
     )
 
 
-def _commands(ledger: RedisLedger, pairs: int) -> list[tuple[Any, ...]]:
+class Recorder(Link):
+    """A way to nowhere that keeps what would have been sent."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere", 1.0)
+        self.commands: list[tuple[Any, ...]] = []
+
+    async def call(
+        self, script: Script, keys: Sequence[bytes], args: Sequence[wire.Word]
+    ) -> wire.Reply:
+        """Keep a command."""
+        self.commands.append(("EVALSHA", script.sha, len(keys), *keys, *args))
+        return [b"0", b"held" if len(self.commands) % 2 else b"unknown", b"0"]
+
+
+def _commands(pairs: int) -> list[tuple[Any, ...]]:
     """Write the very commands that as many reservations and settlements send."""
-    written: list[tuple[Any, ...]] = []
+    recorder = Recorder()
+    face = RedisFace(recorder, NAMESPACE)
     for _ in range(pairs):
         lease = a_lease()
-        keys = (*ledger._keys, ledger._closed(lease.id))
-        words = [lease.id.encode(), *wire.amount_words(TRUE), ledger._token()]
-        for name, arguments in (("reserve", wire.lease_words(lease)), ("settle", words)):
-            written.append(("EVALSHA", script_of(name).sha, len(keys), *keys, *arguments))
-    return written
+        run_now(face.reserve(lease))
+        run_now(face.settle(lease.id, TRUE))
+    return recorder.commands
 
 
-def _blocking(ledger: RedisLedger) -> dict[str, float]:
+def _blocking(ledger: RedisLedger, url: str) -> dict[str, float]:
     def ours() -> None:
         for lease in leases:
             run_now(ledger.reserve(lease))
@@ -89,22 +108,23 @@ def _blocking(ledger: RedisLedger) -> dict[str, float]:
 
     def bare() -> None:
         for command in commands:
-            send(*command)
+            client.execute_command(*command)
 
+    client: Any = redis.Redis.from_url(url)
     leases = [a_lease() for _ in range(PAIRS)]
     ours()
-    send = ledger._blocking._client.execute_command
     taken = Taken()
     for _ in range(ROUNDS):
-        leases, commands = [a_lease() for _ in range(PAIRS)], _commands(ledger, PAIRS)
+        leases, commands = [a_lease() for _ in range(PAIRS)], _commands(PAIRS)
         with taken.timed("ours"):
             ours()
         with taken.timed("bare"):
             bare()
+    client.close()
     return taken.compared()
 
 
-async def _awaited(ledger: RedisLedger) -> dict[str, float]:
+async def _awaited(ledger: RedisLedger, url: str) -> dict[str, float]:
     face = ledger.awaited()
 
     async def our_pair(lease: Lease) -> None:
@@ -112,21 +132,21 @@ async def _awaited(ledger: RedisLedger) -> dict[str, float]:
         await face.settle(lease.id, TRUE)
 
     async def bare_pair(reserve: tuple[Any, ...], settle: tuple[Any, ...]) -> None:
-        await send(*reserve)
-        await send(*settle)
+        await client.execute_command(*reserve)
+        await client.execute_command(*settle)
 
+    client: Any = redis.asyncio.Redis.from_url(url)
     await our_pair(a_lease())
-    (client,) = face._link._known.values()
-    send = client.execute_command
     taken = Taken()
     for _ in range(ROUNDS):
         ours = [our_pair(a_lease()) for _ in range(PAIRS)]
-        commands = iter(_commands(ledger, PAIRS))
+        commands = iter(_commands(PAIRS))
         bare = [bare_pair(*pair) for pair in zip(commands, commands, strict=True)]
         with taken.timed("ours"):
             await _together(ours)
         with taken.timed("bare"):
             await _together(bare)
+    await client.aclose()
     return taken.compared()
 
 

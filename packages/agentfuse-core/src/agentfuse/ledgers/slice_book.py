@@ -163,7 +163,7 @@ class SliceBook(MemoryLedger):
             return Turn(account.held + free, free, asked, unreported, tuple(piece.ids))
 
     def end_turn(self, key: str, turn: Turn, new: str, words: Sequence[int]) -> None:
-        """Take the ledger's answer: granted, spent, held, others, room, and microseconds pressed."""
+        """Take the ledger's answer: granted, spent, held, others, room, microseconds pressed."""
         with self._lock:
             piece = self.pieces[key]
             piece.reported += turn.unreported
@@ -226,7 +226,7 @@ class SliceBook(MemoryLedger):
                     del self.pieces[key]
 
     def take_urgent(self) -> dict[Limit, int]:
-        """Name, once, the limits of which the ledger must hear now: no slice covers what is spent."""
+        """Name, once, the limits of which the ledger must hear now: no slice covers them."""
         with self._lock:
             urgent, self._urgent = self._urgent, {}
         return dict.fromkeys(urgent.values(), 0)
@@ -334,5 +334,3 @@ class SliceBook(MemoryLedger):
         for limit in lease.limits:
             if booked.of(limit.unit) > covered.of(limit.unit) and self._free(limit) < 0:
                 self._urgent[limit.key] = limit
-
-

@@ -75,7 +75,7 @@ class SliceRounds:
         return answer
 
     def ask_ahead(self, limits: Iterable[Limit]) -> None:
-        """Ask for the next slices of limits whose last are nearly used up; nobody waits for them."""
+        """Ask for the next slices of limits whose last are nearly used up; nobody waits."""
         with self._news:
             self._ahead.update(limits)
             self._awake()
