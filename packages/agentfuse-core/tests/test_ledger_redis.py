@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from agentfuse.ledgers import redis as redis_ledger
-from agentfuse.ledgers import redis_scripts
+from agentfuse.ledgers import redis_scripts, slice_book, slice_rounds
 from agentfuse.ledgers.redis import RedisLedger
 from agentfuse.ledgers.slices import SlicedLedger
 from agentfuse.testing import LedgerContract
@@ -158,6 +158,12 @@ class TestClusterAwaited(OverAwaitedRedis):
 
 class InSlices(OverRedis):
     """A single process's slices: what can be said of them, call by call."""
+
+    @pytest.fixture(autouse=True)
+    def _undisturbed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing is asked for in the background, where it would meet a clock half moved."""
+        monkeypatch.setattr(slice_rounds, "BEAT_SECONDS", 3_600.0)
+        monkeypatch.setattr(slice_book, "_LOW", 10**9)
 
     def opened_on(self, ledger: RedisLedger, clock: StoreClock) -> SlicedLedger:
         return SlicedLedger(ledger, clock=clock)

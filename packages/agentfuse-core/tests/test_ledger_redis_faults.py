@@ -1,4 +1,4 @@
-"""What the ledger in Redis does when Redis, the way to it, or its contents are not as they should be."""
+"""What the ledger in Redis does when Redis, the way to it, or its contents are not in order."""
 
 from __future__ import annotations
 
@@ -129,14 +129,19 @@ def test_a_store_that_is_away_is_named_without_its_password() -> None:
 
 def test_a_store_that_does_not_answer_is_given_up_in_time(namespace: str) -> None:
     silent = socket.create_server(("127.0.0.1", 0))
-    with silent, RedisLedger(f"redis://127.0.0.1:{silent.getsockname()[1]}", patience=0.3) as ledger:
+    with (
+        silent,
+        RedisLedger(f"redis://127.0.0.1:{silent.getsockname()[1]}", patience=0.3) as ledger,
+    ):
         start = time.monotonic()
         with pytest.raises(StoreUnavailable):
             run_now(ledger.settle("a", Amounts(1)))
         assert time.monotonic() - start < 3
 
 
-def test_a_restarted_store_is_found_again_and_has_forgotten_nothing(own_server: RedisServer) -> None:
+def test_a_restarted_store_is_found_again_and_has_forgotten_nothing(
+    own_server: RedisServer,
+) -> None:
     with RedisLedger(own_server.url, patience=0.2) as ledger:
         run_now(ledger.reserve(a_lease("a")))
         run_now(ledger.reserve(a_lease("b")))
@@ -163,7 +168,7 @@ def test_a_store_that_comes_back_within_the_patience_is_waited_for(own_server: R
 def test_an_emptied_store_begins_anew_and_that_is_said(
     own_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it held is gone, so a settlement finds no account: it books nothing and breaks nothing."""
+    """A settlement finds no account then: it books nothing and breaks nothing."""
     with RedisLedger(own_server.url) as ledger:
         run_now(ledger.reserve(a_lease("a")))
         own_server.lose()
@@ -188,13 +193,22 @@ def test_a_wrong_password_is_the_callers_to_correct(tmp_path: Path) -> None:
 
 def test_a_full_store_is_unavailable_and_books_nothing_by_halves(tmp_path: Path) -> None:
     options = {"maxmemory": "1mb", "maxmemory-policy": "noeviction"}
+
+    def fill(ledger: RedisLedger) -> None:
+        for number in range(5_000):
+            run_now(ledger.reserve(a_lease(f"{number}", 0)))
+
     with (
         RedisServer(BINARY, tmp_path / "redis", options) as server,
         RedisLedger(server.url) as ledger,
-        pytest.raises(StoreUnavailable, match="OOM|memory"),
+        redis.Redis(port=server.port) as client,
     ):
-        for number in range(5_000):
-            run_now(ledger.reserve(a_lease(f"{number}", 0)))
+        with pytest.raises(StoreUnavailable, match=r"OOM|memory"):
+            fill(ledger)
+        client.config_set("maxmemory", "0")
+        held = run_now(ledger.open_leases())
+        started = [entry for entry in run_now(ledger.trail(10_000)) if entry.what == "reserve"]
+        assert [lease.id for lease in held] == [entry.lease for entry in started]
 
 
 # What stands at our keys
@@ -237,7 +251,7 @@ def test_a_foreign_hash_at_our_first_key_is_left_as_it_is(
 
 def test_a_newer_schema_is_not_touched(ledger: RedisLedger, client: Any, namespace: str) -> None:
     client.hset(f"{{{namespace}}}:meta", mapping={"schema": "2", "born": "1"})
-    with pytest.raises(ConfigurationError, match="schema 2.*update AgentFuse"):
+    with pytest.raises(ConfigurationError, match=r"schema 2.*update AgentFuse"):
         run_now(ledger.reserve(a_lease("a")))
     assert client.keys(f"{{{namespace}}}:*") == [f"{{{namespace}}}:meta".encode()]
 
@@ -314,7 +328,9 @@ def test_many_expired_leases_are_all_booked_before_a_call_is_refused(ledger: Red
     assert balance_of(ledger) == Balance(spent=100, held=900)
 
 
-def test_thousands_of_expired_leases_are_booked_a_few_hundred_at_a_time(ledger: RedisLedger) -> None:
+def test_thousands_of_expired_leases_are_booked_a_few_hundred_at_a_time(
+    ledger: RedisLedger,
+) -> None:
     large = Limit("run", "large", 10**6)
     for number in range(1_200):
         run_now(ledger.reserve(a_lease(f"a{number}", 3, 0.001, large)))
@@ -328,7 +344,9 @@ def test_the_largest_amounts_are_kept_to_the_last_nanodollar(ledger: RedisLedger
     vast = Limit("run", "vast", largest)
     assert isinstance(run_now(ledger.reserve(a_lease("a", largest - 1, 60, vast))), Lease)
     assert balance_of(ledger, vast) == Balance(held=largest - 1)
-    assert run_now(ledger.reserve(a_lease("b", 2, 60, vast))) == Refusal(limit=vast, needed=2, left=1)
+    assert run_now(ledger.reserve(a_lease("b", 2, 60, vast))) == Refusal(
+        limit=vast, needed=2, left=1
+    )
     assert isinstance(run_now(ledger.reserve(a_lease("c", 1, 60, vast))), Lease)
     assert run_now(ledger.settle("a", Amounts(largest - 1))).spent == (largest - 1,)
     assert run_now(ledger.settle("c", Amounts(largest))).spent == (2 * largest - 1,)
@@ -339,7 +357,13 @@ def test_any_text_is_an_id(ledger: RedisLedger) -> None:
     odd = "a{b}:\n\udcff\U0001f4b8"
     limit = Limit("user", odd, 100)
     lease = Lease(
-        id=odd, amount=Amounts(5), estimate=Amounts(5), limits=(limit,), ttl=60, marks=(odd,), note=odd
+        id=odd,
+        amount=Amounts(5),
+        estimate=Amounts(5),
+        limits=(limit,),
+        ttl=60,
+        marks=(odd,),
+        note=odd,
     )
     run_now(ledger.reserve(lease))
     (held,) = run_now(ledger.open_leases())
@@ -391,7 +415,9 @@ def test_several_loops_share_one_ledger(ledger: RedisLedger) -> None:
     assert balance_of(ledger) == Balance(spent=80)
 
 
-async def test_closing_ends_the_connections_of_a_running_loop(ledger: RedisLedger, client: Any) -> None:
+async def test_closing_ends_the_connections_of_a_running_loop(
+    ledger: RedisLedger, client: Any
+) -> None:
     await ledger.awaited().stops()
     before = len(client.client_list())
     ledger.close()

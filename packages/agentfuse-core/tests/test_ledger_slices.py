@@ -242,7 +242,9 @@ def test_tokens_and_requests_are_sliced_too(sliced: SlicedLedger, exact: RedisLe
         lease = Lease(id=name, amount=one, estimate=one, limits=(LIMIT, tokens, requests), ttl=60)
         assert isinstance(run_now(sliced.reserve(lease)), Lease)
         run_now(sliced.settle(name, one))
-    refusal = run_now(sliced.reserve(Lease(id="d", amount=one, estimate=one, limits=(requests,), ttl=9)))
+    refusal = run_now(
+        sliced.reserve(Lease(id="d", amount=one, estimate=one, limits=(requests,), ttl=9))
+    )
     assert refusal == Refusal(limit=requests, needed=1, left=0)
     assert run_now(exact.balances([tokens.key]))[0].held <= 1_000
     sliced.close()
@@ -256,31 +258,29 @@ def test_one_limit_asked_for_in_two_amounts_is_held_by_the_smaller_too(
     small = Limit("run", "shared", 5 * CENT)
     for turn in range(4):
         spend(sliced, f"large-{turn}")
-        assert isinstance(run_now(sliced.reserve(a_lease(f"small-{turn}", CENT, small))), Lease) == (
-            turn < 2
-        )
+        assert isinstance(
+            run_now(sliced.reserve(a_lease(f"small-{turn}", CENT, small))), Lease
+        ) == (turn < 2)
         run_now(sliced.settle(f"small-{turn}", Amounts(CENT)))
     sliced.close()
     assert balance_of(exact) == Balance(spent=6 * CENT)
 
 
-def test_threads_and_loops_share_a_process_slices(sliced: SlicedLedger, exact: RedisLedger) -> None:
+def test_threads_and_loops_share_slices(sliced: SlicedLedger, exact: RedisLedger) -> None:
     limit = Limit("run", "threads", 1_000)
 
-    def blocking(name: int) -> None:
-        for turn in range(100):
-            if isinstance(run_now(sliced.reserve(a_lease(f"{name}-{turn}", 7, limit))), Lease):
-                run_now(sliced.settle(f"{name}-{turn}", Amounts(5)))
-
-    async def awaited(name: int) -> None:
-        face = sliced.awaited()
+    async def work(face: Any, name: int) -> None:
         for turn in range(100):
             if isinstance(await face.reserve(a_lease(f"{name}-{turn}", 7, limit)), Lease):
                 await face.settle(f"{name}-{turn}", Amounts(5))
 
-    threads = [threading.Thread(target=blocking, args=(number,)) for number in range(3)]
-    threads += [
-        threading.Thread(target=lambda n=n: asyncio.run(awaited(n))) for n in range(3, 6)
+    steps = {
+        name: (run_now, sliced) if name < 3 else (asyncio.run, sliced.awaited())
+        for name in range(6)
+    }
+    threads = [
+        threading.Thread(target=lambda n=name, r=run, f=face: r(work(f, n)))
+        for name, (run, face) in steps.items()
     ]
     for thread in threads:
         thread.start()

@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("agentfuse")
 
-# The keys that every script is given, and what each of them is.
-_KEYS = {
-    "meta": "hash",
-    "accounts": "hash",
-    "leases": "hash",
-    "deadlines": "zset",
-    "ends": "zset",
-    "stops": "hash",
-    "trail": "stream",
-}
-_TYPES = tuple(_KEYS.values())
-
 
 class RedisFace:
     """The ledger's methods over one way to the store: each is one script, so one trip.
@@ -50,7 +38,7 @@ class RedisFace:
     def __init__(self, link: Link, namespace: str) -> None:
         self._link = link
         self._prefix = wire.bytes_of(f"{{{namespace}}}:")
-        self._keys = tuple(self._prefix + name.encode() for name in _KEYS)
+        self._keys = tuple(self._prefix + name.encode() for name in wire.KEYS)
         self._born = b""
         self._tokens = count()
         self._begin_tokens()
@@ -107,7 +95,7 @@ class RedisFace:
         check(amount)
         text = wire.text_of(limits, note=note)
         words = [*wire.amount_words(amount), text, *wire.limit_words(limits)]
-        await self._ask("spend", words, self._prefix + b"spend:" + self._token(), "string")
+        await self._ask("spend", words, self._prefix + b"spend:" + self._token())
 
     async def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now, oldest first."""
@@ -129,7 +117,7 @@ class RedisFace:
     async def claim(self, name: str) -> bool:
         """Say True to the first who asks under a name."""
         words = [wire.bytes_of(name), self._token()]
-        return (await self._ask("claim", words, self._prefix + b"claims", "hash"))[1] == b"1"
+        return (await self._ask("claim", words, self._prefix + b"claims"))[1] == b"1"
 
     async def trail(self, last: int = 100) -> tuple[Entry, ...]:
         """List what happened of late, oldest first; about the last 10,000 lines are kept."""
@@ -137,13 +125,12 @@ class RedisFace:
 
     async def cut_slice(self, words: Sequence[Word], slices: Sequence[str]) -> Reply:
         """Account for a process's ``slices`` of one limit and cut the next; see lua/slice.lua."""
-        keys = [self._prefix + b"members", *map(self._closed, slices)]
-        types = ["zset", *("string" for _ in slices)]
-        return await self._call("slice", words, keys, types)
+        closed = map(self._closed, slices)
+        return await self._ask("slice", words, self._prefix + b"members", *closed)
 
     async def beat(self, words: Sequence[Word]) -> Reply:
         """Keep a process's slices alive and hear what it must know; see lua/beat.lua."""
-        return await self._call("beat", words, [self._prefix + b"members"], ["zset"])
+        return await self._ask("beat", words, self._prefix + b"members")
 
     async def _read(self, name: str, words: Sequence[Word]) -> Reply:
         """Ask until everything that has expired is booked, a few hundred leases at a time."""
@@ -151,16 +138,8 @@ class RedisFace:
             continue
         return reply[2:]
 
-    async def _ask(
-        self, name: str, words: Sequence[Word], key: bytes = b"", kind: str = "string"
-    ) -> Reply:
-        return await self._call(name, words, [key] if key else [], [kind] if key else [])
-
-    async def _call(
-        self, name: str, words: Sequence[Word], keys: Sequence[bytes], types: Sequence[str]
-    ) -> Reply:
-        keys = (*self._keys, *keys)
-        reply = await self._link.call(script_of(name), keys, (*_TYPES, *types), words)
+    async def _ask(self, name: str, words: Sequence[Word], *keys: bytes) -> Reply:
+        reply = await self._link.call(script_of(name), (*self._keys, *keys), words)
         if reply[0] != self._born:
             self._notice_birth(reply[0])
         return reply

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
-from agentfuse.ledgers.redis_scripts import compiled
 from agentfuse.ledgers.redis_urls import Place, address_of, awaited_client, blocking_client
+from agentfuse.ledgers.redis_wire import kind_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
 
-_TYPES = compiled(
-    "local types = {} for index, key in ipairs(KEYS) do types[index] = redis.call('TYPE', key).ok"
-    " end return types"
+_TYPES = (
+    b"local types = {} for index, key in ipairs(KEYS) do types[index] = redis.call('TYPE', key).ok"
+    b" end return types"
 )
 
 
@@ -54,33 +54,37 @@ class Link:
             exceptions.NoPermissionError,
         )
 
-    async def call(
-        self, script: Script, keys: Sequence[bytes], types: Sequence[str], args: Sequence[Word]
-    ) -> Reply:
-        """Run a script and give its reply; ``types`` are what the keys must be.
+    async def call(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> Reply:
+        """Run a script and give its reply.
 
         Raises StoreUnavailable where the store is away or will not do it, and ConfigurationError
         where waiting cannot help: a wrong password, another schema, keys that are not ours.
         """
+        try:
+            return await self._send("EVALSHA", script.sha, len(keys), *keys, *args)
+        except self._trouble as error:
+            return await self._insist(error, script, keys, args)
+
+    async def _insist(
+        self, error: Exception, script: Script, keys: Sequence[bytes], args: Sequence[Word]
+    ) -> Reply:
+        """Try again, until it works or patience ends."""
         start = time.monotonic()
         pause = _FIRST_PAUSE
         while True:
-            try:
-                return await self._run(script, keys, args)
-            except self._trouble as error:
-                await self._judge(error, keys, types)
+            # A server that does not know the script is given its text.
+            if not isinstance(error, self._errors.NoScriptError):
+                await self._judge(error, keys)
                 if time.monotonic() - start >= self._patience:
                     raise self._unavailable(error) from error
-            await self._pause(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                await self._pause(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                return await self._send("EVAL", script.text, len(keys), *keys, *args)
+            except self._trouble as another:
+                error = another
 
-    async def _run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> Reply:
-        try:
-            return await self._send("EVALSHA", script.sha, len(keys), *keys, *args)
-        except self._errors.NoScriptError:
-            return await self._send("EVAL", script.text, len(keys), *keys, *args)
-
-    async def _judge(self, error: Exception, keys: Sequence[bytes], types: Sequence[str]) -> None:
+    async def _judge(self, error: Exception, keys: Sequence[bytes]) -> None:
         """Return where another try may help."""
         if isinstance(error, self._fatal):
             raise ConfigurationError(f"{self.address} refuses: {error}") from error
@@ -90,7 +94,7 @@ class Link:
         if "AGENTFUSE" in said:
             self._refuse_schema(said, keys[0])
         if "WRONGTYPE" in said:
-            await self._name_the_foreign_key(keys, types)
+            await self._name_the_foreign_key(keys)
         raise self._unavailable(error) from error
 
     def _refuse_schema(self, said: str, meta: bytes) -> NoReturn:
@@ -106,10 +110,10 @@ class Link:
             f"{name} at {self.address} is not a ledger's: choose another namespace"
         )
 
-    async def _name_the_foreign_key(self, keys: Sequence[bytes], types: Sequence[str]) -> None:
-        found = await self._run(_TYPES, keys, ())
-        for key, wanted, there in zip(keys, types, found, strict=True):
-            kind = there.decode()
+    async def _name_the_foreign_key(self, keys: Sequence[bytes]) -> None:
+        found = await self._send("EVAL", _TYPES, len(keys), *keys)
+        for key, there in zip(keys, found, strict=True):
+            kind, wanted = there.decode(), kind_of(key)
             if kind not in {"none", wanted}:
                 raise ConfigurationError(
                     f"{key.decode('utf-8', 'replace')} at {self.address} is a {kind}, and not the"
@@ -120,7 +124,7 @@ class Link:
         return StoreUnavailable(f"the ledger at {self.address} is not available: {error}")
 
     @abstractmethod
-    async def _send(self, *command: Word | str) -> Reply:
+    async def _send(self, name: str, *words: Word) -> Reply:
         """Send one command and give its reply as bytes."""
 
     @abstractmethod
@@ -140,16 +144,25 @@ class BlockingLink(Link):
         self._lock = Lock()
         self._client: Any = None
 
-    async def _send(self, *command: Word | str) -> Reply:
-        return self.send_now(*command)
+    async def _send(self, name: str, *words: Word) -> Reply:
+        return self.send_now(name, *words)
 
-    def send_now(self, *command: Word | str) -> Reply:
+    def send_now(self, name: str, *words: Word) -> Reply:
         """Send one command and give its reply as bytes, whatever the client decodes by itself."""
         client = self._client
         if client is None:
             with self._lock:
                 client = self._client = self._client or self._make()
-        reply: Reply = client.execute_command(*command, NEVER_DECODE=True)
+        pool = None if self._borrowed else getattr(client, "connection_pool", None)
+        if pool is None:  # a cluster's client knows the way, and another's has its own ways
+            reply: Reply = client.execute_command(name, *words, NEVER_DECODE=True)
+            return reply
+        connection = pool.get_connection()
+        try:
+            connection.send_packed_command([_packed(name, words)])
+            reply = connection.read_response(disable_decoding=True)
+        finally:
+            pool.release(connection)
         return reply
 
     async def _pause(self, seconds: float) -> None:
@@ -170,10 +183,10 @@ class ThreadedLink(Link):
         super().__init__(inner.address, patience)
         self._inner = inner
 
-    async def _send(self, *command: Word | str) -> Reply:
+    async def _send(self, name: str, *words: Word) -> Reply:
         import asyncio
 
-        return await asyncio.to_thread(self._inner.send_now, *command)
+        return await asyncio.to_thread(self._inner.send_now, name, *words)
 
     async def _pause(self, seconds: float) -> None:
         import asyncio
@@ -198,13 +211,22 @@ class AwaitedLink(Link):
         self._clients = WeakKeyDictionary()
         self._known: WeakKeyDictionary[AbstractEventLoop, Any] = WeakKeyDictionary()
 
-    async def _send(self, *command: Word | str) -> Reply:
+    async def _send(self, name: str, *words: Word) -> Reply:
         import asyncio
 
         client = self._known.get(asyncio.get_running_loop())
         if client is None:
             client = await self._begin(asyncio.get_running_loop())
-        reply: Reply = await client.execute_command(*command, NEVER_DECODE=True)
+        pool = None if self._borrowed else getattr(client, "connection_pool", None)
+        if pool is None:
+            reply: Reply = await client.execute_command(name, *words, NEVER_DECODE=True)
+            return reply
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command([_packed(name, words)])
+            reply = await connection.read_response(disable_decoding=True)
+        finally:
+            await pool.release(connection)
         return reply
 
     async def _begin(self, loop: AbstractEventLoop) -> Any:
@@ -246,6 +268,18 @@ class AwaitedLink(Link):
                 asyncio.run_coroutine_threadsafe(_end(life), loop)
 
 
+def _packed(name: str, words: Sequence[Word]) -> bytes:
+    """Write a command in Redis' protocol (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+    Sending it over a connection of the client's pool takes a third of the client's own time away.
+    """
+    parts = [b"*%d\r\n$%d\r\n%b\r\n" % (len(words) + 1, len(name), name.encode())]
+    for word in words:
+        data = word if isinstance(word, bytes) else b"%d" % word
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
 async def _end(life: AsyncGenerator[Any, None]) -> None:
     await life.aclose()
 
@@ -258,9 +292,7 @@ def blocking_link(store: Any, patience: float) -> BlockingLink:
     return BlockingLink(make, address_of(store), patience, borrowed=True)
 
 
-def awaited_link(
-    store: Any, blocking: BlockingLink, patience: float
-) -> AwaitedLink | ThreadedLink:
+def awaited_link(store: Any, blocking: BlockingLink, patience: float) -> AwaitedLink | ThreadedLink:
     """Open a way for event loops to the same store."""
     if isinstance(store, Place):
         return AwaitedLink(awaited_client(store, patience), store.address, patience)

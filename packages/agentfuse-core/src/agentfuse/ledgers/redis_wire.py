@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 Word = bytes | int
 Reply = list[bytes]
 
+# The keys that every script is given, in this order, and what each of them is; then the others.
+KEYS = {
+    "meta": "hash",
+    "accounts": "hash",
+    "leases": "hash",
+    "deadlines": "zset",
+    "ends": "zset",
+    "stops": "hash",
+    "trail": "stream",
+}
+_OTHERS = {"claims": "hash", "members": "zset", "closed": "string", "spend": "string"}
+
 UNITS = {"nanodollars": 1, "tokens": 2, "requests": 3}
 
 # A century: longer lives would leave the whole numbers that Lua keeps.
@@ -32,6 +44,12 @@ _LONGEST = 100 * 365 * 86_400
 _UNKNOWN = Settlement(booked=NOTHING_USED, repeated=True)
 _WORDS_OF_LEASE = 11
 _WORDS_OF_ENTRY = 7
+
+
+def kind_of(key: bytes) -> str:
+    """Say what type a key of ours has: ``{namespace}:accounts``, ``{namespace}:closed:<id>``."""
+    name = key.partition(b"}:")[2].partition(b":")[0].decode()
+    return KEYS.get(name) or _OTHERS[name]
 
 
 def bytes_of(text: str) -> bytes:

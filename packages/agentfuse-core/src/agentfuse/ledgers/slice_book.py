@@ -24,6 +24,9 @@ FRESH_SECONDS = 1.0
 # beat tells them to, and comes within half a second.
 PATIENT_SECONDS = 1.2
 
+# The next slice is asked for once this part of one is left, so that calls need not wait for it.
+_LOW = 4
+
 
 class LedgerTime:
     """The ledger's own time: its last word's, and what has passed here since."""
@@ -59,7 +62,8 @@ class Piece:
     what the book says is spent on the account, ``reported`` is in the ledger, and ``granted`` held
     there beyond that; so spent and held may reach ``allowed`` here. The rest is the ledger's last
     word: what the account had ``spent`` and ``held`` there, the ``room`` left, what ``others`` hold
-    as slices, and since how many seconds somebody has been ``pressed`` for it (-1: nobody).
+    as slices, and since how many seconds somebody has been ``pressed`` for it (-1: nobody). Where
+    less than ``low`` is free, the next slice is asked for ahead (-1: never).
     """
 
     limit: Limit
@@ -72,15 +76,22 @@ class Piece:
     room: int = 0
     others: int = 0
     pressed: float = -1.0
+    low: int = -1
     seen: tuple[int, int] = (0, 0)
     quiet: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a turn tells the ledger about a piece: what calls hold, and what is not reported yet."""
+    """What a turn tells the ledger about a piece.
+
+    ``held`` is what calls hold, with the ``free`` rest of the last slice where that is kept;
+    ``asked`` what is wanted beyond it; ``unreported`` what was spent since the last turn.
+    """
 
     held: int
+    free: int
+    asked: int
     unreported: int
     ids: tuple[str, ...]
 
@@ -95,6 +106,7 @@ class SliceBook(MemoryLedger):
         # Set where this process spoke past its slices: what it saw of accounts is then out of date.
         self.is_dated = False
         self._urgent: dict[str, Limit] = {}
+        self._low: set[Limit] = set()
 
     def knows(self, lease_id: str) -> bool:
         """Say whether a lease is held here, or was."""
@@ -109,6 +121,11 @@ class SliceBook(MemoryLedger):
                 if (needed := lease.amount.of(limit.unit)) > self._free(limit)
                 or limit.key not in self.pieces
             }
+
+    def fits(self, limit: Limit, needed: int) -> bool:
+        """Say whether what is asked for is here by now, cut for those who asked before."""
+        with self._lock:
+            return limit.key in self.pieces and 0 < needed <= self._free(limit)
 
     def verdict(self, refusal: Refusal, lease: Lease) -> tuple[Refusal | None, bool]:
         """Say, by the ledger's last word, whether a refusal stands, or is worth waiting for others.
@@ -127,17 +144,26 @@ class SliceBook(MemoryLedger):
         used, now = limit.amount - left, self._now()
         return refusal_of(limit, lease.amount, used=used, due=0, now=now) or refusal, False
 
-    def begin_turn(self, limit: Limit) -> Turn:
-        """Say what the ledger is to be told of a limit, and let nothing more be held meanwhile."""
+    def begin_turn(self, limit: Limit, needed: int) -> Turn:
+        """Say what the ledger is to be told of a limit of which ``needed`` is asked for.
+
+        Where nothing is, the rest of the slice goes back, and nothing can be held until the answer.
+        """
         with self._lock:
             account = self._account(limit.key)
             piece = self._piece(limit, account.spent)
-            piece.limit = limit
-            piece.allowed = account.spent + account.held
-            return Turn(account.held, account.spent - piece.reported, tuple(piece.ids))
+            used = account.spent + account.held
+            # Kept where the ledger is known to hold it, under the same amount of the limit.
+            keeps = needed and len(piece.ids) == 1 and piece.limit.amount == limit.amount
+            free = max(piece.allowed - used, 0) if keeps else 0
+            piece.limit, piece.low = limit, -1
+            piece.allowed = used + free
+            unreported = account.spent - piece.reported
+            asked = max(needed - free, min(needed, 1))
+            return Turn(account.held + free, free, asked, unreported, tuple(piece.ids))
 
     def end_turn(self, key: str, turn: Turn, new: str, words: Sequence[int]) -> None:
-        """Take the ledger's answer: granted, spent, held, others, room, and microseconds pressed."""
+        """Take the ledger's answer: granted, spent, held, others, room, microseconds pressed."""
         with self._lock:
             piece = self.pieces[key]
             piece.reported += turn.unreported
@@ -145,11 +171,15 @@ class SliceBook(MemoryLedger):
             piece.pressed = pressed / 1e6 if pressed >= 0 else -1.0
             piece.ids = [new] if piece.granted else []
             piece.allowed = piece.reported + piece.granted
+            free = piece.granted - turn.held
+            piece.low = (turn.free + free) // _LOW if free > turn.asked else -1
 
     def lose_turn(self, key: str, new: str) -> None:
         """Note that a turn went unanswered: the slice it asked for may be there or not."""
         with self._lock:
-            self.pieces[key].ids.append(new)
+            piece, account = self.pieces[key], self._accounts[key]
+            piece.ids.append(new)
+            piece.allowed = min(piece.allowed, account.spent + account.held)
 
     def hear(self, key: str, spent: int, held: int) -> None:
         """Take what the ledger says about an account."""
@@ -196,10 +226,21 @@ class SliceBook(MemoryLedger):
                     del self.pieces[key]
 
     def take_urgent(self) -> dict[Limit, int]:
-        """Name, once, the limits of which the ledger must hear now: no slice covers what is spent."""
+        """Name, once, the limits of which the ledger must hear now: no slice covers them."""
         with self._lock:
             urgent, self._urgent = self._urgent, {}
         return dict.fromkeys(urgent.values(), 0)
+
+    def take_low(self) -> set[Limit]:
+        """Name, once, the limits whose slices are nearly used up."""
+        with self._lock:
+            low, self._low = self._low, set()
+        return low
+
+    @property
+    def is_low(self) -> bool:
+        """Whether ``take_low`` has something to give."""
+        return bool(self._low)
 
     @property
     def is_urgent(self) -> bool:
@@ -254,17 +295,25 @@ class SliceBook(MemoryLedger):
 
     def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
         del now
+        accounts = self._accounts
         for limit in lease.limits:
-            needed, free = lease.amount.of(limit.unit), self._free(limit)
-            if needed > free or limit.key not in self.pieces:
+            key, needed, free = limit.key, lease.amount.of(limit.unit), 0
+            piece = self.pieces.get(key)
+            if piece is not None and piece.limit.amount == limit.amount:
+                account = accounts[key]
+                free = piece.allowed - account.spent - account.held
+            if piece is None or needed > free:
                 return Refusal(limit=limit, needed=needed, left=max(free, 0))
+            if free - needed < piece.low:
+                piece.low = -1
+                self._low.add(limit)
         return None
 
     def _settlement(self, lease: Lease, booked: Amounts, *, repeated: bool) -> Settlement:
         spent: list[int] = []
         for limit in lease.limits:
-            piece = self.pieces.get(limit.key)
-            own = self._accounts[limit.key].spent
+            key = limit.key
+            piece, own = self.pieces.get(key), self._accounts[key].spent
             spent.append(own if piece is None else piece.spent + own - piece.reported)
         overrun = overrun_of(lease, booked)
         return Settlement(booked=booked, overrun=overrun, repeated=repeated, spent=tuple(spent))
@@ -285,5 +334,3 @@ class SliceBook(MemoryLedger):
         for limit in lease.limits:
             if booked.of(limit.unit) > covered.of(limit.unit) and self._free(limit) < 0:
                 self._urgent[limit.key] = limit
-
-

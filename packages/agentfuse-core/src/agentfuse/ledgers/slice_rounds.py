@@ -15,7 +15,7 @@ from agentfuse.ledgers import redis_wire as wire
 from agentfuse.ledgers.rules import MICRO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from typing import Any
 
     from agentfuse.ledgers.redis import RedisLedger
@@ -58,6 +58,7 @@ class SliceRounds:
         self._numbers = count(1)
         self._news = Condition()
         self._asked: list[tuple[Mapping[Limit, int], Future[None]]] = []
+        self._ahead: set[Limit] = set()
         self._thread: Thread | None = None
         self._closing = False
         self._beaten = float("-inf")
@@ -70,12 +71,21 @@ class SliceRounds:
         answer: Future[None] = Future()
         with self._news:
             self._asked.append((needs, answer))
-            if self._thread is None:
-                self._closing = False
-                self._thread = Thread(target=self._live, name="agentfuse-slices", daemon=True)
-                self._thread.start()
-            self._news.notify()
+            self._awake()
         return answer
+
+    def ask_ahead(self, limits: Iterable[Limit]) -> None:
+        """Ask for the next slices of limits whose last are nearly used up; nobody waits."""
+        with self._news:
+            self._ahead.update(limits)
+            self._awake()
+
+    def _awake(self) -> None:
+        if self._thread is None:
+            self._closing = False
+            self._thread = Thread(target=self._live, name="agentfuse-slices", daemon=True)
+            self._thread.start()
+        self._news.notify()
 
     def close(self) -> None:
         """Give back what calls do not hold, and end the thread."""
@@ -88,12 +98,13 @@ class SliceRounds:
     def _live(self) -> None:
         while True:
             with self._news:
-                self._news.wait_for(lambda: self._asked or self._closing, self._patience())
+                self._news.wait_for(self._is_wanted, self._patience())
                 asked, self._asked = self._asked, []
+                ahead, self._ahead = self._ahead, set()
                 if self._closing and not asked:
                     self._thread = None
                     break
-            self._serve([each for each in asked if each[1].set_running_or_notify_cancel()])
+            self._serve([each for each in asked if each[1].set_running_or_notify_cancel()], ahead)
         self._try(self._give_all_back)
 
     def _patience(self) -> float | None:
@@ -102,12 +113,21 @@ class SliceRounds:
             return None
         return max(self._beaten + BEAT_SECONDS - time.monotonic(), 0.0)
 
-    def _serve(self, asked: list[tuple[Mapping[Limit, int], Future[None]]]) -> None:
+    def _is_wanted(self) -> bool:
+        return bool(self._asked or self._ahead or self._closing)
+
+    def _serve(
+        self, asked: list[tuple[Mapping[Limit, int], Future[None]]], ahead: set[Limit]
+    ) -> None:
         needs: dict[Limit, int] = {}
         for limits, _ in asked:
             for limit, needed in limits.items():
                 needs[limit] = needs.get(limit, 0) + needed
-        beat = time.monotonic() - self._beaten >= BEAT_SECONDS or len(needs) == 0
+        beat = any(not limits for limits, _ in asked)
+        if self._book.time.is_fresh():
+            # Whoever asked while the last slice was cut may be served by it.
+            needs = {each: sum_ for each, sum_ in needs.items() if not self._book.fits(each, sum_)}
+        needs = dict.fromkeys(ahead, 1) | needs
         error = self._try(lambda: self._turns(needs, beat=beat))
         for _, answer in asked:
             if error is None:
@@ -128,19 +148,20 @@ class SliceRounds:
     def _turns(self, needs: Mapping[Limit, int], *, beat: bool) -> None:
         for limit, needed in needs.items():
             self._turn(limit, needed)
-        if beat:
+        if beat or time.monotonic() - self._beaten >= BEAT_SECONDS:
             self._beat()
 
     def _turn(self, limit: Limit, needed: int) -> None:
         """Tell the ledger what is spent of a limit, and have the next slice cut."""
-        turn = self._book.begin_turn(limit)
+        turn = self._book.begin_turn(limit, needed)
         new = f"slice:{self._member}:{next(self._numbers)}"
         largest = self._largest
         if limit.unit != "nanodollars":
             largest = max(limit.amount // _SHARE, 1)
         words: list[wire.Word] = [
             *(self._member.encode(), wire.micros_of(SLICE_SECONDS), new.encode()),
-            *(turn.held, needed, largest, self._processes, turn.unreported),
+            *(turn.held, turn.asked, max(largest - turn.free, 0), self._processes),
+            turn.unreported,
             wire.text_of((limit,), note=f"slice of process {self._member}"),
             len(turn.ids),
             *(each.encode() for each in turn.ids),

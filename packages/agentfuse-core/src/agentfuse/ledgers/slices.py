@@ -19,7 +19,7 @@ from agentfuse.money import budget_of
 from agentfuse.tickets import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
     from concurrent.futures import Future
     from typing import Any, Self
 
@@ -75,6 +75,10 @@ class Share:
         """Ask the ledger for slices, or without needs for its word."""
         return self._rounds.ask(needs)
 
+    def ask_ahead(self, limits: Iterable[Limit]) -> None:
+        """Ask for the next slices, and wait for nothing."""
+        self._rounds.ask_ahead(limits)
+
     def close(self) -> None:
         """Give back what calls do not hold."""
         if self._process == os.getpid():
@@ -100,15 +104,18 @@ class SlicedFace:
         Rates, and two limits on one account, are the ledger's to decide, call by call. Raises
         ConfigurationError for a negative amount or estimate, or one above 2**53.
         """
-        check(lease.amount)
-        check(lease.estimate)
         book = self._share.book()
         if not _is_sliceable(lease.limits):
             return await self._past(book, self._store.reserve(lease))
         if not book.time.is_fresh():
+            check(lease.amount)
             await self._round(book.lacking(lease))
         answer = await book.reserve(lease)
-        return await self._negotiated(book, lease) if isinstance(answer, Refusal) else answer
+        if isinstance(answer, Refusal):
+            return await self._negotiated(book, lease)
+        if book.is_low:
+            self._share.ask_ahead(book.take_low())
+        return answer
 
     async def _negotiated(self, book: SliceBook, lease: Lease) -> Lease | Refusal | Stop:
         """Ask for slices until the lease fits, or the ledger's word is that it does not."""
@@ -343,6 +350,9 @@ class AwaitedSlicedLedger(SlicedFace):
 
 def _is_sliceable(limits: Sequence[Limit]) -> bool:
     """Say whether slices can decide: a rate cannot be cut, nor one account for two limits."""
-    if any(limit.pace for limit in limits):
-        return False
-    return len(limits) < 2 or len({limit.key for limit in limits}) == len(limits)  # noqa: PLR2004
+    for limit in limits:
+        if limit.pace:
+            return False
+    if len(limits) == 1:
+        return True
+    return len({(each.scope, each.id, each.unit, each.window) for each in limits}) == len(limits)

@@ -147,9 +147,9 @@ class RedisClusterServers:
 
 
 def _sees_all(client: Any) -> bool:
-    info = client.execute_command("CLUSTER", "INFO")
-    said: dict[str, str] = info if isinstance(info, dict) else dict(_lines_of(info))
-    return said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == _NODES
+    info: Any = client.execute_command("CLUSTER", "INFO")
+    said: Any = info if isinstance(info, dict) else dict(_lines_of(info))
+    return bool(said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == _NODES)
 
 
 def _lines_of(info: bytes) -> Iterator[tuple[str, str]]:
