@@ -156,6 +156,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Break all but the budget (``-- --ledger URL --seconds N --seed K --json FILE``)."""
+    session.install("-c", CONSTRAINTS, *requirements_of(CORE, "test"))
+    session.run("python", "chaos/run.py", *session.posargs)
+
+
+@nox.session
 def accuracy(session: nox.Session) -> None:
     """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""
     # litellm pins dependencies of its own, so nothing here is held to the constraints.

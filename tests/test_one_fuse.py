@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 MODEL = "gpt-4o"
 QUESTION = "What is a fuse?"
+# LlamaIndex's OpenAI class always sends a temperature, and what is sent is part of the question.
+WARMTH = 0.1
 
 # What the frameworks say of one another's dependencies, and CrewAI's telemetry of itself.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ImportWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
@@ -42,6 +45,7 @@ def by_completion(fuse: Fuse, upstream: Upstream, question: str) -> str:
     answer = completion(
         model=MODEL,
         messages=[{"role": "user", "content": question}],
+        temperature=WARMTH,
         fuse=fuse,
         base_url=upstream.openai_url,
         api_key="sk-upstream",
@@ -54,7 +58,9 @@ def by_the_sdk(fuse: Fuse, upstream: Upstream, question: str) -> str:
 
     client = wrap_openai(OpenAI(base_url=upstream.openai_url, api_key="sk-upstream"), fuse=fuse)
     messages: Any = [{"role": "user", "content": question}]
-    answer = client.chat.completions.create(model=MODEL, messages=messages)
+    answer = client.chat.completions.create(
+        model=MODEL, messages=messages, temperature=WARMTH
+    )
     return answer.choices[0].message.content or ""
 
 
@@ -63,7 +69,9 @@ def by_langchain(fuse: Fuse, upstream: Upstream, question: str) -> str:
 
     from agentfuse_langchain import AgentFuseChatModel
 
-    inner = ChatOpenAI(model=MODEL, base_url=upstream.openai_url, api_key="sk-upstream")
+    inner = ChatOpenAI(
+        model=MODEL, base_url=upstream.openai_url, api_key="sk-upstream", temperature=WARMTH
+    )
     return AgentFuseChatModel(inner=inner, fuse=fuse).invoke(question).text
 
 
@@ -72,12 +80,14 @@ def by_crewai(fuse: Fuse, upstream: Upstream, question: str) -> str:
 
     from agentfuse_crewai import AgentFuseLLM
 
-    inner = LLM(model=MODEL, base_url=upstream.openai_url, api_key="sk-upstream")
+    inner = LLM(
+        model=MODEL, base_url=upstream.openai_url, api_key="sk-upstream", temperature=WARMTH
+    )
     return str(AgentFuseLLM(inner=inner, fuse=fuse).call(question))
 
 
 def by_the_agents_sdk(fuse: Fuse, upstream: Upstream, question: str) -> str:
-    from agents import Agent, OpenAIChatCompletionsModel, Runner
+    from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, Runner
     from openai import AsyncOpenAI
 
     from agentfuse_openai_agents import AgentFuseModel
@@ -85,7 +95,11 @@ def by_the_agents_sdk(fuse: Fuse, upstream: Upstream, question: str) -> str:
     async def run() -> str:
         async with AsyncOpenAI(base_url=upstream.openai_url, api_key="sk-upstream") as client:
             inner = OpenAIChatCompletionsModel(model=MODEL, openai_client=client)
-            agent = Agent(name="asker", model=AgentFuseModel(inner, fuse=fuse))
+            agent = Agent(
+                name="asker",
+                model=AgentFuseModel(inner, fuse=fuse),
+                model_settings=ModelSettings(temperature=WARMTH),
+            )
             return str((await Runner.run(agent, question)).final_output)
 
     return asyncio.run(run())
@@ -97,9 +111,8 @@ def by_llama_index(fuse: Fuse, upstream: Upstream, question: str) -> str:
 
     from agentfuse_llama_index import AgentFuseLLM
 
-    # LlamaIndex sends a temperature of its own unless told otherwise.
     inner = OpenAI(
-        model=MODEL, api_base=upstream.openai_url, api_key="sk-upstream", temperature=None
+        model=MODEL, api_base=upstream.openai_url, api_key="sk-upstream", temperature=WARMTH
     )
     llm = AgentFuseLLM(inner=inner, fuse=fuse)
     return str(llm.chat([ChatMessage(role="user", content=question)]).message.content)
