@@ -26,6 +26,17 @@ def root() -> Path:
     return ROOT
 
 
+# CrewAI and the Agents SDK report to their makers unless told not to.
+QUIET = {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_DISABLE_TRACKING": "true",
+    "CREWAI_TESTING": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+    "OTEL_SDK_DISABLED": "true",
+}
+
+
 @pytest.fixture(scope="session")
 def packages() -> list[Path]:
     """Every package's folder."""
@@ -54,7 +65,17 @@ def parsed_sources() -> dict[Path, ast.Module]:
 
 
 @pytest.fixture
-def simulated_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the frameworks from reporting, and from writing anywhere else."""
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def simulated_providers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: None
+) -> Iterator[Upstream]:
     """A local provider at which every SDK's variables point, in a folder of its own."""
     from agentfuse.testing import Upstream
 

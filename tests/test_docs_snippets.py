@@ -14,8 +14,13 @@ PAGES = {
 }
 
 
-# LlamaIndex's workflows read attributes of pydantic's that are on their way out.
+# LlamaIndex's workflows read attributes of pydantic's that are on their way out; CrewAI warns of its
+# own fields and imports, and never closes its clients.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::ImportWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.timeout(180)
 @pytest.mark.usefixtures("simulated_providers")
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
 def test_a_page_does_what_it_shows(page: Path) -> None:

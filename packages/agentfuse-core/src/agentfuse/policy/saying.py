@@ -29,6 +29,16 @@ def refused_text(refusal: Refusal, model: str, shortest: int) -> str:
     )
 
 
+def tool_refused_text(refusal: Refusal, name: str) -> str:
+    """Say why a tool was not run."""
+    limit = refusal.limit
+    return (
+        f"{limit.scope} {limit.id!r} has {shown(limit, refusal.left)} left of"
+        f" {shown(limit, limit.amount)}; tool {name} costs {shown(limit, refusal.needed)}:"
+        " it was not run"
+    )
+
+
 def killed_text(stop: Stop, model: str) -> str:
     """Say who pulled the plug."""
     why = f" ({stop.reason})" if stop.reason else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import BudgetExceeded, Killed
-from agentfuse.policy.saying import killed_text, refused_text
+from agentfuse.policy.saying import killed_text, tool_refused_text
 from agentfuse.scopes import current_scope
 from agentfuse.tickets import Amounts, Lease, Receipt, Refusal, Refused, Stop
 
@@ -83,7 +83,7 @@ class ToolBooks:
         self.ports.tell(Refused(model=name, refusal=outcome))
         if isinstance(outcome, Stop):
             return Killed(killed_text(outcome, name))
-        return BudgetExceeded(refused_text(outcome, name, 0), refusal=outcome)
+        return BudgetExceeded(tool_refused_text(outcome, name), refusal=outcome)
 
     def _tell(self, name: str, cost: int) -> None:
         self.ports.tell(

@@ -77,7 +77,7 @@ class TokenCounter:
         known = self.counters.count(request, tell)
         if known is not None:
             return known
-        estimate = self._histories.with_unseen(request, self.by_rules(request))
+        estimate = self._histories.with_unseen(request, self.by_rules)
         if estimate.method != "exact":
             with self._lock:
                 self._open[id(request)] = (request, estimate)

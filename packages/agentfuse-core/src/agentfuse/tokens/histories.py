@@ -12,6 +12,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentfuse.messages import Request
     from agentfuse.tokens.estimates import TokenEstimate
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _MOST = 1_050_000
 _SIZE = 4096
 _UNSEEN = ("conversation", "prompt")
+_PREVIOUS = "previous_response_id"
 
 
 class Histories:
@@ -36,17 +39,24 @@ class Histories:
             if len(self._tokens) > self._size:
                 self._tokens.popitem(last=False)
 
-    def with_unseen(self, request: Request, estimate: TokenEstimate) -> TokenEstimate:
-        """Add what a request inherits; where that is not known, it may fill the model's window.
+    def with_unseen(
+        self, request: Request, count: Callable[[Request], TokenEstimate]
+    ) -> TokenEstimate:
+        """Count a request with what it inherits; unknown, that may fill the model's window.
 
-        Such a count teaches nothing about the next one, so it goes without a key.
+        ``count`` counts what is shown. A count with an inheritance teaches nothing about the next
+        one, so it goes without a key.
         """
-        previous = request.params.get("previous_response_id")
-        if not previous and not any(request.params.get(word) for word in _UNSEEN):
-            return estimate
+        previous = request.params.get(_PREVIOUS)
+        unseen = any(request.params.get(word) for word in _UNSEEN)
+        if not previous and not unseen:
+            return count(request)
         with self._lock:
             known = self._tokens.get(previous) if isinstance(previous, str) else None
-        if known is None or any(request.params.get(word) for word in _UNSEEN):
+        if known is None or unseen:
+            estimate = count(request)
             return replace(estimate, high=max(_MOST, estimate.high), method="heuristic", key=b"")
+        shown = {name: value for name, value in request.params.items() if name != _PREVIOUS}
+        estimate = count(replace(request, params=shown))
         tokens, high = estimate.tokens + known, estimate.high + known
         return replace(estimate, tokens=tokens, high=high, method="rules", key=b"")
