@@ -9,14 +9,18 @@ from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
 
 from agentfuse import Fuse
+from agentfuse.pricing import PriceBook
 from agentfuse.testing import Upstream
+from agentfuse.usage import BilledUsage, UsageReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from langchain_core.language_models import BaseChatModel
 
 KEY = "sk-upstream"
+WAYS = ("invoke", "ainvoke", "stream", "astream")
+QUESTION: Any = {"messages": [("user", "What is the weather in 'Rome'?")]}
 MODELS = {"openai": "gpt-4o", "anthropic": "claude-sonnet-4-6"}
 
 
@@ -57,3 +61,58 @@ def bare_of(up: Upstream) -> Callable[..., BaseChatModel]:
 @pytest.fixture(params=sorted(MODELS))
 def vendor(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def ask(way: str) -> Callable[..., Awaitable[None]]:
+    """Ask a model or an agent, each way in turn."""
+
+    async def asking(model: Any, asked: Any) -> None:
+        match way:
+            case "invoke":
+                model.invoke(asked)
+            case "ainvoke":
+                await model.ainvoke(asked)
+            case "stream":
+                list(model.stream(asked))
+            case _:
+                [chunk async for chunk in model.astream(asked)]
+
+    return asking
+
+
+@pytest.fixture
+def final_of(way: str) -> Callable[..., Awaitable[Any]]:
+    """Run a graph to its end, each way in turn, and give its last state."""
+
+    async def final(graph: Any, asked: Any = QUESTION, config: Any = None) -> Any:
+        values: Any = {"stream_mode": "values"}
+        match way:
+            case "invoke":
+                return graph.invoke(asked, config)
+            case "ainvoke":
+                return await graph.ainvoke(asked, config)
+            case "stream":
+                return list(graph.stream(asked, config, **values))[-1]
+            case _:
+                return [each async for each in graph.astream(asked, config, **values)][-1]
+
+    return final
+
+
+@pytest.fixture
+def billed(up: Upstream) -> Callable[[str], int]:
+    """Price what the provider served, in nanodollars."""
+
+    def price(provider: str) -> int:
+        book = PriceBook()
+        items = [BilledUsage(model=served.model, usage=served.billed) for served in up.requests]
+        costs = [book.cost(UsageReport(items=(each,)), provider) for each in items]
+        return sum(cost.nanodollars for cost in costs)
+
+    return price

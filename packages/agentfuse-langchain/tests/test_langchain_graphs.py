@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,49 +18,24 @@ from langgraph.warnings import LangGraphDeprecatedSinceV10
 
 from agentfuse import ConfigurationError, Fuse
 from agentfuse.money import budget_of
-from agentfuse.pricing import PriceBook
 from agentfuse.testing.upstream import Call, Say
-from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_langchain import AgentFuseChatModel, AgentFuseMiddleware, BudgetStop
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
 BareOf = Callable[..., BaseChatModel]
+Billed = Callable[[str], int]
+FinalOf = Callable[..., Awaitable[Any]]
 QUESTION: Any = {"messages": [("user", "What is the weather in 'Rome'?")]}
 SPENT_OUT = "$0.0000001"
 CHEAPER = {"gpt-4o": "gpt-4o-mini", "claude-sonnet-4-6": "claude-haiku-4-5"}
-WAYS = ("invoke", "ainvoke", "stream", "astream")
 
 
 @tool
 def get_weather(city: str) -> str:
     """Tell the weather in a city."""
     return f"sunny in {city}"
-
-
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-async def final_of(graph: Any, way: str, asked: Any = QUESTION, config: Any = None) -> Any:
-    match way:
-        case "invoke":
-            return graph.invoke(asked, config)
-        case "ainvoke":
-            return await graph.ainvoke(asked, config)
-        case "stream":
-            return list(graph.stream(asked, config, stream_mode="values"))[-1]
-        case _:
-            return [each async for each in graph.astream(asked, config, stream_mode="values")][-1]
-
-
-def billed(up: Upstream, provider: str) -> int:
-    """Price what the provider served, in nanodollars."""
-    book = PriceBook()
-    items = [BilledUsage(model=served.model, usage=served.billed) for served in up.requests]
-    return sum(book.cost(UsageReport(items=(each,)), provider).nanodollars for each in items)
 
 
 def graph_of(*models: Any, checkpointer: Any = None) -> Any:
@@ -88,20 +63,20 @@ def graph_of(*models: Any, checkpointer: Any = None) -> Any:
 
 
 async def test_a_graph_and_its_subgraphs_share_a_budget(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, way: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, final_of: FinalOf
 ) -> None:
     models = [
         AgentFuseChatModel(inner=bare_of(vendor, max_tokens=50), fuse=fuse)
         for vendor in ("openai", "anthropic")
     ]
-    final = await final_of(graph_of(*models), way)
+    final = await final_of(graph_of(*models))
     assert [message.type for message in final["messages"]] == ["human", "ai", "ai"]
     assert up.calls == fuse.receipt().answers == 2
     assert {spend.model for spend in fuse.receipt().models} == {"gpt-4o", "claude-sonnet-4-6"}
 
 
 async def test_a_stop_in_a_subgraph_surfaces_and_the_run_resumes_there(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, way: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, final_of: FinalOf
 ) -> None:
     writer = AgentFuseChatModel(inner=bare_of("openai", max_tokens=50), fuse=fuse)
     poor = fuse.session("critic", SPENT_OUT)
@@ -109,13 +84,13 @@ async def test_a_stop_in_a_subgraph_surfaces_and_the_run_resumes_there(
     graph = graph_of(writer, critic, checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
     with pytest.raises(BudgetStop, match="'critic'"):
-        await final_of(graph, way, config=config)
+        await final_of(graph, config=config)
     state = graph.get_state(config)
     assert state.next == ("review",)
     assert [message.type for message in state.values["messages"]] == ["human", "ai"]
     assert up.calls == 1
     poor.allow("$1")
-    final = await final_of(graph, way, None, config)
+    final = await final_of(graph, None, config)
     assert [message.type for message in final["messages"]] == ["human", "ai", "ai"]
     assert up.calls == 2
 
@@ -146,7 +121,7 @@ async def test_every_way_to_stream_a_graph_works_live_and_from_memory(
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic"])
 async def test_a_run_steps_down_to_the_cheaper_model_at_once(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str, final_of: FinalOf
 ) -> None:
     fuse = Fuse("$1", cache=False, spend_book=False, downgrade=CHEAPER)
 
@@ -159,14 +134,14 @@ async def test_a_run_steps_down_to_the_cheaper_model_at_once(
     model = AgentFuseChatModel(inner=bare_of(vendor), fuse=fuse)
     up.script([Say("", [Call("get_weather", {"city": "Rome"})]), Say("Sunny."), Say("Bye.")])
     agent = create_agent(model, [get_weather], middleware=[AgentFuseMiddleware(fuse=fuse)])
-    final = await final_of(agent, way)
-    await final_of(agent, way, {"messages": [*final["messages"], ("user", "Thanks")]})
+    final = await final_of(agent)
+    await final_of(agent, {"messages": [*final["messages"], ("user", "Thanks")]})
     strong, *cheap = (request.model for request in up.requests)
     assert cheap == [CHEAPER[strong]] * 2
     assert len(final["messages"]) == 4
     receipt = fuse.receipt()
     assert (receipt.downgrades, receipt.estimated) == (2, 0)
-    assert receipt.spent == billed(up, vendor) + budget_of("$0.80")
+    assert receipt.spent == billed(vendor) + budget_of("$0.80")
 
 
 def repeated(tokens: int) -> Any:
@@ -176,7 +151,7 @@ def repeated(tokens: int) -> Any:
 
 @pytest.mark.parametrize("on_stop", ["end", "raise", None])
 async def test_five_cents_stop_an_endless_agent_before_the_call_that_would_pass_them(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str, on_stop: Any
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str, final_of: FinalOf, on_stop: Any
 ) -> None:
     fuse = Fuse("$0.05", spend_book=False)
     model = AgentFuseChatModel(inner=bare_of(vendor, max_tokens=300), fuse=fuse)
@@ -184,29 +159,29 @@ async def test_five_cents_stop_an_endless_agent_before_the_call_that_would_pass_
     agent = create_agent(model, [get_weather], middleware=guards)
     up.script(repeated(100))
     if on_stop == "end":
-        final = await final_of(agent, way)
+        final = await final_of(agent)
         assert final["agentfuse"]["stopped"]
         answers, told = len(final["messages"]) // 2 - 1, final["agentfuse"]["receipt"]
     else:
         with pytest.raises(BudgetStop) as stop:
-            await final_of(agent, way)
+            await final_of(agent)
         answers, told = len(stop.value.results), stop.value.receipt.to_dict()
     receipt = fuse.receipt()
     assert receipt.to_dict() == told
     assert receipt.answers == answers == up.calls > 3
-    assert receipt.spent == billed(up, vendor) <= budget_of("$0.05")
+    assert receipt.spent == billed(vendor) <= budget_of("$0.05")
     assert receipt.refusals == 1
     assert fuse.open_leases() == ()
 
 
 @pytest.mark.filterwarnings("ignore::langgraph.warnings.LangGraphDeprecatedSinceV10")
 async def test_langgraphs_older_agent_is_covered_too(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, vendor: str, final_of: FinalOf
 ) -> None:
     assert LangGraphDeprecatedSinceV10  # the warning that is filtered here
     model = AgentFuseChatModel(inner=bare_of(vendor, max_tokens=200), fuse=fuse)
     for given in (model, model.bind_tools([get_weather])):
-        final = await final_of(create_react_agent(given, [get_weather]), way)
+        final = await final_of(create_react_agent(given, [get_weather]))
         assert [message.type for message in final["messages"]] == ["human", "ai", "tool", "ai"]
     assert up.calls == 2
     assert fuse.receipt().exact == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,18 +19,17 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from agentfuse import ConfigurationError, Fuse
-from agentfuse.pricing import PriceBook
 from agentfuse.testing.upstream import Call, Say
-from agentfuse.usage import BilledUsage, UsageReport
 from agentfuse_langchain import AgentFuseChatModel, AgentFuseMiddleware, BudgetStop
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream
 
 BareOf = Callable[..., BaseChatModel]
+Billed = Callable[[str], int]
+FinalOf = Callable[..., Awaitable[Any]]
 QUESTION: Any = {"messages": [("user", "What is the weather in 'Rome'?")]}
 SPENT_OUT = "$0.0000001"
-WAYS = ("invoke", "ainvoke", "stream", "astream")
 
 
 @tool
@@ -46,31 +45,6 @@ class Forecast(BaseModel):
     degrees: int
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-async def final_of(agent: Any, way: str, asked: Any = QUESTION, config: Any = None) -> Any:
-    """Run an agent to its end and give its last state."""
-    match way:
-        case "invoke":
-            return agent.invoke(asked, config)
-        case "ainvoke":
-            return await agent.ainvoke(asked, config)
-        case "stream":
-            return list(agent.stream(asked, config, stream_mode="values"))[-1]
-        case _:
-            return [each async for each in agent.astream(asked, config, stream_mode="values")][-1]
-
-
-def billed(up: Upstream, provider: str) -> int:
-    """Price what the provider served, in nanodollars."""
-    book = PriceBook()
-    items = [BilledUsage(model=served.model, usage=served.billed) for served in up.requests]
-    return sum(book.cost(UsageReport(items=(each,)), provider).nanodollars for each in items)
-
-
 def drained(fuse: Fuse) -> Any:
     """Make a tool after which the money is gone."""
 
@@ -84,11 +58,11 @@ def drained(fuse: Fuse) -> Any:
 
 
 async def test_a_stopped_run_ends_with_what_it_has(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str, final_of: FinalOf
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False, cache=False)
     agent = create_agent(bare_of(vendor, max_tokens=200), [drained(guard.fuse)], middleware=[guard])
-    final = await final_of(agent, way)
+    final = await final_of(agent)
     assert [message.type for message in final["messages"]] == ["human", "ai", "tool", "ai"]
     account = final["agentfuse"]
     assert account["stopped"] == final["messages"][-1].text
@@ -96,22 +70,22 @@ async def test_a_stopped_run_ends_with_what_it_has(
     assert account["receipt"] == guard.fuse.receipt().to_dict()
     assert account["receipt"]["refusals"] == 1
     assert up.calls == 1
-    assert guard.fuse.receipt().spent == billed(up, vendor) > 0
+    assert guard.fuse.receipt().spent == billed(vendor) > 0
 
 
 async def test_a_stop_surfaces_where_that_is_wanted(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, vendor: str, final_of: FinalOf
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False, on_stop="raise")
     agent = create_agent(bare_of(vendor, max_tokens=200), [drained(guard.fuse)], middleware=[guard])
     with pytest.raises(BudgetStop) as stop:
-        await final_of(agent, way)
+        await final_of(agent)
     assert stop.value.receipt.answers == up.calls == 1
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
 async def test_retries_and_fallbacks_do_not_stand_in_the_way(
-    bare_of: BareOf, up: Upstream, way: str, place: str
+    bare_of: BareOf, up: Upstream, final_of: FinalOf, place: str
 ) -> None:
     guard = AgentFuseMiddleware(SPENT_OUT, spend_book=False)
     others = [
@@ -120,26 +94,26 @@ async def test_retries_and_fallbacks_do_not_stand_in_the_way(
     ]
     chain = [guard, *others] if place == "first" else [*others, guard]
     agent = create_agent(bare_of("openai"), [get_weather], middleware=chain)
-    final = await final_of(agent, way)
+    final = await final_of(agent)
     assert final["agentfuse"]["stopped"]
     assert up.calls == 0
     assert guard.fuse.receipt().refusals == 1
 
 
 async def test_a_stopped_conversation_goes_on_as_if_nothing_was(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, vendor: str, final_of: FinalOf
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False, cache=False)
     agent = create_agent(
         bare_of(vendor, max_tokens=200), middleware=[guard], checkpointer=InMemorySaver()
     )
     config = {"configurable": {"thread_id": "1"}}
-    await final_of(agent, way, {"messages": [("user", "one")]}, config)
+    await final_of(agent, {"messages": [("user", "one")]}, config)
     guard.fuse.allow(SPENT_OUT)
-    stopped = await final_of(agent, way, {"messages": [("user", "two")]}, config)
+    stopped = await final_of(agent, {"messages": [("user", "two")]}, config)
     assert stopped["agentfuse"]["stopped"]
     guard.fuse.allow("$1")
-    final = await final_of(agent, way, {"messages": [("user", "three")]}, config)
+    final = await final_of(agent, {"messages": [("user", "three")]}, config)
     assert final["agentfuse"]["stopped"] == ""
     assert [message.type for message in final["messages"]] == ["human", "ai"] * 3
     assert up.calls == 2
@@ -195,19 +169,19 @@ def test_a_stop_ends_an_agent_that_owes_a_structured_answer(
 
 
 async def test_a_bare_model_is_fused_and_a_fused_one_only_read(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, billed: Billed, fuse: Fuse, vendor: str, final_of: FinalOf
 ) -> None:
     bare = bare_of(vendor, max_tokens=200)
     for model in (bare, AgentFuseChatModel(inner=bare, fuse=fuse)):
         guard = AgentFuseMiddleware(fuse=fuse)
         agent = create_agent(model, [get_weather], middleware=[guard])
-        final = await final_of(agent, way)
+        final = await final_of(agent)
         assert final["messages"][-1].text
         assert final["agentfuse"]["receipt"] == fuse.receipt().to_dict()
     assert up.calls == 2
     receipt = fuse.receipt()
     assert (receipt.answers, receipt.exact) == (4, 2)
-    assert receipt.spent == billed(up, vendor)
+    assert receipt.spent == billed(vendor)
 
 
 def test_a_model_is_fused_once_and_anew_when_its_settings_change(
@@ -228,40 +202,42 @@ def test_a_model_is_fused_once_and_anew_when_its_settings_change(
 
 
 async def test_a_model_with_another_fuse_is_a_clear_error(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, way: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, final_of: FinalOf
 ) -> None:
     model = AgentFuseChatModel(inner=bare_of("openai"), fuse=fuse)
     retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0)
     guard = AgentFuseMiddleware("$1", spend_book=False)
     agent = create_agent(model, middleware=[retry, guard])
     with pytest.raises(ConfigurationError, match=r"AgentFuseMiddleware\(fuse=model.fuse\)"):
-        await final_of(agent, way)
+        await final_of(agent)
     assert up.calls == 0
 
 
-def test_a_models_name_is_enough(up: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_models_name_is_enough(
+    up: Upstream, billed: Billed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-upstream")
     monkeypatch.setenv("OPENAI_BASE_URL", up.openai_url)
     guard = AgentFuseMiddleware("$1", spend_book=False)
     agent = create_agent("openai:gpt-4o", [get_weather], middleware=[guard])
     assert agent.invoke(QUESTION)["agentfuse"]["receipt"]["answers"] == up.calls == 2
-    assert guard.fuse.receipt().spent == billed(up, "openai")
+    assert guard.fuse.receipt().spent == billed("openai")
 
 
 async def test_a_tools_cost_is_booked_on_the_same_budget(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str, final_of: FinalOf
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False, tool_costs={"get_weather": "$0.01"})
     agent = create_agent(bare_of(vendor, max_tokens=200), [get_weather], middleware=[guard])
-    final = await final_of(agent, way)
+    final = await final_of(agent)
     receipt = guard.fuse.receipt()
-    assert receipt.spent == billed(up, vendor) + 10_000_000
+    assert receipt.spent == billed(vendor) + 10_000_000
     assert receipt.tool_calls == 1
     assert final["agentfuse"]["receipt"] == receipt.to_dict()
 
 
 async def test_a_tool_that_does_not_fit_is_not_run_and_the_model_is_told(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, billed: Billed, vendor: str, final_of: FinalOf
 ) -> None:
     ran: list[str] = []
 
@@ -274,30 +250,30 @@ async def test_a_tool_that_does_not_fit_is_not_run_and_the_model_is_told(
     up.script([Say("", [Call("get_weather", {"city": city}) for city in ("Rome", "Oslo", "Bern")])])
     guard = AgentFuseMiddleware("$0.05", spend_book=False, tool_costs={"get_weather": "$0.02"})
     agent = create_agent(bare_of(vendor, max_tokens=200), [get_weather], middleware=[guard])
-    final = await final_of(agent, way)
+    final = await final_of(agent)
     told = [message for message in final["messages"] if message.type == "tool"]
     assert len(ran) == 2
     assert sorted(message.status for message in told) == ["error", "success", "success"]
     (unrun,) = (message.text for message in told if message.status == "error")
     assert "the tool get_weather costs $0.02: it was not run" in unrun
     assert up.calls == 2
-    assert guard.fuse.receipt().spent == billed(up, vendor) + 40_000_000
+    assert guard.fuse.receipt().spent == billed(vendor) + 40_000_000
 
 
 async def test_a_tool_that_does_not_fit_stops_where_stops_surface(
-    bare_of: BareOf, up: Upstream, way: str
+    bare_of: BareOf, up: Upstream, final_of: FinalOf
 ) -> None:
     guard = AgentFuseMiddleware(
         "$0.05", spend_book=False, on_stop="raise", tool_costs={"get_weather": "$0.06"}
     )
     agent = create_agent(bare_of("openai", max_tokens=200), [get_weather], middleware=[guard])
     with pytest.raises(BudgetStop, match="the tool get_weather costs") as stop:
-        await final_of(agent, way)
+        await final_of(agent)
     assert stop.value.receipt.answers == up.calls == 1
 
 
 async def test_a_tool_whose_own_model_is_stopped_is_told_to_the_agent(
-    bare_of: BareOf, up: Upstream, fuse: Fuse, way: str
+    bare_of: BareOf, up: Upstream, fuse: Fuse, final_of: FinalOf
 ) -> None:
     poor = AgentFuseChatModel(inner=bare_of("openai"), fuse=fuse.session("expert", SPENT_OUT))
 
@@ -310,7 +286,7 @@ async def test_a_tool_whose_own_model_is_stopped_is_told_to_the_agent(
     agent = create_agent(
         bare_of("openai", max_tokens=99), [ask_expert], middleware=[AgentFuseMiddleware(fuse=fuse)]
     )
-    final = await final_of(agent, way)
+    final = await final_of(agent)
     assert [message.type for message in final["messages"]] == ["human", "ai", "tool", "ai"]
     assert "run 'expert' has" in final["messages"][2].text
     assert up.calls == 2
@@ -347,15 +323,15 @@ def test_the_account_cannot_be_written_from_outside(bare_of: BareOf, up: Upstrea
 
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy, lambda kind: kind])
 async def test_structured_answers_come_back_as_such(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str, strategy: Any
+    bare_of: BareOf, up: Upstream, vendor: str, final_of: FinalOf, strategy: Any
 ) -> None:
     guard = AgentFuseMiddleware("$1", spend_book=False)
     agent = create_agent(
         bare_of(vendor, max_tokens=200), middleware=[guard], response_format=strategy(Forecast)
     )
-    first = await final_of(agent, way)
+    first = await final_of(agent)
     asked = up.calls
-    second = await final_of(agent, way)
+    second = await final_of(agent)
     assert isinstance(first["structured_response"], Forecast)
     assert second["structured_response"] == first["structured_response"]
     assert up.calls == asked == 1

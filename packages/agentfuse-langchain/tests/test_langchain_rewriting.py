@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from agentfuse.testing import Upstream
     from agentfuse.tickets import Ticket
 
+Ask = Callable[..., Awaitable[None]]
 BareOf = Callable[..., BaseChatModel]
 Change = Callable[[Request], Request]
 CHEAPER = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5"}
-WAYS = ("invoke", "ainvoke", "stream", "astream")
 
 HISTORY = [
     SystemMessage("Be brief."),
@@ -77,23 +77,6 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-@pytest.fixture(params=WAYS)
-def way(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-async def ask(model: Any, way: str, messages: Any = HISTORY) -> None:
-    match way:
-        case "invoke":
-            model.invoke(messages)
-        case "ainvoke":
-            await model.ainvoke(messages)
-        case "stream":
-            list(model.stream(messages))
-        case _:
-            [chunk async for chunk in model.astream(messages)]
-
-
 def shortened(request: Request) -> Request:
     """Cut the tool's answer and drop the system prompt."""
     told = [
@@ -105,23 +88,23 @@ def shortened(request: Request) -> Request:
 
 
 async def test_changed_messages_are_what_is_sent(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, vendor: str, ask: Ask
 ) -> None:
     bare = bare_of(vendor, max_tokens=99, stream_usage=True)
     short = ToolMessage("sunny", tool_call_id="call_1", name="get_weather")
-    await ask(bare, way, [*HISTORY[1:3], short, HISTORY[4]])
-    await ask(AgentFuseChatModel(inner=bare, fuse=Changing(shortened)), way)
+    await ask(bare, [*HISTORY[1:3], short, HISTORY[4]])
+    await ask(AgentFuseChatModel(inner=bare, fuse=Changing(shortened)), HISTORY)
     wanted, sent = (request.body for request in up.requests)
     assert sent == wanted
 
 
 async def test_an_equal_request_is_sent_as_the_callers_own(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, vendor: str, ask: Ask
 ) -> None:
     bare = bare_of(vendor, max_tokens=99, stream_usage=True)
     again: Change = lambda request: replace(request, messages=tuple(map(replace, request.messages)))  # noqa: E731
-    await ask(bare, way)
-    await ask(AgentFuseChatModel(inner=bare, fuse=Changing(again)), way)
+    await ask(bare, HISTORY)
+    await ask(AgentFuseChatModel(inner=bare, fuse=Changing(again)), HISTORY)
     wanted, sent = (request.body for request in up.requests)
     assert sent == wanted
 
@@ -202,13 +185,13 @@ def to(model: str) -> Change:
 
 
 async def test_a_downgrade_changes_the_model_and_nothing_else(
-    bare_of: BareOf, up: Upstream, vendor: str, way: str
+    bare_of: BareOf, up: Upstream, vendor: str, ask: Ask
 ) -> None:
     bare = bare_of(vendor, max_tokens=99, stream_usage=True)
     fused = AgentFuseChatModel(inner=bare, fuse=Changing(to(CHEAPER[vendor])))
     for model in (bare, fused):
-        await ask(model.bind_tools([get_weather]), way)
-    await ask(fused.bind(model=bare._get_ls_params()["ls_model_name"]), way)
+        await ask(model.bind_tools([get_weather]), HISTORY)
+    await ask(fused.bind(model=bare._get_ls_params()["ls_model_name"]), HISTORY)
     bare_body, tools, bound = (dict(request.body) for request in up.requests)
     assert tools == {**bare_body, "model": CHEAPER[vendor]}
     assert bound["model"] == CHEAPER[vendor]
@@ -259,13 +242,13 @@ def test_a_model_that_only_responses_serves_is_asked_there(bare_of: BareOf, up: 
 
 
 async def test_another_providers_model_is_out_of_reach(
-    bare_of: BareOf, up: Upstream, way: str
+    bare_of: BareOf, up: Upstream, ask: Ask
 ) -> None:
     change: Change = lambda request: replace(  # noqa: E731
         request, model="claude-haiku-4-5", provider="anthropic", base_url=""
     )
     fuse = Changing(change)
     with pytest.raises(ConfigurationError, match="speaks to openai, and cannot ask anthropic"):
-        await ask(AgentFuseChatModel(inner=bare_of("openai"), fuse=fuse), way)
+        await ask(AgentFuseChatModel(inner=bare_of("openai"), fuse=fuse), HISTORY)
     assert up.calls == 0
     assert fuse.open_leases() == ()

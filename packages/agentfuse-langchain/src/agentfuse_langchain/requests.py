@@ -164,8 +164,14 @@ def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
 
 
 def _limit_set_on(model: BaseChatModel) -> int | None:
-    limits = (getattr(model, word, None) for word in LIMIT_WORDS)
+    limits = (getattr(model, word, None) for word in _limit_fields_of(type(model)))
     return next((found for found in limits if isinstance(found, int)), None)
+
+
+@lru_cache(maxsize=256)
+def _limit_fields_of(kind: type[BaseChatModel]) -> tuple[str, ...]:
+    """List what a class has of these, since asking a model for what it lacks is slow."""
+    return tuple(word for word in LIMIT_WORDS if word in kind.model_fields or hasattr(kind, word))
 
 
 def _speaks_its_maximum(model: BaseChatModel) -> bool:

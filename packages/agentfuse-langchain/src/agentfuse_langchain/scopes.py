@@ -23,6 +23,7 @@ PREFIX = "agentfuse_"
 
 # LangGraph's own name for a conversation.
 THREAD = "thread_id"
+_KEYS = frozenset({THREAD, *(f"{PREFIX}{name}" for name in SCOPES)})
 
 
 def ids_in(config: Mapping[str, Any] | None, *, metadata: Mapping[str, Any] | None = None) -> Ids:
@@ -31,8 +32,9 @@ def ids_in(config: Mapping[str, Any] | None, *, metadata: Mapping[str, Any] | No
     The config around a call is LangChain's context variable, which LangGraph sets for each node. A
     conversation (``thread_id``) is the session where nobody named a better one.
     """
-    places = [place for place in (metadata, *_places_of(config)) if place]
-    places += [place for place in _places_of(var_child_runnable_config.get()) if place]
+    around = var_child_runnable_config.get()
+    found = (metadata, *_places_of(config), *_places_of(around))
+    places = [place for place in found if place and not _KEYS.isdisjoint(place)]
     if not places:
         return NOTHING
     named = {name: _id_in(places, f"{PREFIX}{name}") for name in SCOPES}
