@@ -3,7 +3,8 @@
 Three limits (run, user, tenant), as most calls have. ``floor`` is the least that could hold and
 book on three accounts in a file: BEGIN IMMEDIATE, three UPDATEs, COMMIT, twice. It keeps no lease,
 so it could neither expire one nor know a repeat; ``same rows`` writes by hand what the ledger
-writes, and decides nothing. Rates are pairs a second of all processes together, over wall time, the
+writes, and decides nothing. PostgreSQL (a durable server of its own on loopback) stands beside two
+bare round trips. Rates are pairs a second of all processes together, over wall time, the
 median of rounds that take turns; waits are of one pair.
 """
 
@@ -21,12 +22,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from measure import figure_of
 
 from agentfuse.ledgers.memory import MemoryLedger
+from agentfuse.ledgers.postgres import PostgresLedger
 from agentfuse.ledgers.sqlite import SqliteLedger
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.now import run_now
+from agentfuse.testing.postgres_server import PostgresServer
 from agentfuse.tickets import Amounts, Lease, Limit
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ WORST, TRUE = Amounts(900, 700, 1), Amounts(400, 300, 1)
 TARGET_MEMORY_US = 10.0
 TARGET_SHARE = 0.6
 TASKS = 64
+SQLITE_KINDS = ("floor", "same rows", "ledger", "ledger, awaited")
+POSTGRES_KINDS = ("two round trips", "postgres")
 
 SAME_ROWS = """
     CREATE TABLE leases (id TEXT PRIMARY KEY, state TEXT, deadline REAL, amount INT, booked INT,
@@ -64,6 +70,10 @@ def figures(
         "memory": {**memory.as_dict(), "holds": memory.median <= TARGET_MEMORY_US},
         "sqlite": [sqlite_row(count, seconds, rounds) for count in processes],
     }
+    with PostgresServer(durable=True) as server:
+        found["postgres"] = [
+            row_of(POSTGRES_KINDS, count, seconds, rounds, server.url) for count in processes
+        ]
     return found
 
 
@@ -79,21 +89,28 @@ def lease_of(name: str) -> Lease:
     return Lease(id=name, amount=WORST, estimate=WORST, limits=LIMITS, ttl=600.0, marks=("*",))
 
 
-def sqlite_row(processes: int, seconds: float, rounds: int) -> Row:
-    """Measure one number of processes: the ledger, and what is compared with it, in turns."""
-    kinds = ("floor", "same rows", "ledger", "ledger, awaited")
+def row_of(
+    kinds: tuple[str, ...], processes: int, seconds: float, rounds: int, url: str = ""
+) -> Row:
+    """Measure one number of processes: a ledger, and what is compared with it, in turns."""
     taken: dict[str, list[Row]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
         for kind in kinds:
             with TemporaryDirectory() as folder:
-                path = str(Path(folder) / "ledger.db")
-                taken[kind].append(round_of(kind, path, processes, seconds))
+                where = url or str(Path(folder) / "ledger.db")
+                taken[kind].append(round_of(kind, where, processes, seconds))
     row: Row = {"processes": processes}
     for kind in kinds:
         row[kind] = {
             name: statistics.median(each[name] for each in taken[kind])
             for name in ("pairs_per_s", "p50_us", "p99_us", "slowest_share")
         }
+    return row
+
+
+def sqlite_row(processes: int, seconds: float, rounds: int) -> Row:
+    """Measure one number of processes, and compare with the floor."""
+    row = row_of(SQLITE_KINDS, processes, seconds, rounds)
     ours = row["ledger"]["pairs_per_s"]
     row["of_floor"] = ours / row["floor"]["pairs_per_s"]
     row["of_same_rows"] = ours / row["same rows"]["pairs_per_s"]
@@ -168,13 +185,25 @@ def step_of(kind: str, path: str) -> Callable[[], None]:
     """Give one pair of a kind, as a function."""
     if kind == "ledger":
         return partial(pair, SqliteLedger(path, patience=60.0))
+    if kind == "postgres":
+        return partial(pair, PostgresLedger(path, patience=60.0))
+    if kind == "two round trips":
+        return partial(two_round_trips, psycopg.connect(path, autocommit=True))
     db = sqlite3.connect(path, timeout=60.0, isolation_level=None)
     db.execute("PRAGMA synchronous = NORMAL")
     return partial(bare_pair if kind == "floor" else same_rows_pair, db)
 
 
+def two_round_trips(db: psycopg.Connection[Any]) -> None:
+    """Ask the server for nothing, twice."""
+    for _ in range(2):
+        db.execute("SELECT 1").fetchone()
+
+
 def make(kind: str, path: str) -> None:
     """Make the file, so that the first one to come does not."""
+    if kind in POSTGRES_KINDS:
+        return
     if kind.startswith("ledger"):
         with SqliteLedger(path) as ledger:
             pair(ledger)

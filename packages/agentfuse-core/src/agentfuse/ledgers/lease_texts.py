@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from agentfuse.tickets import Lease
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def text_of(names: Sequence[str]) -> str:
-    """Write names as a JSON array."""
+@lru_cache(maxsize=1_024)
+def text_of(names: tuple[str, ...]) -> str:
+    """Write names as a JSON array; the accounts of a run are written again and again."""
     return _encode(names)
 
 

@@ -287,9 +287,7 @@ BEGIN
     IF FOUND THEN
         RETURN refusal;
     END IF;
-    PERFORM agentfuse.reap(keys || ARRAY(
-        SELECT jsonb_array_elements_text(item -> 'counted')
-        FROM jsonb_array_elements(asked -> 'limits') AS item WHERE item ? 'counted'));
+    PERFORM agentfuse.reap(keys);
     now := agentfuse.moment();
     refusal := agentfuse.refusal_of(asked, amount, now);
     IF refusal IS NOT NULL THEN

@@ -20,7 +20,7 @@ from agentfuse.tickets import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agentfuse.tickets import Limit
 
@@ -59,11 +59,16 @@ class _Account:
 
 @dataclass(slots=True)
 class _Known:
-    """One row of ``leases``."""
+    """One row of ``leases``, with the ``keys`` of its limits: making them takes a while."""
 
     lease: Lease
+    keys: tuple[str, ...]
     state: str = "open"
     booked: Amounts = NOTHING_USED
+
+    def accounts(self) -> Iterator[tuple[str, Limit]]:
+        """Name each account once, also where two limits share one."""
+        return iter(dict(zip(self.keys, self.lease.limits, strict=True)).items())
 
 
 class Books:
@@ -125,9 +130,10 @@ class Books:
     def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Hold a lease's amount on each account, or say who said no."""
         self.reap()
-        refused = self._stop_of(lease) or self._refusal_of(lease)
+        keys = tuple([limit.key for limit in lease.limits])
+        refused = self._stop_of(lease) or self._refusal_of(lease, keys)
         if refused is None:
-            return self._hold(lease)
+            return self._hold(lease, keys)
         known = self._find(lease.id)
         return refused if known is None else known.lease
 
@@ -145,7 +151,7 @@ class Books:
             booked=known.booked,
             overrun=overrun_of(known.lease, known.booked),
             repeated=repeated,
-            spent=tuple(self._account(limit.key).spent for limit in known.lease.limits),
+            spent=tuple([self._account(key).spent for key in known.keys]),
         )
 
     def release(self, lease_id: str) -> None:
@@ -283,9 +289,9 @@ class Books:
         mark = next((mark for mark in lease.marks if mark in self._stops), None)
         return None if mark is None else Stop(mark=mark, reason=self._stops[mark])
 
-    def _refusal_of(self, lease: Lease) -> Refusal | None:
-        for limit in lease.limits:
-            account = self._account(limit.key)
+    def _refusal_of(self, lease: Lease, keys: tuple[str, ...]) -> Refusal | None:
+        for own, limit in zip(keys, lease.limits, strict=True):
+            account = self._account(own)
             used = account.spent + account.held
             for key in limit.counted:
                 counted = self._account(key)
@@ -295,20 +301,20 @@ class Books:
                 return refusal
         return None
 
-    def _hold(self, asked: Lease) -> Lease:
+    def _hold(self, asked: Lease, keys: tuple[str, ...]) -> Lease:
         lease = _lasting(asked, asked.ttl, self.now + asked.ttl)
         inserted = self.db.execute(_INSERT_LEASE, _row_of(lease, self._line + 1))
         if inserted.rowcount == 0:
             known = self._find(lease.id)
             return lease if known is None else known.lease
-        for key, limit in booked_keys(lease.limits).items():
+        known = self._open[lease.id] = _Known(lease, keys)
+        for key, limit in known.accounts():
             amount = lease.amount.of(limit.unit)
             account = self._changing(key, limit)
             account.held += amount
             self._pace(account, limit, amount)
-        self._open[lease.id] = _Known(lease)
         self._next_deadline = min(self._next_deadline, lease.deadline)
-        self._note("reserve", lease, lease.amount)
+        self._write("reserve", lease.id, lease.amount, keys, lease.note)
         return lease
 
     def _pace(self, account: _Account, limit: Limit, amount: int) -> None:
@@ -319,7 +325,7 @@ class Books:
 
     def _close(self, known: _Known, booked: Amounts, what: str) -> None:
         lease = known.lease
-        for key, limit in booked_keys(lease.limits).items():
+        for key, limit in known.accounts():
             held, spent = lease.amount.of(limit.unit), booked.of(limit.unit)
             account = self._changing(key, limit)
             account.held -= held
@@ -330,7 +336,7 @@ class Books:
 
     def _rebook(self, known: _Known, booked: Amounts, what: str) -> None:
         """Correct what was booked; an account that was pruned since has nothing to correct."""
-        for key, limit in booked_keys(known.lease.limits).items():
+        for key, limit in known.accounts():
             more = booked.of(limit.unit) - known.booked.of(limit.unit)
             if self._account(key).known:
                 account = self._changing(key, limit)
@@ -342,11 +348,7 @@ class Books:
         known.state, known.booked = _STATES[what], booked
         amounts = (booked.nanodollars, booked.tokens, booked.requests)
         self.db.execute(_CLOSE_LEASE, (known.state, self.now, *amounts, known.lease.id))
-        self._note(what, known.lease, booked)
-
-    def _note(self, what: str, lease: Lease, amount: Amounts) -> None:
-        keys = tuple(limit.key for limit in lease.limits)
-        self._write(what, lease.id, amount, keys, lease.note)
+        self._write(what, known.lease.id, booked, known.keys, known.lease.note)
 
     def _write(
         self, what: str, lease: str, amount: Amounts, keys: tuple[str, ...], note: str
@@ -393,7 +395,8 @@ def _known_of(row: tuple[Any, ...]) -> _Known:
         marks=names_of(marks),
         note=note,
     )
-    return _Known(lease, state, Amounts(*row[12:15]))
+    keys = tuple(limit.key for limit in lease.limits)
+    return _Known(lease, keys, state, Amounts(*row[12:15]))
 
 
 def _entry_of(row: tuple[Any, ...]) -> Entry:
