@@ -197,7 +197,7 @@ def test_a_session_is_held_by_its_parents_budget_too(upstream: Upstream) -> None
     with pytest.raises(BudgetExceeded) as stop:
         completion(**ASKED, messages=question(1), fuse=child, **where(upstream))
     assert stop.value.refusal is not None
-    assert stop.value.refusal.limit.nanodollars == budget_of("$0.0001")
+    assert stop.value.refusal.limit.amount == budget_of("$0.0001")
     assert upstream.calls == 0
 
 

@@ -54,7 +54,9 @@ def test_a_settled_lease_is_remembered_for_a_day_and_then_forgotten() -> None:
     run_now(ledger.reserve(a_lease("a", 60)))
     run_now(ledger.settle("a", Amounts(7)))
     clock.advance(memory.REMEMBERED_SECONDS - 1)
-    assert run_now(ledger.settle("a", Amounts(7))) == Settlement(booked=Amounts(7), repeated=True, spent=(7,))
+    assert run_now(ledger.settle("a", Amounts(7))) == Settlement(
+        booked=Amounts(7), repeated=True, spent=(7,)
+    )
     clock.advance(1)
     run_now(ledger.reserve(a_lease("b", 60)))
     run_now(ledger.release("b"))

@@ -10,7 +10,7 @@ from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.money import nano_of_pico
 from agentfuse.pricing import PriceBook, PriceCard
 from agentfuse.runtime.now import run_now
-from agentfuse.tickets import Limit
+from agentfuse.tickets import Amounts, Limit
 from agentfuse.usage import BilledUsage, Usage, UsageReport
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def test_300_000_small_calls_are_booked_within_a_nanodollar_each_and_never_below
     for number in range(CALLS):
         pico = cards[number % len(cards)].cost(small_usage(draw))
         exact += pico
-        run_now(spend(limit, nano_of_pico(pico)))
-    booked = run_now(ledger.balance("run:many")).spent * 1_000
+        run_now(spend(limit, Amounts(nano_of_pico(pico))))
+    booked = run_now(ledger.balances(["run:many"]))[0].spent * 1_000
     assert exact <= booked <= exact + CALLS * 1_000
 
 

@@ -108,7 +108,7 @@ def test_a_receipt_says_on_whose_behalf(upstream: Upstream) -> None:
 
 
 def test_limits_are_for_scopes_only() -> None:
-    with pytest.raises(ConfigurationError, match="limits are for"):
+    with pytest.raises(ConfigurationError, match="scope is one of"):
         Fuse(limits={"moon": "$1"})
 
 

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
         AgentFuseError,
         BudgetExceeded,
         ConfigurationError,
+        Killed,
         ProviderFailed,
+        RateLimited,
         StoreUnavailable,
         UnknownPrice,
         WouldSuspend,
     )
     from agentfuse.estimates import Estimate, estimate_cost
+    from agentfuse.policy.limits import limit
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.scopes import scope
     from agentfuse.session import AgentSession, get_spend_report
@@ -32,7 +35,9 @@ __all__ = [
     "ConfigurationError",
     "Estimate",
     "Fuse",
+    "Killed",
     "ProviderFailed",
+    "RateLimited",
     "StoreUnavailable",
     "UnknownPrice",
     "WouldSuspend",
@@ -40,6 +45,7 @@ __all__ = [
     "completion",
     "estimate_cost",
     "get_spend_report",
+    "limit",
     "scope",
 ]
 __version__ = "0.1.0"
@@ -52,6 +58,7 @@ _ROOMS = {
     "completion": "agentfuse.completions",
     "estimate_cost": "agentfuse.estimates",
     "get_spend_report": "agentfuse.session",
+    "limit": "agentfuse.policy.limits",
     "scope": "agentfuse.scopes",
 }
 

@@ -2,6 +2,8 @@
 
 AgentFuseError
  ├── BudgetExceeded        a limit would be passed: nothing was sent, or the stream was stopped
+ │    ├── RateLimited      it would be passed now, but not in a while
+ │    └── Killed           somebody pulled the kill switch
  ├── UnknownPrice          a budgeted call on a model without a price (also a LookupError)
  ├── ConfigurationError    the caller's words are off (also a ValueError)
  ├── StoreUnavailable      a cache, ledger or spend book cannot be read or written
@@ -44,6 +46,19 @@ class BudgetExceeded(AgentFuseError):  # noqa: N818 - the product's published na
         self.partial_text = partial_text
         self.results = results
         self.receipt = receipt
+
+
+class RateLimited(BudgetExceeded):
+    """A call came too soon: it may be sent in ``retry_after`` seconds."""
+
+    @property
+    def retry_after(self) -> float:
+        """Give the seconds to wait."""
+        return self.refusal.wait if self.refusal is not None else 0.0
+
+
+class Killed(BudgetExceeded):
+    """A call was stopped by the kill switch; the message says which, and why it was pulled."""
 
 
 class UnknownPrice(AgentFuseError, LookupError):  # noqa: N818 - the product's published name

@@ -140,9 +140,16 @@ class Teller(Protocol):
 class Run(Protocol):
     """The run a call belongs to: its limits now, and what a stop has to carry."""
 
-    @property
-    def limits(self) -> tuple[Limit, ...]:
-        """All limits of a call, the run's own and its parents'."""
+    def limits(self, model: str, now: float) -> tuple[Limit, ...]:
+        """Give all limits of a call made here and now: its parents', its scope's, its own."""
+        ...
+
+    def marks(self, model: str) -> tuple[str, ...]:
+        """Give the names under which such a call can be stopped."""
+        ...
+
+    def completed(self, stop: BudgetExceeded) -> BudgetExceeded:
+        """Give a stop what the run has done so far: its receipt and its results."""
         ...
 
 

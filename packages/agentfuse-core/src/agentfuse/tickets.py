@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.scopes import NO_SCOPE
+from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
@@ -53,14 +53,15 @@ class Limit:
     resets: float = 0.0
     counted: tuple[str, ...] = ()
     pace: int = 0
+    key: str = field(init=False, compare=False, repr=False)
+    """The account this limit is booked on: ``user:ann``, ``user:ann/tokens/2026-11-25``."""
 
-    @property
-    def key(self) -> str:
-        """The account this limit is booked on: ``user:ann``, ``user:ann/tokens/2026-11-25``."""
+    def __post_init__(self) -> None:
+        """Name the account once: it is read many times."""
         unit = "" if self.unit == "nanodollars" else f"/{self.unit}"
         pace = f"/pace-{self.pace}" if self.pace else ""
         window = f"/{self.window}" if self.window else ""
-        return f"{self.scope}:{self.id}{unit}{pace}{window}"
+        object.__setattr__(self, "key", f"{self.scope}:{self.id}{unit}{pace}{window}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +174,13 @@ class Progress:
     texts: list[str] = field(default_factory=list[str])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Admitted:
     """Leave to ask the provider: send ``request``, which may differ from what was ``asked``.
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
+    ``owed`` are the limits of a call that went out while the ledger was down.
     """
 
     id: str
@@ -191,7 +193,16 @@ class Admitted:
     attempt: int = 1
     leading: bool = False
     scope: Scope = NO_SCOPE
+    owed: tuple[Limit, ...] = ()
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def note(self) -> str:
+        """Who made the call and what for, for a ledger's trail."""
+        scope = self.scope
+        ids = [f"{name}={getattr(scope, name)}" for name in SCOPES if getattr(scope, name)]
+        tags = [f"tag={tag}" for tag in scope.tags]
+        return " ".join([self.request.model, *ids, *tags])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,10 +246,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """A call that was not sent, since ``refusal`` says it would have passed a limit."""
+    """A call that was not sent: it would have passed a limit, or a kill switch is pulled."""
 
     model: str
-    refusal: Refusal
+    refusal: Refusal | Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +275,27 @@ class Downgraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """A call that goes out with a shorter request, since ``limit`` is nearly used up."""
+
+    id: str
+    model: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A share of a limit (``threshold``, in thousandths) is spent; told once for each window.
+
+    ``spent`` is in the limit's unit.
+    """
+
+    limit: Limit
+    threshold: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overrun:
     """A call billed more than had been set aside for it: ``nanodollars`` above its lease."""
 
@@ -280,4 +312,4 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Downgraded | Overrun | StoreTrouble
+Event = Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | StoreTrouble

@@ -10,13 +10,16 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from agentfuse.ledgers.rules import MICRO, booked_keys, check, overrun_of, refusal_of
-from agentfuse.tickets import NOTHING_USED, Balance, Entry, Refusal, Settlement, Stop
+from agentfuse.tickets import NOTHING_USED, Balance, Entry, Lease, Refusal, Settlement, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentfuse.ports import Clock
-    from agentfuse.tickets import Amounts, Lease, Limit
+    from agentfuse.tickets import Amounts, Limit
+
+    # When, what, whose lease, how much, on which limits, and the note: an Entry once it is read.
+    _Line = tuple[float, str, str, Amounts, tuple[Limit, ...], str]
 
 # How long, and how many, closed leases are remembered. A provider's longest answer (a background or
 # batch call) is over within 24 hours; 100,000 of them take some 30 MB. A settle that comes after
@@ -40,6 +43,9 @@ class Account:
     spent: int = 0
     held: int = 0
     due: int = 0
+
+
+_UNUSED = Account()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +75,7 @@ class MemoryLedger:
         self._deadlines: list[tuple[float, str]] = []
         self._stops: dict[str, str] = {}
         self._claimed: set[str] = set()
-        self._trail: deque[Entry] = deque(maxlen=TRAIL)
+        self._trail: deque[_Line] = deque(maxlen=TRAIL)
 
     async def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Hold ``lease.amount`` on each account, or name the first limit that said no.
@@ -129,7 +135,7 @@ class MemoryLedger:
         """Read accounts; one that nobody used holds nothing."""
         with self._lock:
             self._reap()
-            accounts = [self._accounts.get(key) or Account() for key in keys]
+            accounts = [self._accounts.get(key) or _UNUSED for key in keys]
             return tuple(Balance(spent=each.spent, held=each.held) for each in accounts)
 
     async def spend(self, limits: Sequence[Limit], amount: Amounts, note: str = "") -> None:
@@ -143,8 +149,7 @@ class MemoryLedger:
             for key, limit in booked_keys(limits).items():
                 self._account(key).spent += amount.of(limit.unit)
                 self._pace(key, limit, amount.of(limit.unit), now)
-            keys = tuple(limit.key for limit in limits)
-            self._write(Entry(at=now, what="spend", lease="", amount=amount, keys=keys, note=note))
+            self._trail.append((now, "spend", "", amount, tuple(limits), note))
 
     async def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now, oldest first."""
@@ -156,13 +161,13 @@ class MemoryLedger:
         """Pull a kill switch."""
         with self._lock:
             self._stops[mark] = reason
-            self._note("stop", mark, reason)
+            self._note_switch("stop", mark, reason)
 
     async def resume(self, mark: str) -> None:
         """Put a kill switch back."""
         with self._lock:
             if self._stops.pop(mark, None) is not None:
-                self._note("resume", mark, "")
+                self._note_switch("resume", mark, "")
 
     async def stops(self) -> tuple[Stop, ...]:
         """List the kill switches that are pulled."""
@@ -180,7 +185,18 @@ class MemoryLedger:
     async def trail(self, last: int = 100) -> tuple[Entry, ...]:
         """List what happened of late, oldest first."""
         with self._lock:
-            return tuple(self._trail)[-last:]
+            lines = tuple(self._trail)[-last:]
+        return tuple(
+            Entry(
+                at=at,
+                what=what,
+                lease=lease,
+                amount=amount,
+                keys=tuple(limit.key for limit in limits),
+                note=note,
+            )
+            for at, what, lease, amount, limits, note in lines
+        )
 
     def _account(self, key: str) -> Account:
         account = self._accounts.get(key)
@@ -204,24 +220,24 @@ class MemoryLedger:
 
     def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
         for limit in lease.limits:
-            account = self._accounts.get(limit.key) or Account()
+            account = self._accounts.get(limit.key) or _UNUSED
             used = account.spent + account.held
             for key in limit.counted:
-                counted = self._accounts.get(key)
-                used += 0 if counted is None else counted.spent + counted.held
+                counted = self._accounts.get(key) or _UNUSED
+                used += counted.spent + counted.held
             refusal = refusal_of(limit, lease.amount, used=used, due=account.due, now=now)
             if refusal is not None:
                 return refusal
         return None
 
     def _hold(self, lease: Lease, now: float) -> Lease:
-        lease = replace(lease, deadline=now + lease.ttl)
+        lease = _lasting(lease, now)
         for key, limit in booked_keys(lease.limits).items():
             amount = lease.amount.of(limit.unit)
             self._account(key).held += amount
             self._pace(key, limit, amount, now)
         self._open[lease.id] = lease
-        self._write(_entry("reserve", lease, lease.amount, now))
+        self._note("reserve", lease, lease.amount, now)
         heappush(self._deadlines, (lease.deadline, lease.id))
         if len(self._deadlines) > _SPARE_DEADLINES + 2 * len(self._open):
             self._deadlines = [(held.deadline, held.id) for held in self._open.values()]
@@ -244,7 +260,7 @@ class MemoryLedger:
         now = self._now()
         settled = what == "settle"
         self._closed[lease.id] = _Closed(lease=lease, booked=booked, settled=settled, at=now)
-        self._write(_entry(what, lease, booked, now))
+        self._note(what, lease, booked, now)
         self._forget(now)
 
     def _correct(self, closed: _Closed, actual: Amounts) -> Settlement:
@@ -267,7 +283,7 @@ class MemoryLedger:
             account.spent += more
             account.due += more * limit.pace
         closed.booked = booked
-        self._write(_entry(what, closed.lease, booked, self._now()))
+        self._note(what, closed.lease, booked, self._now())
 
     def _reap(self) -> float:
         """Book expired leases at their estimates, and give the time."""
@@ -287,15 +303,22 @@ class MemoryLedger:
                 return
             del self._closed[lease_id]
 
-    def _note(self, what: str, mark: str, reason: str) -> None:
-        self._write(
-            Entry(at=self._now(), what=what, lease=mark, amount=NOTHING_USED, note=reason)
-        )
+    def _note(self, what: str, lease: Lease, amount: Amounts, now: float) -> None:
+        self._trail.append((now, what, lease.id, amount, lease.limits, lease.note))
 
-    def _write(self, entry: Entry) -> None:
-        self._trail.append(entry)
+    def _note_switch(self, what: str, mark: str, reason: str) -> None:
+        self._trail.append((self._now(), what, mark, NOTHING_USED, (), reason))
 
 
-def _entry(what: str, lease: Lease, amount: Amounts, now: float) -> Entry:
-    keys = tuple(limit.key for limit in lease.limits)
-    return Entry(at=now, what=what, lease=lease.id, amount=amount, keys=keys, note=lease.note)
+def _lasting(lease: Lease, now: float) -> Lease:
+    """Give a lease its deadline; ``dataclasses.replace`` would take twice as long."""
+    return Lease(
+        id=lease.id,
+        amount=lease.amount,
+        estimate=lease.estimate,
+        limits=lease.limits,
+        ttl=lease.ttl,
+        deadline=now + lease.ttl,
+        marks=lease.marks,
+        note=lease.note,
+    )

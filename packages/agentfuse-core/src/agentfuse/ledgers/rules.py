@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 MICRO = 1_000_000
 
 
-def refusal_of(
-    limit: Limit, amount: Amounts, *, used: int, due: int, now: float
-) -> Refusal | None:
+def refusal_of(limit: Limit, amount: Amounts, *, used: int, due: int, now: float) -> Refusal | None:
     """Say no where ``amount`` does not fit; None where it does.
 
     ``used`` is what the limit's accounts have spent and hold. ``due`` (microseconds) is when a rate

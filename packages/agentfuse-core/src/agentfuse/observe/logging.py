@@ -6,10 +6,21 @@ import logging
 from typing import TYPE_CHECKING
 
 from agentfuse.money import usd
-from agentfuse.tickets import Downgraded, Failed, Overrun, Receipt, Refused, StoreTrouble
+from agentfuse.policy.saying import shown
+from agentfuse.tickets import (
+    Alert,
+    Compressed,
+    Downgraded,
+    Failed,
+    Overrun,
+    Receipt,
+    Refused,
+    Stop,
+    StoreTrouble,
+)
 
 if TYPE_CHECKING:
-    from agentfuse.tickets import Event
+    from agentfuse.tickets import Event, Refusal
 
 
 class LogListener:
@@ -31,25 +42,39 @@ def line_of(event: Event) -> str:
         case Receipt():
             return _receipt_line(event)
         case Refused(model=model, refusal=refusal):
-            limit = refusal.limit
-            return (
-                f"refused {model}: needs {usd(refusal.needed)}, {usd(refusal.left)} left of"
-                f" {usd(limit.nanodollars)} for {limit.key}"
-            )
+            return _refusal_line(model, refusal)
         case Failed():
             return (
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Downgraded():
-            return (
-                f"downgraded {event.model} to {event.to}: {event.limit.key} is nearly used up"
-                f" [{event.id}]"
-            )
+        case Downgraded() | Compressed() | Alert():
+            return _thrift_line(event)
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
         case StoreTrouble():
             return f"trouble with the {event.store}: {event.error}"
+
+
+def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
+    limit = event.limit
+    if isinstance(event, Alert):
+        used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
+        return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
+    what = f"downgraded {event.model} to {event.to}" if isinstance(event, Downgraded) else ""
+    what = what or f"shortened {event.model}"
+    return f"{what}: {limit.key} is nearly used up [{event.id}]"
+
+
+def _refusal_line(model: str, refusal: Refusal | Stop) -> str:
+    if isinstance(refusal, Stop):
+        why = f" ({refusal.reason})" if refusal.reason else ""
+        return f"refused {model}: the kill switch {refusal.mark} is pulled{why}"
+    limit = refusal.limit
+    return (
+        f"refused {model}: needs {shown(limit, refusal.needed)}, {shown(limit, refusal.left)} left"
+        f" of {shown(limit, limit.amount)} for {limit.key}"
+    )
 
 
 def _receipt_line(receipt: Receipt) -> str:

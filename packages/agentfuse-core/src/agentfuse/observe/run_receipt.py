@@ -37,8 +37,9 @@ class RunReceipt:
 
     ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
     (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
-    went to a cheaper model than asked, ``overruns`` were billed above their lease, ``unpriced``
-    have no known price, ``estimated`` no provider's usage.
+    went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
+    is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
+    ``estimated`` no provider's usage.
     """
 
     budget: int | None
@@ -51,6 +52,8 @@ class RunReceipt:
     refusals: int = 0
     failures: int = 0
     downgrades: int = 0
+    compressions: int = 0
+    alerts: int = 0
     overruns: int = 0
     unpriced: int = 0
     estimated: int = 0
@@ -102,6 +105,7 @@ class RunReceipt:
             "refused": self.refusals,
             "failed attempts": self.failures,
             "asked of a cheaper model": self.downgrades,
+            "asked shorter": self.compressions,
             "billed above their lease": self.overruns,
             "without a price": self.unpriced,
             "estimated": self.estimated,
@@ -113,7 +117,8 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
-            *("failures", "downgrades", "overruns", "unpriced", "estimated", "store_troubles"),
+            *("failures", "downgrades", "compressions", "alerts"),
+            *("overruns", "unpriced", "estimated", "store_troubles"),
         )
         return {
             "spent_usd": _plain(self.spent_usd),

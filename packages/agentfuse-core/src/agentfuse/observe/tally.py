@@ -8,6 +8,8 @@ from threading import Lock
 
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
+    Alert,
+    Compressed,
     Downgraded,
     Event,
     Failed,
@@ -16,6 +18,16 @@ from agentfuse.tickets import (
     Refused,
     StoreTrouble,
 )
+
+_COUNTED: dict[type, str] = {
+    Alert: "alerts",
+    Compressed: "compressions",
+    Downgraded: "downgrades",
+    Failed: "failures",
+    Overrun: "overruns",
+    Refused: "refusals",
+    StoreTrouble: "store_troubles",
+}
 
 # How many answers a stopped run hands over (``BudgetExceeded.results``), the latest ones.
 KEPT_ANSWERS = 100
@@ -34,6 +46,8 @@ class _Sums:
     refusals: int = 0
     failures: int = 0
     downgrades: int = 0
+    compressions: int = 0
+    alerts: int = 0
     overruns: int = 0
     store_troubles: int = 0
     spent: int = 0
@@ -71,20 +85,13 @@ class Tally:
     def hear(self, event: Event) -> None:
         """Add an event to the sums."""
         with self._lock:
-            match event:
-                case Receipt():
-                    self._add(event)
-                case Failed():
-                    self._sums.failures += 1
-                    self._spend(event.model, event.cost)
-                case Refused():
-                    self._sums.refusals += 1
-                case Downgraded():
-                    self._sums.downgrades += 1
-                case Overrun():
-                    self._sums.overruns += 1
-                case StoreTrouble():
-                    self._sums.store_troubles += 1
+            counted = _COUNTED.get(type(event))
+            if counted is not None:
+                setattr(self._sums, counted, getattr(self._sums, counted) + 1)
+            if isinstance(event, Receipt):
+                self._add(event)
+            elif isinstance(event, Failed):
+                self._spend(event.model, event.cost)
 
     def results(self) -> tuple[str, ...]:
         """Give the texts of the latest answers, oldest first."""

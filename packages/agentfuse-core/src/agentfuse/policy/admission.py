@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from agentfuse.money import usd
-from agentfuse.pricing import affordable_output, choices_of, context_of, quote_of
-from agentfuse.tickets import Lease, Progress, Refusal, Refused
+from agentfuse.errors import BudgetExceeded, Killed, RateLimited, StoreUnavailable, UnknownPrice
+from agentfuse.policy.saying import killed_text, refused_text
+from agentfuse.pricing import affordable_output, choices_of, context_of, free_card_of, quote_of
+from agentfuse.tickets import Amounts, Lease, Progress, Refused, Stop, StoreTrouble
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
     from agentfuse.policy.given import Ports, Rules
     from agentfuse.ports import Run
     from agentfuse.pricing import PriceCard
-    from agentfuse.tickets import Admitted, Limit, Quote
+    from agentfuse.tickets import Admitted, Limit, Quote, Refusal
     from agentfuse.tokens import TokenEstimate
 
 # Between a refusal and the next try others may take what was left: a few tries, then no.
@@ -24,6 +25,34 @@ TRIES = 4
 # that is clamped takes no more than half of what is left as long as that is so much: one call with
 # a default maximum of 128,000 would otherwise hold the whole budget, and starve its neighbours.
 ROOMY = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """What a request may come to: its quote, and the most tokens of its input."""
+
+    quote: Quote
+    input_tokens: int
+
+    @property
+    def amount(self) -> Amounts:
+        """What to set aside."""
+        tokens = self.input_tokens + self.quote.max_output_tokens
+        return Amounts(self.quote.worst, tokens, 1)
+
+    @property
+    def estimate(self) -> Amounts:
+        """What to book if it is never heard of again."""
+        expected = min(self.quote.expected, self.quote.worst)
+        return Amounts(expected, self.quote.input_tokens, 1)
+
+    def affordable(self, refusal: Refusal) -> int:
+        """Say how many output tokens fit into what the limit that said no has left."""
+        if refusal.limit.unit == "nanodollars":
+            return affordable_output(self.quote, refusal.left)
+        if refusal.limit.unit == "tokens":
+            return max(refusal.left - self.input_tokens, 0)
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +66,37 @@ class Admission:
     async def admit(self, ticket: Admitted) -> Admitted:
         """Reserve the worst case on every limit; without limits nothing is counted or held.
 
-        Raises BudgetExceeded before anything is sent, and UnknownPrice for a model no budget can
-        hold.
+        Raises BudgetExceeded before anything is sent, UnknownPrice for a model no budget can hold,
+        and StoreUnavailable where the ledger is down and calls may not go on without it.
         """
-        limits = self.run.limits
+        limits = self.run.limits(ticket.asked.model, self.ports.clock.now())
         if not limits:
             return ticket
         asked = ticket.asked
-        card = self.ports.book.card(asked.model, asked.provider, context_of(asked))
+        card = self._card_of(asked, limits)
         estimate = self.ports.counter.count(asked)
-        return await self._reserve(ticket, limits, card, estimate)
+        try:
+            return await self._reserve(ticket, limits, card, estimate)
+        except StoreUnavailable as error:
+            if self.rules.store_down == "closed":
+                raise
+            self.ports.tell(StoreTrouble(store="ledger", error=str(error)))
+            return replace(ticket, owed=limits)
+
+    def refuse(self, ticket: Admitted, stop: Stop) -> NoReturn:
+        """Raise Killed, and tell it."""
+        model = ticket.asked.model
+        self.ports.tell(Refused(model=model, refusal=stop))
+        raise self.run.completed(Killed(killed_text(stop, model), refusal=None))
+
+    def _card_of(self, asked: Request, limits: tuple[Limit, ...]) -> PriceCard:
+        """Give the price; a model without one can still be held to tokens and requests."""
+        try:
+            return self.ports.book.card(asked.model, asked.provider, context_of(asked))
+        except UnknownPrice:
+            if any(limit.unit == "nanodollars" for limit in limits):
+                raise
+            return free_card_of(asked.model)
 
     async def _reserve(
         self, ticket: Admitted, limits: tuple[Limit, ...], card: PriceCard, estimate: TokenEstimate
@@ -54,37 +104,34 @@ class Admission:
         """Try the request as it is, then with less output as long as the rules allow."""
         request, tries = ticket.asked, 0
         while True:
-            quote = quote_of(request, card, estimate)
-            outcome = await self.ports.ledger.reserve(self._lease(ticket, quote, limits))
+            worst = Worst(quote_of(request, card, estimate), estimate.high)
+            outcome = await self.ports.ledger.reserve(self._lease(ticket, worst, limits))
             if isinstance(outcome, Lease):
-                return replace(
-                    ticket,
-                    request=request,
-                    quote=quote,
-                    lease=outcome,
-                    progress=Progress(allowed=affordable_output(quote, outcome.amount)),
-                )
+                return _admitted(ticket, request, worst.quote, outcome)
+            if isinstance(outcome, Stop):
+                self.refuse(ticket, outcome)
             tries += 1
-            smaller = self._clamped(ticket.asked, quote, outcome) if tries < TRIES else None
+            smaller = self._clamped(ticket.asked, worst, outcome) if tries < TRIES else None
             if smaller is None:
-                self.ports.tell(Refused(model=request.model, refusal=outcome))
-                raise self.run.stopped(self._reason(ticket.asked, outcome), outcome)
+                self._turn_away(ticket.asked, outcome)
             request = smaller
 
-    def _lease(self, ticket: Admitted, quote: Quote, limits: tuple[Limit, ...]) -> Lease:
+    def _lease(self, ticket: Admitted, worst: Worst, limits: tuple[Limit, ...]) -> Lease:
         return Lease(
             id=ticket.id,
-            amount=quote.worst,
-            estimate=min(quote.expected, quote.worst),
+            amount=worst.amount,
+            estimate=worst.estimate,
             limits=limits,
-            deadline=self.ports.clock.now() + self.rules.lease_ttl,
+            ttl=self.rules.lease_ttl,
+            marks=self.run.marks(ticket.asked.model),
+            note=ticket.note,
         )
 
-    def _clamped(self, asked: Request, quote: Quote, refusal: Refusal) -> Request | None:
+    def _clamped(self, asked: Request, worst: Worst, refusal: Refusal) -> Request | None:
         """Lower the output maximum to what is left, if the caller set none and enough remains."""
         if not self._clamps(asked):
             return None
-        tokens = affordable_output(quote, refusal.left) // choices_of(asked)
+        tokens = worst.affordable(refusal) // choices_of(asked)
         if tokens < self.rules.min_output_tokens:
             return None
         return replace(asked, max_output_tokens=max(tokens // 2, min(tokens, ROOMY)))
@@ -92,16 +139,16 @@ class Admission:
     def _clamps(self, asked: Request) -> bool:
         return self.rules.clamp and asked.max_output_tokens is None
 
-    def _reason(self, asked: Request, refusal: Refusal) -> str:
-        """Say in the user's words which limit stood in the way, and by how much."""
-        limit = refusal.limit
-        shortened = (
-            f", and even {self.rules.min_output_tokens} tokens of answer more than what is left"
-            if self._clamps(asked)
-            else ""
-        )
-        return (
-            f"{limit.scope} {limit.id!r} has {usd(refusal.left)} left of"
-            f" {usd(limit.nanodollars)}; this call of {asked.model} could cost"
-            f" {usd(refusal.needed)}{shortened}: nothing was sent"
-        )
+    def _turn_away(self, asked: Request, refusal: Refusal) -> NoReturn:
+        shortest = self.rules.min_output_tokens if self._clamps(asked) else 0
+        self.ports.tell(Refused(model=asked.model, refusal=refusal))
+        kind = RateLimited if refusal.limit.pace and refusal.wait else BudgetExceeded
+        text = refused_text(refusal, asked.model, shortest)
+        raise self.run.completed(kind(text, refusal=refusal))
+
+
+def _admitted(ticket: Admitted, request: Request, quote: Quote, lease: Lease) -> Admitted:
+    """Give leave, with what a stream may say for the money that is set aside."""
+    allowed = affordable_output(quote, lease.amount.nanodollars)
+    progress = Progress(allowed=allowed)
+    return replace(ticket, request=request, quote=quote, lease=lease, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
@@ -11,6 +11,7 @@ from agentfuse.policy.cacheable import CacheRules
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from agentfuse.messages import Request
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
     from agentfuse.pricing import PriceBook
@@ -31,7 +32,9 @@ class Rules:
 
     ``clamp`` lowers the output maximum of a request that set none, so that its worst case fits what
     is left, but never below ``min_output_tokens``. A lease lasts ``lease_ttl`` seconds.
-    Once ``downgrade_at`` thousandths of a limit are spent, the models in ``downgrade`` give way.
+    Once ``downgrade_at`` thousandths of a limit are spent, the models in ``downgrade`` give way;
+    from ``compress_at`` on, ``compress`` shortens requests. Each share in ``alert_at`` is told
+    once. ``store_down`` says whether calls go on without a ledger ("open") or not ("closed").
     """
 
     cache: CacheRules = field(default_factory=CacheRules)
@@ -41,6 +44,10 @@ class Rules:
     max_attempts: int = 1
     downgrade: Mapping[str, Substitute] = NOTHING
     downgrade_at: int = 800
+    compress: Callable[[Request], Request] | None = None
+    compress_at: int = 900
+    alert_at: tuple[int, ...] = ()
+    store_down: Literal["closed", "open"] = "closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ def meter(ticket: Admitted, delta: Delta, count_text: Callable[[str, str], int])
 
 
 def _spent_out(ticket: Admitted) -> BudgetExceeded:
-    held = usd(ticket.lease.amount) if ticket.lease else "nothing"
+    held = usd(ticket.lease.amount.nanodollars) if ticket.lease else "nothing"
     return BudgetExceeded(
         f"the stream of {ticket.request.model} was stopped after {ticket.progress.counted} output"
         f" tokens: the {held} set aside for it would not pay for more",

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Literal
 
 from agentfuse.errors import StoreUnavailable
 from agentfuse.policy.admission import Admission
+from agentfuse.policy.alerts import Alerts
 from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
+from agentfuse.policy.gate import Gate
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.metering import meter
 from agentfuse.policy.retrying import delay_of
 from agentfuse.policy.settling import Settling
 from agentfuse.policy.thrift import Thrift
+from agentfuse.policy.tools import ToolBooks
 from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Answered, Failed, Receipt, StoreTrouble
 
 if TYPE_CHECKING:
     from agentfuse.messages import Delta, Reply, Request
+    from agentfuse.policy.gate import Switches
     from agentfuse.policy.given import Ports, Rules
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Run
@@ -33,26 +37,34 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_ports", "_rules", "_run", "_settling", "_thrift")
+    __slots__ = ("_admission", "_gate", "_ports", "_rules", "_run", "_settling", "_thrift", "tools")
 
-    def __init__(self, ports: Ports, rules: Rules, run: Run) -> None:
+    def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
         self._ports = ports
         self._rules = rules
         self._run = run
         self._admission = Admission(ports, rules, run)
-        self._settling = Settling(ports)
-        self._thrift = Thrift(ports, rules, run)
+        self._gate = Gate(ports, switches)
+        alerts = Alerts(ports, rules)
+        self._settling = Settling(ports, alerts)
+        self.tools = ToolBooks(ports, rules, run, alerts)
+        self._thrift = Thrift(ports, rules)
 
     async def begin(self, request: Request) -> Ticket:
         """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice.
 
+        A kill switch stops what the cache could answer too: a loop on remembered answers is one.
         What is remembered of the model that was asked for is better than any thrift, so thrift
         comes after it; a cheaper model's answer is remembered as its own.
         """
         ticket = self._ticket_for(request)
+        stop = await self._gate.stop_for(self._run, request.model)
+        if stop is not None:
+            self._admission.refuse(ticket, stop)
         reply = await self._known(ticket)
         if reply is None:
-            fitted = await self._thrift.fitted(request, ticket.id)
+            limits = self._run.limits(request.model, ticket.started)
+            fitted = await self._thrift.fitted(request, limits, ticket.id)
             if fitted is not request:
                 ticket = replace(ticket, asked=fitted, request=fitted, key=self._key_of(fitted))
                 reply = await self._known(ticket)

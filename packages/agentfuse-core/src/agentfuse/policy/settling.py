@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import UnknownPrice
-from agentfuse.tickets import Overrun, Receipt
+from agentfuse.tickets import Amounts, Overrun, Receipt
 from agentfuse.usage import BilledUsage, Usage, UsageReport
 
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
+    from agentfuse.policy.alerts import Alerts
     from agentfuse.policy.given import Ports
     from agentfuse.pricing import Cost
     from agentfuse.tickets import Admitted
@@ -21,6 +22,7 @@ class Settling:
     """Books what calls cost."""
 
     ports: Ports
+    alerts: Alerts
 
     async def settle(self, ticket: Admitted, reply: Reply) -> None:
         """Book a reply's cost on its lease and tell the receipt."""
@@ -29,7 +31,7 @@ class Settling:
             self.ports.counter.settle(ticket.asked, report.usage.input_tokens)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
-        await self._book(ticket, cost)
+        await self._book(ticket, _amounts(cost, report.usage))
         self.ports.tell(
             Receipt(
                 id=ticket.id,
@@ -55,23 +57,27 @@ class Settling:
             if ticket.lease is not None:
                 await self.ports.ledger.release(ticket.lease.id)
             return 0
-        price = self._price_of(ticket.request, self._estimate_of(ticket, Usage(), ""))
+        report = self._estimate_of(ticket, Usage(), "")
+        price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
-        await self._book(ticket, cost)
+        await self._book(ticket, _amounts(cost, report.usage))
         return cost
 
     def price_of(self, request: Request, reply: Reply) -> Cost | None:
         """Price a remembered reply as if it were asked today; None where no price is known."""
         return self._price_of(request, reply.report) if reply.report else None
 
-    async def _book(self, ticket: Admitted, cost: int) -> None:
+    async def _book(self, ticket: Admitted, amount: Amounts) -> None:
+        if ticket.owed:
+            await self.ports.ledger.spend(ticket.owed, amount, ticket.note)
         if ticket.lease is None:
             return
-        settlement = await self.ports.ledger.settle(ticket.lease.id, cost)
+        settlement = await self.ports.ledger.settle(ticket.lease.id, amount)
         if settlement.overrun:
             self.ports.tell(
                 Overrun(id=ticket.id, model=ticket.request.model, nanodollars=settlement.overrun)
             )
+        await self.alerts.watch(ticket.lease.limits, settlement.spent)
 
     def _price_of(self, request: Request, report: UsageReport) -> Cost | None:
         try:
@@ -97,3 +103,7 @@ class Settling:
             tokens = self.ports.counter.count(request).tokens
         usage = replace(so_far, input_tokens=tokens, output_tokens=output)
         return UsageReport(items=(BilledUsage(model=request.model, usage=usage),))
+
+
+def _amounts(cost: int, usage: Usage) -> Amounts:
+    return Amounts(cost, usage.input_tokens + usage.output_tokens, 1)

@@ -1,4 +1,4 @@
-"""What a call gives up when a limit is nearly used up: its model, for a cheaper one."""
+"""What a call gives up when a limit is nearly used up: its model, then a part of its request."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.pricing import context_of, quote_of
-from agentfuse.tickets import Downgraded
+from agentfuse.tickets import Compressed, Downgraded
 from agentfuse.tokens.families import bare
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentfuse.messages import Request
     from agentfuse.policy.given import Ports, Rules, Substitute
-    from agentfuse.ports import Run
-    from agentfuse.tickets import Limit
+    from agentfuse.tickets import Balance, Limit
+
+THOUSAND = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +25,35 @@ class Thrift:
 
     ports: Ports
     rules: Rules
-    run: Run
 
-    async def fitted(self, request: Request, ticket_id: str) -> Request:
-        """Give the request as it should be asked now: the same one, or to the cheaper model.
+    async def fitted(self, request: Request, limits: Sequence[Limit], ticket_id: str) -> Request:
+        """Give the request as it should be asked now: the same one, a cheaper or a shorter one.
 
         Only what is spent counts, not what calls under way hold: their worst case is seldom true.
-        Raises UnknownPrice where either model has no price.
+        Raises UnknownPrice where either model of a downgrade has no price.
         """
         substitute = self._substitute_for(request)
-        if substitute is None:
+        if (substitute is None and self.rules.compress is None) or not limits:
             return request
-        limit = await self._nearly_used()
-        if limit is None:
-            return request
+        balances = await self.ports.ledger.balances([limit.key for limit in limits])
+        fitted = request
+        limit = _used(limits, balances, self.rules.downgrade_at)
+        if substitute is not None and limit is not None:
+            fitted = self._cheaper(fitted, substitute, limit, ticket_id)
+        limit = _used(limits, balances, self.rules.compress_at)
+        if self.rules.compress is not None and limit is not None:
+            fitted = self._shorter(fitted, limit, ticket_id)
+        return fitted
+
+    def _substitute_for(self, request: Request) -> Substitute | None:
+        table = self.rules.downgrade
+        if not table:
+            return None
+        return table.get(request.model) or table.get(bare(request.model))
+
+    def _cheaper(
+        self, request: Request, substitute: Substitute, limit: Limit, ticket_id: str
+    ) -> Request:
         cheaper = _asked_of(request, substitute)
         if self._expected(cheaper) >= self._expected(request):
             return request
@@ -44,24 +62,25 @@ class Thrift:
         )
         return cheaper
 
-    def _substitute_for(self, request: Request) -> Substitute | None:
-        table = self.rules.downgrade
-        if not table:
-            return None
-        return table.get(request.model) or table.get(bare(request.model))
-
-    async def _nearly_used(self) -> Limit | None:
-        """Name the first limit of which so much is spent that thrift begins."""
-        for limit in self.run.limits:
-            balance = await self.ports.ledger.balance(limit.key)
-            if balance.spent * 1000 >= limit.nanodollars * self.rules.downgrade_at:
-                return limit
-        return None
+    def _shorter(self, request: Request, limit: Limit, ticket_id: str) -> Request:
+        shorter = self.rules.compress(request) if self.rules.compress is not None else request
+        if shorter == request:
+            return request
+        self.ports.tell(Compressed(id=ticket_id, model=request.model, limit=limit))
+        return shorter
 
     def _expected(self, request: Request) -> int:
         """Price the request's own mix of input and output, in nanodollars."""
         card = self.ports.book.card(request.model, request.provider, context_of(request))
         return quote_of(request, card, self.ports.counter.count(request)).expected
+
+
+def _used(limits: Sequence[Limit], balances: Sequence[Balance], share: int) -> Limit | None:
+    """Name the first limit of which so many thousandths are spent; a rate never is."""
+    for limit, balance in zip(limits, balances, strict=True):
+        if not limit.pace and balance.spent * THOUSAND >= limit.amount * share:
+            return limit
+    return None
 
 
 def _asked_of(request: Request, substitute: Substitute) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentfuse.pricing.book import Cost, PriceBook
+from agentfuse.pricing.book import Cost, PriceBook, free_card_of
 from agentfuse.pricing.cards import PriceCard, Rates
 from agentfuse.pricing.quotes import affordable_output, choices_of, context_of, quote_of
 from agentfuse.pricing.sources import PriceSource
@@ -17,6 +17,7 @@ __all__ = [
     "affordable_output",
     "choices_of",
     "context_of",
+    "free_card_of",
     "quote_of",
     "report_of",
     "stream_usage",

@@ -177,7 +177,7 @@ class PriceBook:
         if self._on_unknown_model == "max_of_family":
             card = catalogue.dearest_of(model, provider, context, self._now())
         elif self._on_unknown_model == "free":
-            card = PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
+            card = free_card_of(model)
         if card is None:
             raise UnknownPrice(model, provider)
         with self._lock:
@@ -210,6 +210,11 @@ class PriceBook:
             return None
         self._source.used.add(key)
         return entries[key]
+
+
+def free_card_of(model: str) -> PriceCard:
+    """Give a card on which everything is free, with the model's usual maximum of output."""
+    return PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
 
 
 def _source_of(given: PriceSource | str | os.PathLike[str] | None) -> PriceSource | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
-from agentfuse.errors import BudgetExceeded
+from agentfuse.errors import BudgetExceeded, ConfigurationError
 from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
+from agentfuse.observe.alerts import AlertCallback, AlertWebhook
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
+from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.now import run_now
@@ -20,10 +22,11 @@ from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
 from agentfuse.runtime.wiring import limits_of, rules_of, shared_of, wire
 from agentfuse.scopes import current_scope
-from agentfuse.tickets import Admitted, Answered, Receipt
+from agentfuse.tickets import Admitted, Amounts, Answered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+    from types import TracebackType
 
     from agentfuse.messages import Delta, Request
     from agentfuse.money import Dollars
@@ -38,6 +41,7 @@ Result = TypeVar("Result")
 Chunk = TypeVar("Chunk")
 Answer = TypeVar("Answer")
 Shown = TypeVar("Shown")
+Handed = TypeVar("Handed", bound="Ticket | None")
 
 # What is settled for an answer that was paid but cannot be read: no usage, no text.
 UNREADABLE = Reply(choices=())
@@ -55,13 +59,14 @@ class Fuse:
     def __init__(self, budget: Dollars | None = None, **options: Unpack[Options]) -> None:
         settings = Settings.of(options)
         allowance = None if budget is None else budget_of(budget)
-        each = limits_of(settings)
-        run = Run(settings.name or f"run-{new_id()[:8]}", allowance, each=each)
-        book = spend_book_of(settings)
-        listeners = (*settings.listeners, *((book,) if book is not None else ()))
-        self._open(shared_of(settings), run, listeners)
-        if allowance is not None or each:
+        rules = limits_of(settings)
+        run = Run(settings.name or f"run-{new_id()[:8]}", allowance, rules=rules)
+        self._open(shared_of(settings), run, _listeners_of(settings))
+        if allowance is not None or rules:
             warm_up()
+
+    _allotment = ""  # the lease of an allotted session,
+    _before = 0  # and what its account had spent when it was opened
 
     def _open(self, shared: Shared, run: Run, listeners: tuple[Listener, ...]) -> None:
         self._shared = shared
@@ -90,12 +95,57 @@ class Fuse:
         """What counts its requests."""
         return self._shared.counter
 
-    def session(self, name: str, budget: Dollars | None = None) -> Fuse:
-        """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold."""
+    def session(self, name: str, budget: Dollars | None = None, *, allotted: bool = False) -> Fuse:
+        """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold.
+
+        ``allotted`` takes the budget out of this run's at once, so that nobody else can use it up,
+        and ``close()`` (or the end of ``with``) gives back what is left of it. Raises
+        BudgetExceeded where it does not fit.
+        """
         inner = object.__new__(type(self))
         allowance = None if budget is None else budget_of(budget)
-        inner._open(self._shared, Run(name, allowance, self._run), self._listeners)
+        run = Run(name, allowance, self._run, allotted=allotted)
+        if allotted:
+            if allowance is None:
+                raise ConfigurationError("an allotted session needs a budget")
+            inner._allotment = run_now(self._blocking.tools.allot(name, allowance))
+            inner._before = run_now(self.ledger.balances([run.key]))[0].spent
+        inner._open(self._shared, run, self._listeners)
         return inner
+
+    def close(self) -> None:
+        """Give back what is left of an allotment; for any other run there is nothing to do."""
+        lease_id, self._allotment = self._allotment, ""
+        if lease_id:
+            spent = run_now(self.ledger.balances([self._run.key]))[0].spent
+            run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the run; its receipt can still be read."""
+        self.close()
+
+    def kill(self, mark: str = "", reason: str = "") -> None:
+        """Pull a kill switch: refuse every further call that carries ``mark``, with Killed.
+
+        ``mark`` is ``run:<name>``, ``user:<id>`` (or session, team, tenant), ``tag:<tag>``,
+        ``model:<name>``, or ``*`` for everything on this ledger; empty is this run. It holds for
+        all who share the ledger: at once for what reserves money, within a second for the rest.
+        """
+        run_now(self.ledger.stop(mark or f"run:{self.name}", reason))
+        self._shared.switches.look_at = 0.0
+
+    def resume(self, mark: str = "") -> None:
+        """Put a kill switch back."""
+        run_now(self.ledger.resume(mark or f"run:{self.name}"))
+        self._shared.switches.look_at = 0.0
 
     def top_up(self, amount: Dollars) -> None:
         """Raise the budget, so that a stopped run can go on."""
@@ -115,32 +165,40 @@ class Fuse:
 
     def record_tool_call(self, name: str, cost: Dollars) -> None:
         """Book what a tool has cost on the same budget; it has happened, so it is never refused."""
-        nanodollars = cost_of(cost)
-        run_now(self.ledger.spend(self._run.limits, nanodollars))
-        self._tell(
-            Receipt(
-                id=new_id(),
-                model=name,
-                provider="tool",
-                source="tool",
-                cost=nanodollars,
-                scope=current_scope(),
-            )
-        )
+        run_now(self._blocking.tools.record(name, cost_of(cost)))
+
+    def charge(self, name: str, cost: Dollars) -> None:
+        """Book what a tool is about to cost; raises BudgetExceeded where it does not fit."""
+        run_now(self._blocking.tools.charge(name, cost_of(cost)))
+
+    async def acharge(self, name: str, cost: Dollars) -> None:
+        """Do as ``charge``, awaited."""
+        await self._awaited.tools.charge(name, cost_of(cost))
+
+    def tool(
+        self, cost: Dollars, name: str = ""
+    ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+        """Charge each call of a function before it runs: ``@fuse.tool("$0.01")``.
+
+        For plain functions and coroutine functions; ``name`` is the function's own by default.
+        """
+        return charged(self, cost, name)
 
     def begin(self, request: Request) -> Ticket:
         """Answer from memory, or set the money aside; raises BudgetExceeded or UnknownPrice."""
-        return run_now(self._blocking.begin(self._named(request)))
+        return self._watched(run_now(self._blocking.begin(self._named(request))))
 
     def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost and keep the answer."""
+        self._shared.renewals.drop(ticket)
         return run_now(self._blocking.finish(ticket, reply))
 
     def fail(
         self, ticket: Admitted, error: BaseException, *, final: bool = False
     ) -> Admitted | None:
         """Give the money back; a new ticket says that it is worth another try (never if final)."""
-        return run_now(self._blocking.fail(ticket, error, final=final))
+        self._shared.renewals.drop(ticket)
+        return self._watched(run_now(self._blocking.fail(ticket, error, final=final)))
 
     def meter(self, ticket: Admitted, delta: Delta) -> None:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
@@ -155,17 +213,19 @@ class Fuse:
 
     async def abegin(self, request: Request) -> Ticket:
         """Do as ``begin``, awaited."""
-        return await self._awaited.begin(self._named(request))
+        return self._watched(await self._awaited.begin(self._named(request)))
 
     async def afinish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Do as ``finish``, awaited."""
+        self._shared.renewals.drop(ticket)
         return await self._awaited.finish(ticket, reply)
 
     async def afail(
         self, ticket: Admitted, error: BaseException, *, final: bool = False
     ) -> Admitted | None:
         """Do as ``fail``, awaited."""
-        return await self._awaited.fail(ticket, error, final=final)
+        self._shared.renewals.drop(ticket)
+        return self._watched(await self._awaited.fail(ticket, error, final=final))
 
     def call(
         self,
@@ -264,12 +324,18 @@ class Fuse:
     @cached_property
     def _blocking(self) -> Policy:
         ports = wire(self._shared, self._tell, blocking=True)
-        return Policy(ports, self._rules, self._run)
+        return Policy(ports, self._rules, self._run, self._shared.switches)
 
     @cached_property
     def _awaited(self) -> Policy:
         ports = wire(self._shared, self._tell, blocking=False)
-        return Policy(ports, self._rules, self._run)
+        return Policy(ports, self._rules, self._run, self._shared.switches)
+
+    def _watched(self, ticket: Handed) -> Handed:
+        """Keep a ticket's lease alive as long as its call is."""
+        if isinstance(ticket, Admitted) and ticket.lease is not None:
+            self._shared.renewals.add(ticket)
+        return ticket
 
     def _named(self, request: Request) -> Request:
         """Give a request without a tenant the scope's, or the fuse's own."""
@@ -277,3 +343,14 @@ class Fuse:
         if tenant is None or request.tenant is not None:
             return request
         return replace(request, tenant=tenant)
+
+
+def _listeners_of(settings: Settings) -> tuple[Listener, ...]:
+    """Give the user's listeners, those of their alerts, and the spend book."""
+    book = spend_book_of(settings)
+    found: list[Listener] = list(settings.listeners)
+    if settings.on_alert is not None:
+        found.append(AlertCallback(settings.on_alert))
+    if settings.alert_webhook is not None:
+        found.append(AlertWebhook(settings.alert_webhook))
+    return (*found, *((book,) if book is not None else ()))

@@ -6,26 +6,30 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from agentfuse.errors import BudgetExceeded, ConfigurationError
-from agentfuse.nothing import NOTHING
+from agentfuse.errors import ConfigurationError
 from agentfuse.observe.tally import Tally
-from agentfuse.scopes import current_scope
+from agentfuse.scopes import SCOPES, current_scope
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Sequence
 
+    from agentfuse.errors import BudgetExceeded
     from agentfuse.observe.run_receipt import RunReceipt
-    from agentfuse.tickets import Refusal
+    from agentfuse.policy.limits import LimitRule
+
+EVERYTHING = "*"
+"""The kill switch of all runs on a ledger."""
 
 
 class Run:
     """One run inside its parents; with a budget of its own, or only theirs.
 
-    ``each`` is what each id of a scope may spend (nanodollars): ``{"user": 1_000_000_000}``.
+    ``rules`` are limits on the scopes of its calls. A run whose money was ``allotted`` is held to
+    its own budget alone: its parents gave it away beforehand.
     """
 
-    __slots__ = ("_each", "_limit", "_lock", "_parent", "name", "tally")
+    __slots__ = ("_limit", "_lock", "_parent", "_rules", "allotted", "name", "tally")
 
     def __init__(
         self,
@@ -33,11 +37,13 @@ class Run:
         budget: int | None,
         parent: Run | None = None,
         *,
-        each: Mapping[str, int] = NOTHING,
+        rules: Sequence[LimitRule] = (),
+        allotted: bool = False,
     ) -> None:
         self.name = name
-        self._each = each
         self.tally = Tally()
+        self.allotted = allotted
+        self._rules = tuple(rules)
         self._lock = Lock()
         self._parent = parent
         self._limit = None if budget is None else self._of(budget)
@@ -45,14 +51,32 @@ class Run:
     @property
     def budget(self) -> int | None:
         """The run's own budget in nanodollars."""
-        return self._limit.nanodollars if self._limit else None
+        return self._limit.amount if self._limit else None
 
     @property
-    def limits(self) -> tuple[Limit, ...]:
-        """All limits of a call made here and now: the parents', those of its scope, its own."""
-        above = self._parent.limits if self._parent else ()
-        scoped = tuple(self._scoped()) if self._each else ()
-        return (*above, *scoped, self._limit) if self._limit else (*above, *scoped)
+    def key(self) -> str:
+        """The account of the run's own budget."""
+        return self._of(0).key
+
+    def limits(self, model: str, now: float) -> tuple[Limit, ...]:
+        """Give all limits of a call made here and now: the parents', those of its scope, its own.
+
+        ``now`` (Unix time) says which hour or day it is.
+        """
+        above = self._parent.limits(model, now) if self._parent and not self.allotted else ()
+        own = (self._limit,) if self._limit else ()
+        if not self._rules:
+            return (*above, *own)
+        scope = current_scope()
+        scoped = [limit for rule in self._rules for limit in rule.applied(scope, model, now)]
+        return (*above, *scoped, *own)
+
+    def marks(self, model: str) -> tuple[str, ...]:
+        """Give the names under which a call can be stopped: everything's, runs', ids', model's."""
+        scope = current_scope()
+        ids = [f"{name}:{getattr(scope, name)}" for name in SCOPES if getattr(scope, name)]
+        tags = [f"tag:{tag}" for tag in scope.tags]
+        return (EVERYTHING, *self._line(), *ids, *tags, f"model:{model}")
 
     def allow(self, budget: int) -> None:
         """Set the run's budget (nanodollars); what is spent and held stays."""
@@ -64,15 +88,11 @@ class Run:
         with self._lock:
             if self._limit is None:
                 raise ConfigurationError(f"run {self.name!r} has no budget to top up")
-            self._limit = replace(self._limit, nanodollars=self._limit.nanodollars + amount)
+            self._limit = replace(self._limit, amount=self._limit.amount + amount)
 
     def receipt(self) -> RunReceipt:
         """Sum up the run so far."""
         return self.tally.receipt(self.budget)
-
-    def stopped(self, message: str, refusal: Refusal) -> BudgetExceeded:
-        """Make the error of a refused call."""
-        return self.completed(BudgetExceeded(message, refusal=refusal))
 
     def completed(self, stop: BudgetExceeded) -> BudgetExceeded:
         """Give a stop what the run has done so far."""
@@ -80,12 +100,9 @@ class Run:
         stop.receipt = self.receipt()
         return stop
 
-    def _scoped(self) -> Iterator[Limit]:
-        scope = current_scope()
-        for name, allowance in self._each.items():
-            holder = getattr(scope, name)
-            if holder:
-                yield Limit(name, holder, allowance)
+    def _line(self) -> tuple[str, ...]:
+        above = self._parent._line() if self._parent else ()  # noqa: SLF001 - its own kind
+        return (*above, f"run:{self.name}")
 
     def _of(self, budget: int) -> Limit:
         return Limit("run", self.name, budget)

@@ -11,12 +11,15 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Literal
 
+    from agentfuse.messages import Request
     from agentfuse.money import Dollars
     from agentfuse.observe.spend_book import SpendBook
+    from agentfuse.policy.limits import LimitRule
     from agentfuse.ports import Cache, Clock, Ledger, Listener
+    from agentfuse.tickets import Alert
 
 DAY = 86_400.0
 _FOREVER = 1e6  # hours
@@ -27,9 +30,14 @@ class Options(TypedDict, total=False):
 
     name: str
     tenant: str | None
-    limits: Mapping[str, Dollars]
+    limits: Mapping[str, Dollars] | Sequence[LimitRule]
     downgrade: Mapping[str, str]
     downgrade_at: float
+    compress: Callable[[Request], Request] | None
+    compress_at: float
+    alert_at: Sequence[float]
+    on_alert: Callable[[Alert], object] | None
+    alert_webhook: str | None
     cache: bool | str | Path | Cache
     cache_ttl: float
     max_temperature: float
@@ -43,7 +51,8 @@ class Options(TypedDict, total=False):
     deployments: Mapping[str, str]
     price_source: str | Path | None
     allow_price_jumps: bool
-    ledger: Ledger | None
+    ledger: Ledger | str | Path | None
+    on_store_error: Literal["closed", "open"]
     clock: Clock | None
     listeners: Sequence[Listener]
     spend_book: bool | str | Path | SpendBook
@@ -55,12 +64,18 @@ class Settings:
 
     ``name`` names the run in refusals and receipts. ``tenant`` keeps answers apart: None is a
     tenant of its own. ``limits`` are budgets for each id of a scope, beside the run's own:
-    ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar.
+    ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar, and a
+    list of ``agentfuse.limit(...)`` knows windows, tokens, requests and rates.
     ``downgrade`` names the cheaper model that takes over, where it is cheaper for the request at
     hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o": "gpt-4o-mini"}``, or
     ``"anthropic/claude-haiku-4-5"`` for another provider's, where the caller's way of asking can
-    reach it. ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
-    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    reach it. ``compress`` makes a request shorter from ``compress_at`` on. Each share in
+    ``alert_at`` is told once for each limit and window: as an event, to ``on_alert``, and as JSON
+    to the URL ``alert_webhook``. ``ledger`` is where money is kept: in memory, or the address of a
+    SQLite file, a Redis or a PostgreSQL that processes share; while that is out of reach calls are
+    refused, unless ``on_store_error`` is "open".
+
+    ``cache`` is True (in memory), False, a path (SQLite behind memory, survives restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``. ``clamp`` lowers the output maximum of a request that
     set none so that it fits what is left, but not below ``min_output_tokens``. A reservation lasts
@@ -75,9 +90,14 @@ class Settings:
 
     name: str = ""
     tenant: str | None = None
-    limits: Mapping[str, Dollars] = NOTHING
+    limits: Mapping[str, Dollars] | Sequence[LimitRule] = ()
     downgrade: Mapping[str, str] = NOTHING
     downgrade_at: float = 0.8
+    compress: Callable[[Request], Request] | None = None
+    compress_at: float = 0.9
+    alert_at: Sequence[float] = (0.6, 0.8, 0.9, 1.0)
+    on_alert: Callable[[Alert], object] | None = None
+    alert_webhook: str | None = None
     cache: bool | str | Path | Cache = True
     cache_ttl: float = DAY
     max_temperature: float = 0.5
@@ -91,7 +111,8 @@ class Settings:
     deployments: Mapping[str, str] = NOTHING
     price_source: str | Path | None = None
     allow_price_jumps: bool = False
-    ledger: Ledger | None = None
+    ledger: Ledger | str | Path | None = None
+    on_store_error: Literal["closed", "open"] = "closed"
     clock: Clock | None = None
     listeners: Sequence[Listener] = ()
     spend_book: bool | str | Path | SpendBook = True
@@ -108,7 +129,13 @@ class Settings:
             _require(getattr(settings, word) > 0, word, getattr(settings, word), "above zero")
         for word in ("max_temperature", "max_retries"):
             _require(getattr(settings, word) >= 0, word, getattr(settings, word), "zero or more")
-        _require(0 < settings.downgrade_at <= 1, "downgrade_at", settings.downgrade_at, "a share")
+        for word in ("downgrade_at", "compress_at"):
+            share = getattr(settings, word)
+            _require(0 < share <= 1, word, share, "a share")
+        alerts = settings.alert_at
+        _require(all(0 < share <= 1 for share in alerts), "alert_at", alerts, "shares")
+        down = settings.on_store_error
+        _require(down in ("closed", "open"), "on_store_error", down, "'closed' or 'open'")
         return settings
 
 

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
 from agentfuse.caches.memory import MemoryCache
 from agentfuse.errors import ConfigurationError
+from agentfuse.ledgers.addresses import ledger_at
 from agentfuse.ledgers.memory import MemoryLedger
-from agentfuse.money import budget_of
 from agentfuse.policy.cacheable import CacheRules
+from agentfuse.policy.gate import Switches
 from agentfuse.policy.given import Ports, Rules, Substitute
+from agentfuse.policy.limits import LimitRule, limit
 from agentfuse.pricing import PriceBook
 from agentfuse.providers.directory import BY_PREFIX
 from agentfuse.providers.failures import failure_of
 from agentfuse.runtime.ids import new_id
+from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.settings import home, refresh_hours
-from agentfuse.scopes import SCOPES
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
+    from agentfuse.policy.limits import LimitScope
     from agentfuse.ports import Cache, Clock, Ledger, Teller
     from agentfuse.runtime.settings import Settings
+
+
+Store = TypeVar("Store")
 
 
 class BlockingClock:
@@ -60,13 +67,18 @@ class Shared:
     flights: FlightTable
     book: PriceBook
     counter: TokenCounter
+    switches: Switches
+    renewals: Renewals
 
 
 def shared_of(settings: Settings) -> Shared:
     """Make the stores and books of a fuse."""
+    ledger = _ledger_of(settings)
     return Shared(
         settings=settings,
-        ledger=settings.ledger or MemoryLedger(settings.clock),
+        ledger=ledger,
+        switches=Switches(),
+        renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
         flights=FlightTable(),
         book=_book_of(settings),
@@ -87,15 +99,23 @@ def rules_of(settings: Settings) -> Rules:
         max_attempts=1 + settings.max_retries,
         downgrade={model: _substitute_of(to) for model, to in settings.downgrade.items()},
         downgrade_at=round(settings.downgrade_at * 1000),
+        compress=settings.compress,
+        compress_at=round(settings.compress_at * 1000),
+        alert_at=tuple(round(share * 1000) for share in settings.alert_at),
+        store_down=settings.on_store_error,
     )
 
 
-def limits_of(settings: Settings) -> dict[str, int]:
-    """Read what each id of a scope may spend, in nanodollars; raises ConfigurationError."""
-    unknown = set(settings.limits) - set(SCOPES)
-    if unknown:
-        raise ConfigurationError(f"limits are for {SCOPES}, not for {sorted(unknown)}")
-    return {str(name): budget_of(amount) for name, amount in settings.limits.items()}
+def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
+    """Read the limits on scopes; raises ConfigurationError for what is none."""
+    given = settings.limits
+    if isinstance(given, Mapping):
+        return tuple(limit(cast("LimitScope", name), amount) for name, amount in given.items())
+    rules: tuple[object, ...] = tuple(given)
+    for rule in rules:
+        if not isinstance(rule, LimitRule):
+            raise ConfigurationError(f"limits takes what agentfuse.limit(...) gives, not {rule!r}")
+    return tuple(given)
 
 
 def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
@@ -103,7 +123,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
     clock: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
     return Ports(
-        ledger=shared.ledger,
+        ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
         cache=shared.cache if blocking else _off_the_loop(shared.cache),
         flights=flights(shared.flights),
         clock=shared.settings.clock or clock,
@@ -160,7 +180,16 @@ def _cache_of(settings: Settings) -> Cache | None:
     return choice
 
 
-def _off_the_loop(cache: Cache | None) -> Cache | None:
-    """Give the awaited face of a cache that touches a disk."""
-    awaited = getattr(cache, "awaited", None)
-    return awaited() if awaited is not None else cache
+def _ledger_of(settings: Settings) -> Ledger:
+    choice = settings.ledger
+    if choice is None:
+        return MemoryLedger(settings.clock)
+    if isinstance(choice, str | Path):
+        return ledger_at(choice, settings.clock)
+    return choice
+
+
+def _off_the_loop(store: Store) -> Store:
+    """Give the awaited face of a store that touches a disk or a network."""
+    awaited = getattr(store, "awaited", None)
+    return awaited() if awaited is not None else store

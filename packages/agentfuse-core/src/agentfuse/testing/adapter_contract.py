@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from agentfuse.messages import Reply
-    from agentfuse.tickets import Event, Lease, Refusal
+    from agentfuse.tickets import Event, Lease, Refusal, Stop
 
 Shape = Literal["call", "acall", "stream", "astream"]
 SHAPES: tuple[Shape, ...] = ("call", "acall", "stream", "astream")
@@ -344,7 +344,7 @@ class Heard:
 class BrokenLedger(MemoryLedger):
     """A ledger that cannot be reached."""
 
-    async def reserve(self, lease: Lease) -> Lease | Refusal:
+    async def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Fail."""
         raise StoreUnavailable(f"the ledger is out of reach for lease {lease.id}")
 

@@ -163,9 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
         mine = [known for known in self.leases.values() if limit in known.lease.limits]
         return Balance(
             spent=self.tools[limit] + sum(known.booked.of(limit.unit) for known in mine),
-            held=sum(
-                known.lease.amount.of(limit.unit) for known in mine if known.state == "open"
-            ),
+            held=sum(known.lease.amount.of(limit.unit) for known in mine if known.state == "open"),
         )
 
     def _refusal_of(self, lease: Lease) -> Refusal | None:
