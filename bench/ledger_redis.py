@@ -40,7 +40,8 @@ TASKS = 32
 WORKERS = 16
 SECONDS = 1.0
 LIMITS = (Limit("run", "nightly", 2**52), Limit("user", "ann", 2**52))
-WORST, TRUE = Amounts(20_000_000, 900, 1), Amounts(7_000_000, 400, 1)
+# A call of gpt-4o with at most 900 tokens of output, of which 400 came: ten dollars a million.
+WORST, TRUE = Amounts(9_000_000, 900, 1), Amounts(4_000_000, 400, 1)
 NAMESPACE = "bench"
 
 numbers = count()
