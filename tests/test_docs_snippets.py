@@ -14,7 +14,7 @@ PAGES = {
 }
 
 
-# LlamaIndex's workflows read attributes of pydantic's that are on their way out; CrewAI warns of its
+# LlamaIndex's workflows read attributes of pydantic's that are on their way out; CrewAI warns of
 # own fields and imports, and never closes its clients.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")

@@ -54,9 +54,7 @@ def by_the_sdk(fuse: Fuse, upstream: Upstream, question: str) -> str:
 
     client = wrap_openai(OpenAI(base_url=upstream.openai_url, api_key="sk-upstream"), fuse=fuse)
     messages: Any = [{"role": "user", "content": question}]
-    answer = client.chat.completions.create(
-        model=MODEL, messages=messages, temperature=WARMTH
-    )
+    answer = client.chat.completions.create(model=MODEL, messages=messages, temperature=WARMTH)
     return answer.choices[0].message.content or ""
 
 

@@ -111,9 +111,7 @@ def limit(  # noqa: PLR0913 - one word for each thing a limit can say
     )
 
 
-def _amount_of(
-    usd: Dollars | None, tokens: int | None, requests: int | None
-) -> tuple[Unit, int]:
+def _amount_of(usd: Dollars | None, tokens: int | None, requests: int | None) -> tuple[Unit, int]:
     if usd is not None:
         return "nanodollars", budget_of(usd)
     return ("tokens", _count_of(tokens)) if requests is None else ("requests", _count_of(requests))
