@@ -72,6 +72,12 @@ class SteadyLedger:
         make = getattr(face, "awaited", None)
         return SteadyLedger(make() if make is not None else self.inner, self._debts)
 
+    def close(self) -> None:
+        """Close the store's connections; the next use opens them again."""
+        close = getattr(self.inner, "close", None)
+        if close is not None:
+            close()
+
     async def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Write what is owed, then reserve."""
         await self._catch_up()

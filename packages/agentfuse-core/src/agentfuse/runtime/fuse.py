@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError
+from agentfuse.ledgers.steady import SteadyLedger
 from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.alerts import AlertCallback, AlertWebhook
@@ -63,9 +64,12 @@ class Fuse:
         rules = limits_of(settings)
         run = Run(settings.name or f"run-{new_id()[:8]}", allowance, rules=rules)
         self._open(shared_of(settings), run, _listeners_of(settings))
+        if isinstance(self.ledger, SteadyLedger) and self.ledger is not settings.ledger:
+            self._opened = self.ledger
         if allowance is not None or rules:
             warm_up()
 
+    _opened: SteadyLedger | None = None  # a ledger that came from an address
     _allotment = ""  # the lease of an allotted session,
     _before = 0  # and what its account had spent when it was opened
 
@@ -115,11 +119,16 @@ class Fuse:
         return inner
 
     def close(self) -> None:
-        """Give back what is left of an allotment; for any other run there is nothing to do."""
+        """Give back what is left of an allotment, and close a ledger that was opened by address.
+
+        What is asked afterwards opens the ledger again.
+        """
         lease_id, self._allotment = self._allotment, ""
         if lease_id:
             spent = run_now(self.ledger.balances([self._run.key]))[0].spent
             run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
+        if self._opened is not None:
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self
