@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.ledgers.lease_texts import limits_of, limits_text_of, names_of, text_of
+from agentfuse.ledgers.lease_texts import text_of
 from agentfuse.ledgers.rules import MICRO, booked_keys, overrun_of, refusal_of
+from agentfuse.ledgers.sqlite_rows import KnownLease, entry_of, known_of, lasting, row_of
 from agentfuse.tickets import (
     NOTHING_USED,
     Amounts,
@@ -20,7 +21,7 @@ from agentfuse.tickets import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from agentfuse.tickets import Limit
 
@@ -57,20 +58,6 @@ class _Account:
     known: bool = False
 
 
-@dataclass(slots=True)
-class _Known:
-    """One row of ``leases``, with the ``keys`` of its limits: making them takes a while."""
-
-    lease: Lease
-    keys: tuple[str, ...]
-    state: str = "open"
-    booked: Amounts = NOTHING_USED
-
-    def accounts(self) -> Iterator[tuple[str, Limit]]:
-        """Name each account once, also where two limits share one."""
-        return iter(dict(zip(self.keys, self.lease.limits, strict=True)).items())
-
-
 class Books:
     """Accounts and leases over one connection, inside a transaction that the caller keeps.
 
@@ -103,7 +90,7 @@ class Books:
         """Know nothing: the next transaction reads all it needs."""
         self._version = None
         self._accounts: dict[str, _Account] = {}
-        self._open: dict[str, _Known] = {}
+        self._open: dict[str, KnownLease] = {}
         self._changed: dict[str, float] = {}
         self._lines: list[tuple[Any, ...]] = []
 
@@ -170,7 +157,7 @@ class Books:
         known = self._find(lease_id)
         if known is None or known.state != "open":
             return False
-        known.lease = _lasting(known.lease, ttl, self.now + ttl)
+        known.lease = lasting(known.lease, ttl, self.now + ttl)
         self.db.execute(
             "UPDATE leases SET ttl = ?, deadline = ? WHERE id = ?",
             (ttl, known.lease.deadline, lease_id),
@@ -197,7 +184,7 @@ class Books:
         """List what is held now."""
         self.reap()
         rows = self.db.execute("SELECT * FROM leases WHERE state = 'open' ORDER BY opened")
-        return tuple(_known_of(row).lease for row in rows)
+        return tuple(known_of(row).lease for row in rows)
 
     def stop(self, mark: str, reason: str) -> None:
         """Pull a kill switch."""
@@ -229,7 +216,7 @@ class Books:
         """List the last lines."""
         self.flush()
         rows = self.db.execute("SELECT * FROM entries ORDER BY line DESC LIMIT ?", (last,))
-        return tuple(_entry_of(row) for row in reversed(rows.fetchall()))
+        return tuple(entry_of(row) for row in reversed(rows.fetchall()))
 
     def reap(self) -> None:
         """Book expired leases at their estimates."""
@@ -272,13 +259,13 @@ class Books:
         self._changed[key] = limit.resets
         return account
 
-    def _find(self, lease_id: str) -> _Known | None:
+    def _find(self, lease_id: str) -> KnownLease | None:
         known = self._open.get(lease_id)
         if known is None:
             row = self.db.execute(_SELECT_LEASE, (lease_id,)).fetchone()
             if row is None:
                 return None
-            known = _known_of(row)
+            known = known_of(row)
             if known.state == "open":
                 self._open[lease_id] = known
         return known
@@ -302,12 +289,12 @@ class Books:
         return None
 
     def _hold(self, asked: Lease, keys: tuple[str, ...]) -> Lease:
-        lease = _lasting(asked, asked.ttl, self.now + asked.ttl)
-        inserted = self.db.execute(_INSERT_LEASE, _row_of(lease, self._line + 1))
+        lease = lasting(asked, asked.ttl, self.now + asked.ttl)
+        inserted = self.db.execute(_INSERT_LEASE, row_of(lease, self._line + 1))
         if inserted.rowcount == 0:
             known = self._find(lease.id)
             return lease if known is None else known.lease
-        known = self._open[lease.id] = _Known(lease, keys)
+        known = self._open[lease.id] = KnownLease(lease, keys)
         for key, limit in known.accounts():
             amount = lease.amount.of(limit.unit)
             account = self._changing(key, limit)
@@ -323,7 +310,7 @@ class Books:
             due = max(account.due, round(self.now * MICRO)) + amount * limit.pace
             account.due = min(due, _FULL)
 
-    def _close(self, known: _Known, booked: Amounts, what: str) -> None:
+    def _close(self, known: KnownLease, booked: Amounts, what: str) -> None:
         lease = known.lease
         for key, limit in known.accounts():
             held, spent = lease.amount.of(limit.unit), booked.of(limit.unit)
@@ -334,7 +321,7 @@ class Books:
         self._open.pop(lease.id, None)
         self._book(known, booked, what)
 
-    def _rebook(self, known: _Known, booked: Amounts, what: str) -> None:
+    def _rebook(self, known: KnownLease, booked: Amounts, what: str) -> None:
         """Correct what was booked; an account that was pruned since has nothing to correct."""
         for key, limit in known.accounts():
             more = booked.of(limit.unit) - known.booked.of(limit.unit)
@@ -344,7 +331,7 @@ class Books:
                 account.due = min(account.due + more * limit.pace, _FULL)
         self._book(known, booked, what)
 
-    def _book(self, known: _Known, booked: Amounts, what: str) -> None:
+    def _book(self, known: KnownLease, booked: Amounts, what: str) -> None:
         known.state, known.booked = _STATES[what], booked
         amounts = (booked.nanodollars, booked.tokens, booked.requests)
         self.db.execute(_CLOSE_LEASE, (known.state, self.now, *amounts, known.lease.id))
@@ -356,50 +343,3 @@ class Books:
         self._line += 1
         amounts = (amount.nanodollars, amount.tokens, amount.requests)
         self._lines.append((self._line, self.now, what, lease, *amounts, text_of(keys), note))
-
-
-def _lasting(lease: Lease, ttl: float, deadline: float) -> Lease:
-    return Lease(
-        id=lease.id,
-        amount=lease.amount,
-        estimate=lease.estimate,
-        limits=lease.limits,
-        ttl=ttl,
-        deadline=deadline,
-        marks=lease.marks,
-        note=lease.note,
-    )
-
-
-def _row_of(lease: Lease, opened: int) -> tuple[Any, ...]:
-    amount, estimate = lease.amount, lease.estimate
-    return (
-        *(lease.id, opened, None, lease.deadline, lease.ttl),
-        *(amount.nanodollars, amount.tokens, amount.requests),
-        *(estimate.nanodollars, estimate.tokens, estimate.requests),
-        *(0, 0, 0),
-        *(limits_text_of(lease.limits), text_of(lease.marks), lease.note),
-    )
-
-
-def _known_of(row: tuple[Any, ...]) -> _Known:
-    lease_id, state, _opened, _closed, deadline, ttl = row[:6]
-    limits, marks, note = row[15:]
-    lease = Lease(
-        id=lease_id,
-        amount=Amounts(*row[6:9]),
-        estimate=Amounts(*row[9:12]),
-        limits=limits_of(limits),
-        ttl=ttl,
-        deadline=deadline,
-        marks=names_of(marks),
-        note=note,
-    )
-    keys = tuple(limit.key for limit in lease.limits)
-    return _Known(lease, keys, state, Amounts(*row[12:15]))
-
-
-def _entry_of(row: tuple[Any, ...]) -> Entry:
-    _line, at, what, lease, nanodollars, tokens, requests, keys, note = row
-    amount = Amounts(nanodollars, tokens, requests)
-    return Entry(at=at, what=what, lease=lease, amount=amount, keys=names_of(keys), note=note)
