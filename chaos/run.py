@@ -99,8 +99,8 @@ class Run:
             harm = self._random.choices(
                 (self._kill, self._stop, self._restart), weights=(6, 2, 1 if self._server else 0)
             )[0]
-            early = self._plan.round_at(time.time()) * 4 >= self._plan.rounds
-            if self._server and early and not self.counts.emptied:
+            passed = (time.time() - self._plan.start) / self._plan.round_seconds
+            if self._server and 4 * passed >= self._plan.rounds and not self.counts.emptied:
                 harm = self._empty
             yield self._random.uniform(0.2, 0.8), harm
 

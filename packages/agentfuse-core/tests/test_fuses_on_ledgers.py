@@ -94,7 +94,7 @@ def test_two_fuses_at_one_address_share_a_budget(address: str, upstream: Upstrea
     with opened(address) as first, opened(address) as second:
         completion(**asked(first, upstream, "One?"))
         asyncio.run(acompletion(**asked(second, upstream, "Two?")))
-        first.record_tool_call("search", "$0.9998")
+        first.charge_tool_call("search", "$0.9988")
         with pytest.raises(BudgetExceeded):
             completion(**asked(second, upstream, "Three?"))
     assert upstream.calls == 2

@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
-from agentfuse.ledgers.redis import RedisLedger
+from agentfuse.ledgers.redis import RedisLedger, redis_ledger_at
 from agentfuse.ledgers.slices import SlicedLedger
 from agentfuse.runtime.now import run_now
 from agentfuse.testing.redis_server import RedisServer, redis_binaries, wait_until
@@ -338,6 +338,16 @@ def test_an_emptied_store_is_told_what_a_slice_had_spent(tmp_path: Path) -> None
         ledger.close()
         with RedisLedger(server.url) as exact:
             assert balance_of(exact) == Balance(spent=CENT)
+
+
+def test_a_url_says_whether_slices_are_taken(server: RedisServer) -> None:
+    address = f"valkey://127.0.0.1:{server.port}?namespace={next(namespaces)}"
+    with redis_ledger_at(address) as exact, redis_ledger_at(f"{address}&slices=1") as sliced:
+        assert (type(exact), type(sliced)) == (RedisLedger, SlicedLedger)
+        spend(sliced, "a")
+        assert balance_of(exact).held > 0
+    with pytest.raises(ConfigurationError, match="slices is 1 or 0"):
+        redis_ledger_at(f"{address}&slices=yes")
 
 
 @pytest.mark.parametrize("query", ["processes=0", "processes=many", "slice=-1"])

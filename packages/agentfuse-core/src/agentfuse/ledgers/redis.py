@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from agentfuse.ledgers.redis_links import Link
     from agentfuse.ledgers.redis_wire import Reply, Word
+    from agentfuse.ledgers.slices import SlicedLedger
     from agentfuse.tickets import Amounts, Balance, Entry, Lease, Limit, Refusal, Settlement
 
 _log = logging.getLogger("agentfuse")
@@ -235,6 +236,21 @@ class AwaitedRedisLedger(RedisFace):
     def close(self) -> None:
         """Close the clients of the loops that still run."""
         self._link.close()
+
+
+def redis_ledger_at(url: str) -> RedisLedger | SlicedLedger:
+    """Open the ledger that a URL names: in slices where ``slices=1`` stands behind its ``?``.
+
+    Raises ConfigurationError for a URL that says something else.
+    """
+    slices = place_of(url).options.get("slices", "0")
+    if slices not in {"0", "1"}:
+        raise ConfigurationError(f"slices is 1 or 0, not {slices!r}")
+    if slices == "0":
+        return RedisLedger.from_url(url)
+    from agentfuse.ledgers.slices import SlicedLedger
+
+    return SlicedLedger.from_url(url)
 
 
 def _patience_of(given: float | None, options: dict[str, str]) -> float:

@@ -11,7 +11,9 @@ from agentfuse.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+cluster", "rediss+cluster")
+# What redis-py calls them.
+_THEIRS = {"valkey": "redis", "valkeys": "rediss"}
 OURS = ("namespace", "patience", "slices", "processes", "slice")
 
 # Tasks of one loop share this many connections; threads have one each.
@@ -29,7 +31,7 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Read ``redis://host:6379/0?namespace=acme``, ``rediss://``, ``unix://`` or ``redis+cluster://``.
+    """Read ``redis://host:6379/0?namespace=acme``, or another of ``SCHEMES``.
 
     What stands behind ``?`` and is not ours is redis-py's. Raises ConfigurationError for another
     scheme.
@@ -45,7 +47,7 @@ def place_of(url: str) -> Place:
     scheme, _, cluster = parts.scheme.partition("+")
     host = parts.netloc.rpartition("@")[2]
     return Place(
-        url=urlunsplit((scheme, parts.netloc, parts.path, rest, "")),
+        url=urlunsplit((_THEIRS.get(scheme, scheme), parts.netloc, parts.path, rest, "")),
         address=f"{parts.scheme}://{host}{parts.path}",
         cluster=bool(cluster),
         options=options,
