@@ -148,7 +148,7 @@ class RedisClusterServers:
 
 def _sees_all(client: Any) -> bool:
     info: Any = client.execute_command("CLUSTER", "INFO")
-    said: Any = info if isinstance(info, dict) else dict(_lines_of(info))
+    said: Any = dict(_lines_of(info)) if isinstance(info, bytes) else info
     return bool(said["cluster_state"] == "ok" and int(said["cluster_known_nodes"]) == _NODES)
 
 
