@@ -35,25 +35,15 @@ def ledger_at(address: str | Path, clock: Clock | None = None) -> Ledger:
 
             return SteadyLedger(SqliteLedger.from_url(address))
         case "redis" | "rediss" | "unix" | "redis+cluster" | "valkey" | "valkeys":
-            return SteadyLedger(_redis_at(address))
+            from agentfuse.ledgers.redis import redis_ledger_at
+
+            return SteadyLedger(redis_ledger_at(address))
         case "postgresql" | "postgres":
             from agentfuse.ledgers.postgres import PostgresLedger
 
             return SteadyLedger(PostgresLedger.from_url(address))
         case _:
             raise ConfigurationError(f"no ledger is known at {scheme}://: give {KNOWN}")
-
-
-def _redis_at(address: str) -> Ledger:
-    from agentfuse.ledgers.redis_urls import place_of
-
-    if place_of(address).options.get("slices", "0") in {"", "0", "no", "false"}:
-        from agentfuse.ledgers.redis import RedisLedger
-
-        return RedisLedger.from_url(address)
-    from agentfuse.ledgers.slices import SlicedLedger
-
-    return SlicedLedger.from_url(address)
 
 
 def _sqlite_at(path: Path, clock: Clock | None) -> Ledger:

@@ -366,8 +366,10 @@ class BrokenCache:
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and what it was raised from."""
+    """Give an error and what it was raised from; CrewAI raises errors from themselves."""
+    seen: set[int] = set()
     current: BaseException | None = error
-    while current is not None:
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
         yield current
         current = current.__cause__ or current.__context__
