@@ -192,23 +192,28 @@ class _Room:
     def finish(self) -> None:
         """Close what is idle without the loop, which may have ended."""
         while self.idle:
-            connection = self.idle.pop()  # a name of its own: psycopg warns when it goes while open
-            connection.pgconn.finish()
+            self.idle.pop().pgconn.finish()
 
 
 class _Connection(psycopg.Connection[Row]):
-    """A blocking connection with patience."""
+    """A blocking connection with patience, which may end with the program."""
 
     patience = 5.0
+
+    def __del__(self, *_warn: Any) -> None:
+        """Say nothing: psycopg would warn of what is kept for the next call."""
 
     def wait(self, gen: PQGen[T], *rest: Any, **more: Any) -> T:
         return super().wait(_until(monotonic() + self.patience, gen), *rest, **more)
 
 
 class _AwaitedConnection(psycopg.AsyncConnection[Row]):
-    """An event loop's connection with patience."""
+    """An event loop's connection with patience, which may end with the loop or the program."""
 
     patience = 5.0
+
+    def __del__(self, *_warn: Any) -> None:
+        """Say nothing: psycopg would warn of what is kept for the next call."""
 
     async def wait(self, gen: PQGen[T], *rest: Any, **more: Any) -> T:
         return await super().wait(_until(monotonic() + self.patience, gen), *rest, **more)
@@ -247,7 +252,8 @@ def _options(patience: float) -> dict[str, Any]:
 
 
 def _milliseconds(patience: float) -> str:
-    return str(max(1, round(patience * 1_000)))
+    """Let the server give up a little before we do, so that it tells us and nothing runs on."""
+    return str(max(1, round(patience * 800)))
 
 
 def _busy(most: int, patience: float) -> str:
