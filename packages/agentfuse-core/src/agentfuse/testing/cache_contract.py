@@ -15,7 +15,7 @@ from agentfuse.usage import BilledUsage, PriceContext, Usage, UsageReport
 
 if TYPE_CHECKING:
     from agentfuse.ports import Cache, Clock
-    from agentfuse.testing.ledger_contract import MovingClock
+    from agentfuse.testing.ledger_steps import MovingClock
 
 WHOLE = Reply(
     choices=(
