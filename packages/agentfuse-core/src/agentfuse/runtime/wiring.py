@@ -112,10 +112,9 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
     given = settings.limits
     if isinstance(given, Mapping):
         return tuple(limit(cast("LimitScope", name), amount) for name, amount in given.items())
-    rules: tuple[object, ...] = tuple(given)
-    for rule in rules:
-        if not isinstance(rule, LimitRule):
-            raise ConfigurationError(f"limits takes what agentfuse.limit(...) gives, not {rule!r}")
+    stray = [rule for rule in cast("tuple[object, ...]", given) if not isinstance(rule, LimitRule)]
+    if stray:
+        raise ConfigurationError(f"limits takes what agentfuse.limit(...) gives, not {stray[0]!r}")
     return tuple(given)
 
 
