@@ -2,7 +2,7 @@
 
 SQLite lets a process that is refused the lock sleep for longer and longer, while the one that has
 it may take it again and again: measured with two processes, one waited for two seconds. Here a
-process may go on for a few milliseconds; then it has to pass a seat that a waiting process holds
+process may go on for ten milliseconds; then it has to pass a seat that a waiting process holds
 until it has had its turn.
 """
 
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# How long a process goes on without asking whether another waits: some 40 transactions.
-_QUANTUM = 0.002
+# How long a process goes on without asking whether another waits: some 70 pairs of transactions.
+# Measured with 2 and 4 processes on two cores: with 2 ms a quarter less was written in all, with
+# 20 ms nothing more.
+_QUANTUM = 0.01
 
-# How often a waiting process looks. SQLite's own waits go from 1 ms to 100 ms.
-_LOOK_EVERY = 0.0002
+# How often a waiting process looks: for the lock, and for the seat. SQLite's own waits go up to
+# 100 ms; looking every 0.2 ms took the time of those who write.
+_LOOK_EVERY = 0.001
+_SIT_EVERY = 0.002
 
 # A process that was stopped in the seat must not stop the others: the seat is a courtesy.
 _SEAT_PATIENCE = 0.1
@@ -69,7 +73,7 @@ class Turns:
             except BlockingIOError:
                 if time.monotonic() > until:
                     return False
-                time.sleep(_LOOK_EVERY)
+                time.sleep(_SIT_EVERY)
             except OSError:
                 return False  # this file system knows no locks
             else:
