@@ -54,7 +54,7 @@ class LimitRule:
         if not self.per or self.pace:
             return bare
         window = self._window(now)
-        earlier = tuple(f"{bare.key}/{name}" for name in window.earlier)
+        counted = tuple(f"{bare.key}/{name}" for name in window.counted)
         return Limit(
             self.scope,
             holder,
@@ -62,7 +62,7 @@ class LimitRule:
             unit=self.unit,
             window=window.name,
             resets=window.resets,
-            counted=earlier,
+            counted=counted,
         )
 
     def _window(self, now: float) -> Window:

@@ -34,7 +34,7 @@ def tool_refused_text(refusal: Refusal, name: str) -> str:
     limit = refusal.limit
     return (
         f"{limit.scope} {limit.id!r} has {shown(limit, refusal.left)} left of"
-        f" {shown(limit, limit.amount)}; tool {name} costs {shown(limit, refusal.needed)}:"
+        f" {shown(limit, limit.amount)}; the tool {name} costs {shown(limit, refusal.needed)}:"
         " it was not run"
     )
 

@@ -30,14 +30,14 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window at one moment: its ``name``, the earlier parts that count, and its end.
+    """One window at one moment: its ``name``, its neighbours that count too, and its end.
 
     ``resets`` is the Unix time from which room comes back.
     """
 
     name: str
     resets: float
-    earlier: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
 
 def calendar_window(per: Per, zone: str, now: float) -> Window:
@@ -53,12 +53,15 @@ def calendar_window(per: Per, zone: str, now: float) -> Window:
 
 
 def sliding_window(seconds: float, now: float) -> Window:
-    """Name the part of a sliding window that it is, and the earlier ones that still count."""
+    """Name the part of a sliding window that it is, and the others that count.
+
+    Those are the earlier ones, and the next: another machine's clock may be there already.
+    """
     part = seconds / PARTS
     index = int(now // part)
     label = f"{seconds:g}s"
-    earlier = tuple(f"{label}-{index - back}" for back in range(1, PARTS + 1))
-    return Window(f"{label}-{index}", (index + 1) * part, earlier)
+    counted = tuple(f"{label}-{index - back}" for back in (-1, *range(1, PARTS + 1)))
+    return Window(f"{label}-{index}", (index + 1) * part, counted)
 
 
 def zone_of(zone: str) -> tzinfo:

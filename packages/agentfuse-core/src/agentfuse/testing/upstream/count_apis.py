@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from agentfuse.testing.upstream.said import Json
 
+COUNTING = frozenset({"anthropic.count_tokens", "google.countTokens"})
+"""The APIs that only count; nothing is billed."""
+
 _STATUSES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",

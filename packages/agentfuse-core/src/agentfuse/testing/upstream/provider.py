@@ -7,7 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from agentfuse.testing.upstream.anthropic_messages import AnthropicMessages
-from agentfuse.testing.upstream.count_apis import AnthropicCounts, GeminiCounts
+from agentfuse.testing.upstream.count_apis import COUNTING, AnthropicCounts, GeminiCounts
 from agentfuse.testing.upstream.faults import Fault, Pace, retry_after_of
 from agentfuse.testing.upstream.openai_chat import ChatCompletions
 from agentfuse.testing.upstream.openai_embeddings import Embeddings
@@ -158,8 +158,8 @@ class Upstream:
 
     @property
     def calls(self) -> int:
-        """How many API calls arrived."""
-        return len(self.requests)
+        """How many calls for an answer arrived; ``requests`` has those that only count, too."""
+        return sum(request.api not in COUNTING for request in self.requests)
 
     def usage_served(self) -> Usage:
         """Sum up what all answers so far would be billed for."""
