@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentfuse.testing import Upstream
-from agentfuse.testing.upstream.count_apis import COUNTING
 
     BareOf = Callable[..., Any]
     Billed = Callable[..., int]

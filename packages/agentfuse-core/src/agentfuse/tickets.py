@@ -27,8 +27,9 @@ class Amounts:
 
     def of(self, unit: Unit) -> int:
         """Give the amount in one unit."""
-        amount: int = getattr(self, unit)
-        return amount
+        if unit == "nanodollars":
+            return self.nanodollars
+        return self.tokens if unit == "tokens" else self.requests
 
 
 NOTHING_USED = Amounts()

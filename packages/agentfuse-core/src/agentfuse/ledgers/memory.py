@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from heapq import heapify, heappop, heappush
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentfuse.ledgers.rules import MICRO, booked_keys, check, overrun_of, refusal_of
 from agentfuse.tickets import NOTHING_USED, Balance, Entry, Lease, Refusal, Settlement, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agentfuse.ports import Clock
     from agentfuse.tickets import Amounts, Limit
@@ -46,6 +46,11 @@ class Account:
 
 
 _UNUSED = Account()
+
+_SLOTS: dict[str, tuple[Callable[[Lease], Any], Callable[[Lease, Any], None]]] = {
+    field.name: (getattr(Lease, field.name).__get__, getattr(Lease, field.name).__set__)
+    for field in fields(Lease)
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -220,10 +225,10 @@ class MemoryLedger:
 
     def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
         for limit in lease.limits:
-            account = self._accounts.get(limit.key) or _UNUSED
+            account = self._accounts.get(limit.key, _UNUSED)
             used = account.spent + account.held
             for key in limit.counted:
-                counted = self._accounts.get(key) or _UNUSED
+                counted = self._accounts.get(key, _UNUSED)
                 used += counted.spent + counted.held
             refusal = refusal_of(limit, lease.amount, used=used, due=account.due, now=now)
             if refusal is not None:
@@ -235,7 +240,8 @@ class MemoryLedger:
         for key, limit in booked_keys(lease.limits).items():
             amount = lease.amount.of(limit.unit)
             self._account(key).held += amount
-            self._pace(key, limit, amount, now)
+            if limit.pace:
+                self._pace(key, limit, amount, now)
         self._open[lease.id] = lease
         self._note("reserve", lease, lease.amount, now)
         heappush(self._deadlines, (lease.deadline, lease.id))
@@ -254,9 +260,11 @@ class MemoryLedger:
         del self._open[lease.id]
         for key, limit in booked_keys(lease.limits).items():
             account = self._accounts[key]
-            account.held -= lease.amount.of(limit.unit)
-            account.spent += booked.of(limit.unit)
-            account.due += (booked.of(limit.unit) - lease.amount.of(limit.unit)) * limit.pace
+            held, spent = lease.amount.of(limit.unit), booked.of(limit.unit)
+            account.held -= held
+            account.spent += spent
+            if limit.pace:
+                account.due += (spent - held) * limit.pace
         now = self._now()
         settled = what == "settle"
         self._closed[lease.id] = _Closed(lease=lease, booked=booked, settled=settled, at=now)
@@ -271,7 +279,7 @@ class MemoryLedger:
         return self._settlement(closed.lease, closed.booked, repeated=repeated)
 
     def _settlement(self, lease: Lease, booked: Amounts, *, repeated: bool) -> Settlement:
-        spent = tuple(self._accounts[limit.key].spent for limit in lease.limits)
+        spent = tuple([self._accounts[limit.key].spent for limit in lease.limits])
         return Settlement(
             booked=booked, overrun=overrun_of(lease, booked), repeated=repeated, spent=spent
         )
@@ -311,14 +319,8 @@ class MemoryLedger:
 
 
 def _lasting(lease: Lease, now: float) -> Lease:
-    """Give a lease its deadline; ``dataclasses.replace`` would take twice as long."""
-    return Lease(
-        id=lease.id,
-        amount=lease.amount,
-        estimate=lease.estimate,
-        limits=lease.limits,
-        ttl=lease.ttl,
-        deadline=now + lease.ttl,
-        marks=lease.marks,
-        note=lease.note,
-    )
+    """Copy a lease with its deadline: slot by slot, in half the time its init takes."""
+    lasting = object.__new__(Lease)
+    for name, (read, write) in _SLOTS.items():
+        write(lasting, now + lease.ttl if name == "deadline" else read(lease))
+    return lasting

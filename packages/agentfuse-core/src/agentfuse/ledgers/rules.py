@@ -54,6 +54,6 @@ def overrun_of(lease: Lease, booked: Amounts) -> int:
 
 def check(amount: Amounts) -> None:
     """Raise ConfigurationError for what no ledger keeps exactly: below zero, or above 2**53."""
-    for each in (amount.nanodollars, amount.tokens, amount.requests):
-        if not 0 <= each <= MAX_NANO:
-            raise ConfigurationError(f"a ledger keeps amounts from 0 to {MAX_NANO}, not {each}")
+    units = (amount.nanodollars, amount.tokens, amount.requests)
+    if min(units) < 0 or max(units) > MAX_NANO:
+        raise ConfigurationError(f"a ledger keeps amounts from 0 to {MAX_NANO}, not {amount}")
