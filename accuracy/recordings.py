@@ -97,6 +97,8 @@ def _doubt_about(row: dict[str, Any]) -> str:
     unseen = UNSEEN.intersection(row.get("kinds") or ())
     if not unseen and cached > len(json.dumps(row["request"], ensure_ascii=False).encode()):
         return "more tokens were cached than the request has bytes: its text was shortened"
+    if "schema" in (row.get("kinds") or ()) and "claude-3" in (row.get("model") or ""):
+        return "no Claude 3 takes an output schema: it was made up"
     newer = _CLAUDE_SINCE_CACHING.search(row.get("model") or "")
     if row["api"] == "anthropic.messages" and newer and _CACHED[0] not in usage:
         return "Anthropic's usages have had cache fields since before this model: it was made up"
