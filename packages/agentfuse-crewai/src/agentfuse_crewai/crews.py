@@ -11,7 +11,7 @@ from crewai.hooks.dispatch import InterceptionPoint, get_hooks, register
 from crewai.llms.base_llm import BaseLLM
 
 from agentfuse.errors import ConfigurationError
-from agentfuse_crewai.fuses import fuse_of
+from agentfuse.runtime.fuses import fuse_of
 from agentfuse_crewai.hooks import crew_of, hold
 from agentfuse_crewai.llm import AgentFuseLLM, fused
 

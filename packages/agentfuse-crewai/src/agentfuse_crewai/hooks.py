@@ -10,11 +10,11 @@ from crewai.llms.base_llm import BaseLLM
 
 from agentfuse.errors import AgentFuseError, ConfigurationError
 from agentfuse.providers.reach import require_reach
+from agentfuse.runtime.fuses import fuse_of
 from agentfuse.tickets import Admitted
 from agentfuse_crewai.codec import LLMCodec
 from agentfuse_crewai.course import Course, let_loose
 from agentfuse_crewai.errors import in_crewais_words
-from agentfuse_crewai.fuses import fuse_of
 from agentfuse_crewai.grants import grant, is_dispatching
 from agentfuse_crewai.llm import AgentFuseLLM
 from agentfuse_crewai.requests import UNKEYED, Asked, bare_class_of, request_of

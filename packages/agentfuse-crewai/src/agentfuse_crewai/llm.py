@@ -9,7 +9,7 @@ from crewai.llms.base_llm import BaseLLM
 from pydantic import PrivateAttr
 
 from agentfuse import ConfigurationError, Fuse
-from agentfuse_crewai.fuses import fuse_of
+from agentfuse.runtime.fuses import fuse_of
 from agentfuse_crewai.taps import recast, tapped_class_of
 
 if TYPE_CHECKING:

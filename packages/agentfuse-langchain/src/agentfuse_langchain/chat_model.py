@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import Field
 
-from agentfuse import Fuse
+from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
+from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
 from agentfuse_langchain.hooks import hooks_of
 from agentfuse_langchain.scopes import abegun_within, begun_within, ids_in, opened
 
@@ -140,7 +139,7 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Pickle the bare model and the name of its fuse, which this process alone can find."""
-        return _unpickled, (self.inner, _name_of(self.fuse))
+        return _unpickled, (self.inner, name_of(self.fuse))
 
 
 def _fuse(
@@ -172,18 +171,6 @@ def _advice_about(inner: object) -> str:
             " .configurable_fields or .configurable_alternatives of the fused one"
         )
     return "fuse the model first, then bind tools, structured output or fallbacks to the fused one"
-
-
-def fuse_of(budget: Dollars | None, fuse: object, options: Options) -> Fuse:
-    """Give the fuse that is shared, or a new one; raises ConfigurationError for both at once."""
-    if fuse is None:
-        return Fuse(budget, **options)
-    if budget is not None or options:
-        given = ", ".join([*(["budget"] if budget is not None else []), *options])
-        raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
-    if not isinstance(fuse, Fuse):
-        raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
-    return fuse
 
 
 def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
@@ -243,24 +230,6 @@ def _bare_class_of(fused: type[AgentFuseChatModel]) -> type[BaseChatModel]:
     return bare
 
 
-@lru_cache(maxsize=1)
-def _names() -> tuple[WeakKeyDictionary[Fuse, str], WeakValueDictionary[str, Fuse]]:
-    return WeakKeyDictionary(), WeakValueDictionary()
-
-
-def _name_of(fuse: Fuse) -> str:
-    names, fuses = _names()
-    name = names.setdefault(fuse, uuid4().hex)
-    fuses[name] = fuse
-    return name
-
-
 def _unpickled(inner: BaseChatModel, name: str) -> AgentFuseChatModel:
     """Put the fuse back; raises ConfigurationError where its money is out of reach."""
-    fuse = _names()[1].get(name)
-    if fuse is None:
-        raise ConfigurationError(
-            "a pickled fused model was loaded where its fuse does not live (another process, or"
-            " after its end): pickle model.inner, and fuse it where it is used"
-        )
-    return _fused(inner, fuse)
+    return _fused(inner, fuse_named(name))

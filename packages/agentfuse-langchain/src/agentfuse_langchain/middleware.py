@@ -13,8 +13,9 @@ from langchain_core.messages import AIMessage, ToolMessage
 from agentfuse.errors import BudgetExceeded, ConfigurationError
 from agentfuse.money import cost_of
 from agentfuse.nothing import NOTHING
+from agentfuse.runtime.fuses import fuse_of
 from agentfuse_langchain.answers import MARK
-from agentfuse_langchain.chat_model import AgentFuseChatModel, fuse_of, is_copy
+from agentfuse_langchain.chat_model import AgentFuseChatModel, is_copy
 from agentfuse_langchain.errors import in_langchains_terms
 from agentfuse_langchain.scopes import ids_in, opened
 from agentfuse_langchain.shortening import shortened

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from llama_index.core.llms import LLM
 from pydantic import Field, PrivateAttr
 from pydantic.json_schema import SkipJsonSchema  # noqa: TC002 - pydantic reads the annotation
 
-from agentfuse import Fuse
+from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
+from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
 from agentfuse_llama_index.doors import door_of
 from agentfuse_llama_index.methods import methods_of
 
@@ -74,7 +73,7 @@ class AgentFuseLLM(LLM, metaclass=FusingClass):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Pickle the bare LLM and the name of its fuse, which this process alone can find."""
-        return _unpickled, (self.inner, _name_of(self.fuse))
+        return _unpickled, (self.inner, name_of(self.fuse))
 
 
 def _fuse(
@@ -95,14 +94,7 @@ def _fuse(
             f"inner must be an LLM such as OpenAI(...), not {type(inner).__name__}: fuse the LLM"
             " first, then make agents, engines or structured LLMs of the fused one"
         )
-    if fuse is None:
-        return _fused(inner, Fuse(budget, **options))
-    if budget is not None or options:
-        given = ", ".join([*(["budget"] if budget is not None else []), *options])
-        raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
-    if not isinstance(fuse, Fuse):
-        raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
-    return _fused(inner, fuse)
+    return _fused(inner, fuse_of(budget, fuse, options))
 
 
 def _fused(inner: LLM, fuse: Fuse) -> AgentFuseLLM:
@@ -163,24 +155,6 @@ def _bare_class_of(fused: type[AgentFuseLLM]) -> type[LLM]:
     return bare
 
 
-@lru_cache(maxsize=1)
-def _names() -> tuple[WeakKeyDictionary[Fuse, str], WeakValueDictionary[str, Fuse]]:
-    return WeakKeyDictionary(), WeakValueDictionary()
-
-
-def _name_of(fuse: Fuse) -> str:
-    names, fuses = _names()
-    name = names.setdefault(fuse, uuid4().hex)
-    fuses[name] = fuse
-    return name
-
-
 def _unpickled(inner: LLM, name: str) -> AgentFuseLLM:
     """Put the fuse back; raises ConfigurationError where its money is out of reach."""
-    fuse = _names()[1].get(name)
-    if fuse is None:
-        raise ConfigurationError(
-            "a pickled fused LLM was loaded where its fuse does not live (another process, or after"
-            " its end): pickle llm.inner, and fuse it where it is used"
-        )
-    return _fused(inner, fuse)
+    return _fused(inner, fuse_named(name))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from agents import Model
 from agents.retry import ModelRetryAdvice
 
-from agentfuse import Fuse
 from agentfuse.errors import AgentFuseError, ConfigurationError
+from agentfuse.runtime.fuses import fuse_of
 from agentfuse_openai_agents.calls import Behind, FusedCall
 from agentfuse_openai_agents.requests import Call
 
@@ -30,22 +30,11 @@ if TYPE_CHECKING:
     from agents.retry import ModelRetryAdviceRequest
     from openai.types.responses.response_prompt_param import ResponsePromptParam
 
+    from agentfuse import Fuse
     from agentfuse.money import Dollars
     from agentfuse.runtime.settings import Options
 
 _OWN = frozenset({"_behind"})
-
-
-def fuse_of(budget: Dollars | None, fuse: object, options: Any) -> Fuse:
-    """Take the fuse that was given, or make one; raises ConfigurationError for both at once."""
-    if fuse is None:
-        return Fuse(budget, **options)
-    if budget is not None or options:
-        given = ", ".join([*(["budget"] if budget is not None else []), *options])
-        raise ConfigurationError(f"give a fuse or {given}, not both: the fuse has its own")
-    if not isinstance(fuse, Fuse):
-        raise ConfigurationError(f"fuse must be an agentfuse.Fuse, not {type(fuse).__name__}")
-    return fuse
 
 
 class AgentFuseModel(Model):

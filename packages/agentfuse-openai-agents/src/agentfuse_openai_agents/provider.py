@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from agents import ModelProvider, MultiProvider
 
 from agentfuse.errors import ConfigurationError
+from agentfuse.runtime.fuses import fuse_of
 from agentfuse_openai_agents.calls import Behind
-from agentfuse_openai_agents.model import AgentFuseModel, fuse_of
+from agentfuse_openai_agents.model import AgentFuseModel
 from agentfuse_openai_agents.places import place_of
 
 if TYPE_CHECKING:
