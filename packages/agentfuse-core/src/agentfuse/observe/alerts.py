@@ -7,7 +7,6 @@ import logging
 from queue import Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import Alert
@@ -63,6 +62,8 @@ class AlertWebhook:
             self._post(self._waiting.get())
 
     def _post(self, alert: Alert) -> None:
+        from urllib.request import Request, urlopen  # 27 ms, for those who post
+
         body = json.dumps(body_of(alert)).encode()
         request = Request(self._url, body, {"Content-Type": "application/json"})  # noqa: S310 - the user's own address
         for attempt in range(1, TRIES + 1):
