@@ -12,12 +12,13 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.patches.flavours import flavour_of
 from agentfuse.patches.transports import AsyncFusedTransport, FusedTransport
 from agentfuse.runtime.default import default_fuse
-from agentfuse.runtime.fuse import Fuse
+from agentfuse.runtime.fuses import fuse_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentfuse.money import Dollars
+    from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.settings import Options
 
 Client = TypeVar("Client")
@@ -114,13 +115,10 @@ def unwrap(client: Any = None) -> Any:
 
 
 def _fuse_of(fuse: Fuse | None, budget: Dollars | None, options: Any) -> Fuse:
-    if fuse is None:
-        if budget is None and not options:
-            return default_fuse().run(None, None)
-        return Fuse(budget, **options)
-    if budget is not None or options:
-        raise ConfigurationError("give a fuse or a budget with options, not both")
-    return fuse
+    """Give the fuse that is meant; with no word about it, the one behind ``completion()``."""
+    if fuse is None and budget is None and not options:
+        return default_fuse().run(None, None)
+    return fuse_of(budget, fuse, options)
 
 
 def _wrapped(sdk: str, client: Any, fuse: Fuse) -> Any:
