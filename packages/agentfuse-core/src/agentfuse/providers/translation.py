@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 NOT_THEIRS = frozenset({"cancelled", "unknown"})
 
 
-def retell(error: Exception, request: Request) -> NoReturn:
-    """Raise ProviderFailed from what the provider's SDK raised; all else as it is."""
+def retell(error: Exception, request: Request, *, other_key: bool = False) -> NoReturn:
+    """Raise ProviderFailed from what the provider's SDK raised; all else as it is.
+
+    ``other_key`` says that another key can be asked.
+    """
     failure = failure_of(error)
     if isinstance(error, AgentFuseError) or failure.kind in NOT_THEIRS:
         raise error
@@ -27,6 +30,7 @@ def retell(error: Exception, request: Request) -> NoReturn:
         kind=failure.kind,
         status=failure.status,
         retry_after=failure.retry_after,
+        other_key=other_key,
     ) from error
 
 

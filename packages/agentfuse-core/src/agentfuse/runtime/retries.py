@@ -1,0 +1,44 @@
+"""Reads what a user allows after a failure, and names of models, into the policy's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentfuse.errors import ConfigurationError
+from agentfuse.policy.given import Substitute
+from agentfuse.policy.retrying import RetryRules
+from agentfuse.providers.directory import BY_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentfuse.runtime.settings import Settings
+
+
+def retry_rules_of(settings: Settings) -> RetryRules:
+    """Read the rules; raises ConfigurationError for a chain that is no list of names."""
+    breaker = settings.breaker
+    return RetryRules(
+        max_retries=settings.max_retries,
+        deadline=settings.deadline,
+        fallbacks=_chains_of("fallbacks", settings.fallbacks),
+        retry_models=_chains_of("retry_models", settings.retry_models),
+        larger_window={asked: substitute_of(to) for asked, to in settings.larger_window.items()},
+        breaks=bool(settings.fallbacks) if breaker is None else breaker,
+    )
+
+
+def substitute_of(model: str) -> Substitute:
+    """Read ``gpt-4o-mini``, or ``anthropic/claude-haiku-4-5`` for another provider's."""
+    prefix, slash, name = model.partition("/")
+    row = BY_PREFIX.get(prefix) if slash else None
+    return Substitute(name, row.id) if row is not None else Substitute(model)
+
+
+def _chains_of(
+    word: str, given: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[Substitute, ...]]:
+    for asked, names in given.items():
+        if isinstance(names, str):
+            raise ConfigurationError(f"{word} names lists: write {{{asked!r}: [{names!r}]}}")
+    return {asked: tuple(map(substitute_of, names)) for asked, names in given.items()}
