@@ -8,6 +8,7 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.policy.given import Substitute
 from agentfuse.policy.retrying import RetryRules
 from agentfuse.providers.directory import BY_PREFIX
+from agentfuse.providers.names import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,4 +42,24 @@ def _chains_of(
     for asked, names in given.items():
         if isinstance(names, str):
             raise ConfigurationError(f"{word} names lists: write {{{asked!r}: [{names!r}]}}")
+        for name in names:
+            _require_owner(word, asked, name)
     return {asked: tuple(map(substitute_of, names)) for asked, names in given.items()}
+
+
+def _require_owner(word: str, asked: str, name: str) -> None:
+    """Raise ConfigurationError for a bare name that the asked model's provider does not have."""
+    owner, other = _owner_of(asked), _owner_of(name)
+    if owner and other and owner != other and "/" not in name:
+        raise ConfigurationError(
+            f"{word}: {name!r} beside {asked!r} is {owner}'s, and would not be found there: write"
+            f" '{other}/{name}', or '{owner}/{name}' for a server that has both"
+        )
+
+
+def _owner_of(model: str) -> str:
+    """Say whose model a name means; empty where it is nobody's that is known."""
+    try:
+        return target_of(model).provider
+    except ConfigurationError:
+        return ""

@@ -123,12 +123,23 @@ class Upstream:
         *,
         times: int = 1,
         retry_after: float | datetime | str | None = None,
+        code: str = "",
+        message: str = "",
+        model: str = "",
     ) -> None:
         """Answer the next requests with an HTTP error in the vendor's words.
 
-        ``retry_after`` is in seconds, or a UTC datetime that is sent as an HTTP date.
+        ``retry_after`` is in seconds, or a UTC datetime that is sent as an HTTP date. ``code``
+        (``insufficient_quota``; Anthropic's ``type``) and ``message`` replace the usual words.
+        A ``model`` lets requests for all others pass.
         """
-        fault = Fault(status=status, retry_after=retry_after_of(retry_after))
+        fault = Fault(
+            status=status,
+            retry_after=retry_after_of(retry_after),
+            code=code,
+            message=message,
+            model=model,
+        )
         self._service.faults.add(fault, times)
 
     def cut(self, after_chunks: int | None = None, *, times: int = 1) -> None:
