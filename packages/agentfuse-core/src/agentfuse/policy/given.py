@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from agentfuse.messages import Request
+    from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Teller
     from agentfuse.pricing import PriceBook
@@ -43,6 +44,7 @@ class Rules:
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
     retry: RetryRules = RetryRules()
+    prompt_caching: Wanted = ""
     downgrade: Mapping[str, Substitute] = NOTHING
     downgrade_at: int = 800
     compress: Callable[[Request], Request] | None = None
@@ -62,6 +64,7 @@ class Ports:
     cache: Cache | None
     flights: Flights
     health: Health
+    prefixes: Prefixes
     clock: Clock
     book: PriceBook
     counter: TokenCounter

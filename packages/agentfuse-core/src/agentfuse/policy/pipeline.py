@@ -12,6 +12,7 @@ from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
 from agentfuse.policy.gate import Gate
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.metering import meter
+from agentfuse.policy.prompts import Prompts
 from agentfuse.policy.resilience import Resilience
 from agentfuse.policy.settling import Settling
 from agentfuse.policy.thrift import Thrift
@@ -36,7 +37,7 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_gate", "_ports", "_resilience", "_rules", "_run", "_settling", "_thrift", "tools")
+    __slots__ = ("_admission", "_gate", "_ports", "_prompts", "_resilience", "_rules", "_run", "_settling", "_thrift", "tools")
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
         self._ports = ports
@@ -49,6 +50,7 @@ class Policy:
         self.tools = ToolBooks(ports, rules, run, alerts)
         self._thrift = Thrift(ports, rules)
         self._resilience = Resilience(ports, rules)
+        self._prompts = Prompts(ports, rules.prompt_caching)
 
     async def begin(self, request: Request) -> Ticket:
         """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice.
@@ -110,7 +112,7 @@ class Policy:
             )
             again = None if final else await self._resilience.again(ticket, failure, cost)
             if again is not None:
-                return await self._admission.admit(again)
+                return await self._admission.admit(self._marked(again))
         except BaseException:
             self._land(ticket, None)
             raise
@@ -165,7 +167,14 @@ class Policy:
 
     async def _admit(self, ticket: Admitted) -> Admitted:
         """Set the money aside for the model that is asked, or the one in place of an ill one."""
-        return await self._admission.admit(self._resilience.opened(ticket))
+        return await self._admission.admit(self._marked(self._resilience.opened(ticket)))
+
+    def _marked(self, ticket: Admitted) -> Admitted:
+        """Ask the provider's own cache for what it may keep; our key is made, and stays."""
+        marked = self._prompts.marked(ticket.asked)
+        if marked is ticket.asked:
+            return ticket
+        return replace(ticket, asked=marked, request=marked)
 
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""

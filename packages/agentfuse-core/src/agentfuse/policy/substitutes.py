@@ -30,9 +30,10 @@ def asked_of(request: Request, substitute: Substitute) -> Request:
     model's own maximum is reserved there.
     """
     if substitute.provider in {"", request.provider}:
-        return replace(request, model=substitute.model)
+        return replace(request, model=substitute.model, caching=None)
     return replace(
         request,
+        caching=None,
         model=substitute.model,
         provider=substitute.provider,
         base_url="",

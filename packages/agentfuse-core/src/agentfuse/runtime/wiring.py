@@ -24,6 +24,7 @@ from agentfuse.runtime.counting import counting
 from agentfuse.runtime.health import Health
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.keyrings import KeyRings
+from agentfuse.runtime.prefixes import Prefixes, wanted_of
 from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.retries import retry_rules_of, substitute_of
 from agentfuse.runtime.settings import home, refresh_hours
@@ -74,6 +75,7 @@ class Shared:
     renewals: Renewals
     health: Health
     keys: KeyRings
+    prefixes: Prefixes
 
 
 def shared_of(settings: Settings) -> Shared:
@@ -86,6 +88,7 @@ def shared_of(settings: Settings) -> Shared:
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
         flights=FlightTable(),
+        prefixes=Prefixes(),
         health=Health(settings.clock or BlockingClock(), settings.retry_budget),
         keys=KeyRings(settings.keys, settings.clock or BlockingClock()),
         book=_book_of(settings),
@@ -104,6 +107,7 @@ def rules_of(settings: Settings) -> Rules:
         min_output_tokens=settings.min_output_tokens,
         lease_ttl=settings.lease_ttl,
         retry=retry_rules_of(settings),
+        prompt_caching=wanted_of(settings.prompt_caching),
         downgrade={model: substitute_of(to) for model, to in settings.downgrade.items()},
         downgrade_at=round(settings.downgrade_at * 1000),
         compress=settings.compress,
@@ -133,6 +137,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         cache=shared.cache if blocking else _off_the_loop(shared.cache),
         flights=flights(shared.flights),
         health=shared.health,
+        prefixes=shared.prefixes,
         clock=shared.settings.clock or clock,
         book=shared.book,
         counter=shared.counter,

@@ -158,6 +158,10 @@ class Upstream:
         """Answer the next requests with broken JSON."""
         self._service.faults.add(Fault(garble=True), times)
 
+    def age(self, seconds: float) -> None:
+        """Let time pass for what Anthropic's prompt cache keeps."""
+        self._service.memory.age(seconds)
+
     def slow(self, latency: float = 0.0, per_chunk: float = 0.0) -> None:
         """Set how many seconds pass before headers and before each chunk, from now on."""
         self._service.faults.pace = Pace(latency, per_chunk)
