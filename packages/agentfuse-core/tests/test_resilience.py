@@ -170,7 +170,9 @@ def test_an_empty_quota_is_never_asked_again_but_may_be_answered_elsewhere(
         ask(fused(max_retries=5))
     assert failed.value.kind == "quota_exhausted"
     assert upstream.calls == 1
-    assert ask(fused(max_retries=5, fallbacks={"gpt-4o": ["anthropic/claude-haiku-4-5"]})) != "gpt-4o"
+    assert (
+        ask(fused(max_retries=5, fallbacks={"gpt-4o": ["anthropic/claude-haiku-4-5"]})) != "gpt-4o"
+    )
 
 
 def test_a_bad_request_goes_nowhere_else(upstream: Upstream) -> None:
@@ -322,7 +324,7 @@ def test_keys_of_a_fuse_take_turns_and_serve_fallbacks(
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     keys = {"openai": ["sk-upstream", "sk-second"], "anthropic": ["sk-second"]}
     fuse = fused(keys=keys, fallbacks=CHAIN)
-    assert "sk-second" not in repr(fuse._shared.settings)  # noqa: SLF001 - nothing else shows them
+    assert "sk-second" not in repr(fuse._shared.settings)
     for _ in range(3):
         ask(fuse)
     used = [request.headers["authorization"].rpartition("-")[2] for request in upstream.requests]

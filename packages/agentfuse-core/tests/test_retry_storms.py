@@ -227,13 +227,15 @@ def test_a_budget_stops_the_storm(upstream: Upstream, shape: Shape, fault: str) 
             async for _ in answer:
                 pass
 
+    def blocking() -> None:
+        stream = shape == "stream"
+        answer: Any = completion("gpt-4o", [question], fuse=fuse, max_tokens=50, stream=stream)
+        if stream:
+            list(answer)
+
+    ask = blocking if shape in {"call", "stream"} else lambda: asyncio.run(awaited())
     with pytest.raises(BudgetExceeded) as stopped:
-        if shape in {"acall", "astream"}:
-            asyncio.run(awaited())
-        elif shape == "stream":
-            list(completion("gpt-4o", [question], fuse=fuse, max_tokens=50, stream=True))
-        else:
-            completion("gpt-4o", [question], fuse=fuse, max_tokens=50)
+        ask()
     assert 3 < upstream.calls < 50
     assert stopped.value.receipt.spent <= 20_000_000
     require_whole_books(fuse, heard, upstream)

@@ -74,9 +74,7 @@ async def acompletion(
     return answer
 
 
-def _call_of(
-    model: str, messages: Messages, options: dict[str, Any], *, stream: bool
-) -> Calling:
+def _call_of(model: str, messages: Messages, options: dict[str, Any], *, stream: bool) -> Calling:
     if not messages:
         raise ConfigurationError("messages is empty: there is nothing to ask")
     take = options.pop

@@ -53,10 +53,14 @@ def line_of(event: Event) -> str:
             return _course_line(event)
         case Downgraded() | Compressed() | Alert():
             return _thrift_line(event)
-        case Overrun():
-            return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
-        case StoreTrouble():
-            return f"trouble with the {event.store}: {event.error}"
+        case Overrun() | StoreTrouble():
+            return _trouble_line(event)
+
+
+def _trouble_line(event: Overrun | StoreTrouble) -> str:
+    if isinstance(event, StoreTrouble):
+        return f"trouble with the {event.store}: {event.error}"
+    return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
 
 
 def _course_line(event: Retried | FellBack | BreakerOpened) -> str:

@@ -43,7 +43,7 @@ class Rules:
     clamp: bool = True
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
-    retry: RetryRules = RetryRules()
+    retry: RetryRules = field(default_factory=RetryRules)
     prompt_caching: Wanted = ""
     downgrade: Mapping[str, Substitute] = NOTHING
     downgrade_at: int = 800

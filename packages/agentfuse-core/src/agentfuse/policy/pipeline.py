@@ -37,7 +37,18 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_gate", "_ports", "_prompts", "_resilience", "_rules", "_run", "_settling", "_thrift", "tools")
+    __slots__ = (
+        "_admission",
+        "_gate",
+        "_ports",
+        "_prompts",
+        "_resilience",
+        "_rules",
+        "_run",
+        "_settling",
+        "_thrift",
+        "tools",
+    )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
         self._ports = ports

@@ -31,7 +31,7 @@ def messages_of(body: Mapping[str, Json]) -> tuple[Message, ...]:
 
 
 def turns_of(message: Mapping[str, Json]) -> Iterator[Message]:
-    """Split a turn as written: results of tools answer the turn before, the rest is a turn of its own."""
+    """Split a turn: results of tools answer the turn before, the rest is a turn of its own."""
     content = message.get("content")
     role = str(message.get("role"))
     beside = {word: value for word, value in message.items() if word not in {"role", "content"}}

@@ -68,7 +68,8 @@ class KeyRings:
         self._clock = clock
         self._by_keys: dict[tuple[str, ...], KeyRing] = {}
         self._by_provider = {
-            _provider_id(name): self.ring_of(keys, f"keys[{name!r}]") for name, keys in given.items()
+            _provider_id(name): self.ring_of(keys, f"keys[{name!r}]")
+            for name, keys in given.items()
         }
 
     def of_provider(self, provider: str) -> KeyRing | None:
@@ -77,7 +78,7 @@ class KeyRings:
 
     def ring_of(self, keys: Sequence[str], word: str = "api_key") -> KeyRing:
         """Give the ring of a list of keys; raises ConfigurationError where it is none."""
-        if isinstance(keys, str) or not keys or not all(isinstance(k, str) and k for k in keys):
+        if isinstance(keys, str) or not keys or not all(keys):
             raise ConfigurationError(f"{word} must be a list of keys, none of them empty")
         return self._by_keys.setdefault(tuple(keys), KeyRing(keys, self._clock))
 

@@ -36,9 +36,7 @@ def substitute_of(model: str) -> Substitute:
     return Substitute(name, row.id) if row is not None else Substitute(model)
 
 
-def _chains_of(
-    word: str, given: Mapping[str, Sequence[str]]
-) -> dict[str, tuple[Substitute, ...]]:
+def _chains_of(word: str, given: Mapping[str, Sequence[str]]) -> dict[str, tuple[Substitute, ...]]:
     for asked, names in given.items():
         if isinstance(names, str):
             raise ConfigurationError(f"{word} names lists: write {{{asked!r}: [{names!r}]}}")

@@ -174,7 +174,9 @@ class Settings:
         deadline = settings.deadline
         _require(deadline is None or deadline > 0, "deadline", deadline, "above zero, or None")
         caching = settings.prompt_caching
-        _require(caching in (True, False, "5m", "1h"), "prompt_caching", caching, "a bool or a time")
+        _require(
+            caching in (True, False, "5m", "1h"), "prompt_caching", caching, "a bool or a time"
+        )
         down = settings.on_store_error
         _require(down in ("closed", "open"), "on_store_error", down, "'closed' or 'open'")
         return settings

@@ -10,7 +10,14 @@ from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.sending import asent, sent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+    )
     from types import TracebackType
 
     from agentfuse.messages import Reply, Request
@@ -28,7 +35,12 @@ class _Course(Generic[Chunk, Shown]):
     __slots__ = ("_codec", "_seen", "ended", "fuse", "send", "ticket", "wire")
 
     def __init__(
-        self, fuse: Fuse, ticket: Admitted, wire: Any, codec: Codec[Any, Chunk, Any, Shown], send: Any
+        self,
+        fuse: Fuse,
+        ticket: Admitted,
+        wire: Any,
+        codec: Codec[Any, Chunk, Any, Shown],
+        send: Any,
     ) -> None:
         self.fuse = fuse
         self.send = send
