@@ -197,7 +197,8 @@ def _is_open(request: Request) -> bool:
         return False
     if request.provider == "openai":
         return request.api in _KEYED
-    return request.provider == "anthropic" and (request.reach == "any" or request.api in _MARKED)
+    completed = request.api == "chat.completions" and request.reach == "any"
+    return request.provider == "anthropic" and (completed or request.api in _MARKED)
 
 
 def _key_of(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import ConfigurationError
@@ -13,7 +14,11 @@ from agentfuse.providers.names import target_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.settings import Settings
+
+# openai-python and anthropic-sdk-python, _constants.py: DEFAULT_MAX_RETRIES.
+SDK_RETRIES = 2
 
 
 def retry_rules_of(settings: Settings) -> RetryRules:
@@ -26,6 +31,23 @@ def retry_rules_of(settings: Settings) -> RetryRules:
         retry_models=_chains_of("retry_models", settings.retry_models),
         larger_window={asked: substitute_of(to) for asked, to in settings.larger_window.items()},
         breaks=bool(settings.fallbacks) if breaker is None else breaker,
+    )
+
+
+def warn_of_two_owners(fuse: Fuse, client: object) -> None:
+    """Warn where a fuse that tries again stands around a client that does so too.
+
+    Two layers of three attempts are nine. ``client`` is any object with ``max_retries``; None there
+    is the SDK's own default.
+    """
+    mine, theirs = fuse.retries.max_retries, getattr(client, "max_retries", 0)
+    if not mine or theirs == 0:
+        return
+    theirs = theirs if isinstance(theirs, int) else SDK_RETRIES
+    warnings.warn(
+        f"this fuse and the {type(client).__name__} in it both try again: one call may be made"
+        f" {(1 + mine) * (1 + theirs)} times. Give max_retries=0 to one of the two",
+        stacklevel=4,
     )
 
 
