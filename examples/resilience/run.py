@@ -28,6 +28,7 @@ class Diary:
     """Prints what the fuse does about a failure, and what each answer came to."""
 
     def hear(self, event: Event) -> None:
+        """Print it."""
         if isinstance(event, Retried | FellBack | BreakerOpened):
             print(f"  {line_of(event)}")
         if isinstance(event, Receipt):

@@ -9,6 +9,7 @@ from agentfuse.errors import StoreUnavailable
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
 from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
+from agentfuse.policy.deferring import Deferring
 from agentfuse.policy.gate import Gate
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.metering import meter
@@ -47,6 +48,7 @@ class Policy:
         "_run",
         "_settling",
         "_thrift",
+        "deferring",
         "tools",
     )
 
@@ -58,6 +60,7 @@ class Policy:
         self._gate = Gate(ports, switches)
         alerts = Alerts(ports, rules)
         self._settling = Settling(ports, alerts)
+        self.deferring = Deferring(ports, rules, run, self._settling)
         self.tools = ToolBooks(ports, rules, run, alerts)
         self._thrift = Thrift(ports, rules)
         self._resilience = Resilience(ports, rules)

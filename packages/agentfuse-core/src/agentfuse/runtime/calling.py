@@ -108,7 +108,7 @@ class Calling:
         base_url, api_key = take("base_url", None) or "", take("api_key", None) or ""
         body: Mapping[str, Json] = {"messages": messages, **options}
         at = address_of(target, environment(), base_url=base_url)
-        speech = _speech_of(target)
+        speech = speech_of(target)
         request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
         request = replace(request, reach="any")
         _require_keys(fuse, request)
@@ -178,7 +178,7 @@ class Calling:
             base_url=self.base_url if own else "",
             api_key=ring.take() if ring else key,
         )
-        return _Way(self._hurried(request), _speech_of(target), access, ring)
+        return _Way(self._hurried(request), speech_of(target), access, ring)
 
     def _hurried(self, request: Request) -> Request:
         """Let the SDK wait no longer than the call's deadline leaves, where that is less."""
@@ -205,7 +205,7 @@ def _require_keys(fuse: Fuse, request: Request) -> None:
             access_of(target_of(substitute.model, substitute.provider), environment())
 
 
-def _speech_of(target: Target) -> Any:
+def speech_of(target: Target) -> Any:
     """Give the module that speaks the target's dialect."""
     if target.api == "anthropic.messages":
         from agentfuse.providers import anthropic_messages

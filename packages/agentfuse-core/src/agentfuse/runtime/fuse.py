@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from agentfuse.messages import Delta, Request
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
+    from agentfuse.policy.deferring import Deferring
     from agentfuse.policy.retrying import RetryRules
-    from agentfuse.ports import Codec, Ledger, Listener
+    from agentfuse.ports import Clock, Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
     from agentfuse.runtime.keyrings import KeyRings
     from agentfuse.runtime.wiring import Shared
@@ -111,6 +112,16 @@ class Fuse:
     def keyrings(self) -> KeyRings:
         """The keys that take turns."""
         return self._shared.keys
+
+    @property
+    def deferring(self) -> Deferring:
+        """What books calls that go out in batches."""
+        return self._blocking.deferring
+
+    @property
+    def clock(self) -> Clock:
+        """The time this fuse goes by."""
+        return self._shared.clock
 
     def session(self, name: str, budget: Dollars | None = None, *, allotted: bool = False) -> Fuse:
         """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold.

@@ -73,6 +73,7 @@ class Shared:
     counter: TokenCounter
     switches: Switches
     renewals: Renewals
+    clock: Clock
     health: Health
     keys: KeyRings
     prefixes: Prefixes
@@ -81,6 +82,7 @@ class Shared:
 def shared_of(settings: Settings) -> Shared:
     """Make the stores and books of a fuse."""
     ledger = _ledger_of(settings)
+    clock = settings.clock or BlockingClock()
     return Shared(
         settings=settings,
         ledger=ledger,
@@ -89,8 +91,9 @@ def shared_of(settings: Settings) -> Shared:
         cache=_cache_of(settings),
         flights=FlightTable(),
         prefixes=Prefixes(),
-        health=Health(settings.clock or BlockingClock(), settings.retry_budget),
-        keys=KeyRings(settings.keys, settings.clock or BlockingClock()),
+        clock=clock,
+        health=Health(clock, settings.retry_budget),
+        keys=KeyRings(settings.keys, clock),
         book=_book_of(settings),
         counter=TokenCounter(settings.counters),
     )
@@ -130,7 +133,7 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
 
 def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
     """Make the policy's ports for blocking or for awaited callers, over the same stores."""
-    clock: Clock = BlockingClock() if blocking else AwaitedClock()
+    own: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
     return Ports(
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
@@ -138,7 +141,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         flights=flights(shared.flights),
         health=shared.health,
         prefixes=shared.prefixes,
-        clock=shared.settings.clock or clock,
+        clock=shared.settings.clock or own,
         book=shared.book,
         counter=shared.counter,
         count=counting(shared.counter, tell, blocking=blocking),
