@@ -61,7 +61,7 @@ class OpenAIBatches:
         """Look for a batch that may have been opened before a crash; None says there is none."""
         del ids
         for batch in client.batches.list(limit=100):
-            if (batch.metadata or {}).get("agentfuse") == token:
+            if object_of(batch.metadata).get("agentfuse") == token:
                 return str(batch.id)
         return None
 
@@ -69,7 +69,7 @@ class OpenAIBatches:
         """Say how far a batch is, and why it failed as a whole."""
         batch = client.batches.retrieve(batch_id)
         if batch.status == "failed":
-            problems = batch.errors.data if batch.errors and batch.errors.data else []
+            problems: tuple[Any, ...] = tuple(batch.errors.data or ()) if batch.errors else ()
             return "failed", "; ".join(str(each.message) for each in problems)
         ended = batch.status in {"completed", "expired", "cancelled"}
         return ("ended" if ended else "running"), ""
