@@ -10,8 +10,6 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agentfuse.tickets import Lease
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -28,13 +26,13 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-def limits_text_of(limits: Iterable[Limit]) -> str:
-    """Write limits as a JSON array of objects; a field at its default is left out."""
-    return _encode([fields_of(limit) for limit in limits])
+def limit_text_of(limit: Limit) -> str:
+    """Write a limit as a JSON object; a field at its default is left out."""
+    return _encode(fields_of(limit))
 
 
 def limits_of(text: str) -> tuple[Limit, ...]:
-    """Read what ``limits_text_of`` wrote."""
+    """Read a JSON array of what ``limit_text_of`` wrote."""
     return tuple(limit_of(fields) for fields in json.loads(text))
 
 
@@ -43,6 +41,8 @@ def check_names(*names: str) -> None:
     joined = "".join(names)
     if "\0" in joined:
         raise ConfigurationError(f"a ledger keeps no name with a NUL in it: {joined!r}")
+    if joined.isascii():
+        return
     try:
         joined.encode()
     except UnicodeEncodeError as error:
@@ -51,7 +51,7 @@ def check_names(*names: str) -> None:
 
 def check_lease(lease: Lease) -> None:
     """Check every name in a lease."""
-    check_names(lease.id, lease.note, *lease.marks, *(limit.key for limit in lease.limits))
+    check_names(lease.id, lease.note, *lease.marks, *[limit.key for limit in lease.limits])
     for limit in lease.limits:
         if limit.counted:
             check_names(*limit.counted)

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.money import MAX_NANO
-from agentfuse.tickets import Refusal
+from agentfuse.tickets import Lease, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from agentfuse.tickets import Amounts, Lease, Limit
+    from agentfuse.tickets import Amounts, Limit
 
 MICRO = 1_000_000
+
+_new = object.__new__
+
+
+def _setter_of(name: str) -> Callable[[Lease, Any], None]:
+    setter: Callable[[Lease, Any], None] = getattr(Lease, name).__set__
+    return setter
+
+
+_set_id = _setter_of("id")
+_set_amount = _setter_of("amount")
+_set_estimate = _setter_of("estimate")
+_set_limits = _setter_of("limits")
+_set_ttl = _setter_of("ttl")
+_set_deadline = _setter_of("deadline")
+_set_marks = _setter_of("marks")
+_set_note = _setter_of("note")
+
+
+def lasting(lease: Lease, ttl: float, deadline: float) -> Lease:
+    """Copy a lease with another end: slot by slot, in a third of the time its init takes."""
+    copy = _new(Lease)
+    _set_id(copy, lease.id)
+    _set_amount(copy, lease.amount)
+    _set_estimate(copy, lease.estimate)
+    _set_limits(copy, lease.limits)
+    _set_ttl(copy, ttl)
+    _set_deadline(copy, deadline)
+    _set_marks(copy, lease.marks)
+    _set_note(copy, lease.note)
+    return copy
 
 
 def refusal_of(limit: Limit, amount: Amounts, *, used: int, due: int, now: float) -> Refusal | None:
@@ -54,6 +85,6 @@ def overrun_of(lease: Lease, booked: Amounts) -> int:
 
 def check(amount: Amounts) -> None:
     """Raise ConfigurationError for what no ledger keeps exactly: below zero, or above 2**53."""
-    units = (amount.nanodollars, amount.tokens, amount.requests)
-    if min(units) < 0 or max(units) > MAX_NANO:
+    money, tokens, requests = amount.nanodollars, amount.tokens, amount.requests
+    if not (0 <= money <= MAX_NANO and 0 <= tokens <= MAX_NANO and 0 <= requests <= MAX_NANO):
         raise ConfigurationError(f"a ledger keeps amounts from 0 to {MAX_NANO}, not {amount}")

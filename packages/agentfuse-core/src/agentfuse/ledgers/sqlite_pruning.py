@@ -43,7 +43,7 @@ def prune(db: sqlite3.Connection, now: float) -> bool:
     _prune_leases(db, now, line)
     _prune_trail(db, now)
     ended = db.execute(
-        "DELETE FROM accounts WHERE key IN (SELECT key FROM accounts"
+        "DELETE FROM folded_accounts WHERE key IN (SELECT key FROM folded_accounts"
         " WHERE resets > 0 AND resets < ? AND held = 0 LIMIT ?)",
         (now - ENDED_SECONDS, ROWS_PER_STEP),
     )
@@ -63,7 +63,7 @@ def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
             break
         line = number
         closed.append((lease, oldest))
-    db.executemany("DELETE FROM leases WHERE id = ? AND state <> 'open' AND closed < ?", closed)
+    db.executemany("DELETE FROM folded_leases WHERE id = ? AND state <> 'open' AND closed < ?", closed)
     db.execute("UPDATE pruning SET line = ?", (line,))
 
 

@@ -1,0 +1,247 @@
+"""What a process knows of a ledger's file: as far as it has read ``entries``, and what it adds.
+
+Every step of a ledger is a line of ``entries`` that says what it left on each account. A process
+that has read all lines knows all balances, so a step costs one INSERT of the next line, and nothing
+is read: where another process has written that line, the INSERT fails, what is new is read, and the
+step is decided again. Now and then the lines are folded into tables of accounts and leases, so that
+a process which comes later reads a few hundred lines at most.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.ledgers.sqlite_folding import LINES_PER_FOLD, fold
+from agentfuse.ledgers.sqlite_rows import (
+    FOLDED_LEASE,
+    LEASE_LINE,
+    KnownLease,
+    State,
+    folded_of,
+    stepped,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+NEVER = float("inf")
+
+# What an account holds that nobody has booked on.
+UNUSED: State = (0, 0, 0, 0.0)
+
+# Accounts and leases that are remembered; above this all is forgotten and read anew: some 5 MB.
+_MOST_REMEMBERED = 10_000
+
+# https://sqlite.org/rescode.html
+_BUSY = 5
+
+_ADD = f"INSERT INTO entries VALUES ({', '.join('?' * 17)})"
+_NEW = "SELECT line, what, lease, note, accounts, deadline FROM entries WHERE line > ?"
+_ACCOUNT = "SELECT spent, held, due, resets FROM folded_accounts WHERE key = ?"
+_LEASE = f"SELECT {FOLDED_LEASE} FROM folded_leases WHERE id = ?"  # noqa: S608 - our own columns
+_LEASE_LINES = f"""SELECT {LEASE_LINE} FROM entries WHERE line > ? AND lease = ?
+    AND what IN ('reserve', 'settle', 'release', 'expire', 'renew') ORDER BY line"""  # noqa: S608
+_DEADLINES = """SELECT min(deadline) FROM (
+    SELECT min(deadline) AS deadline FROM folded_leases WHERE state = 'open' AND deadline > ?
+    UNION ALL SELECT min(deadline) FROM entries WHERE line > ? AND deadline > ?)"""
+
+_read = json.JSONDecoder().decode
+
+
+class Tail:
+    """Accounts and leases as they are after the line that was read last, and lines to be added.
+
+    What a step changes waits in ``changed`` and ``touched`` beside its lines, until it is written
+    (``keep``) or not (``drop``).
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self._add = db.cursor().execute
+        self._first_version = -1
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing: the next look reads the file's lines since they were folded."""
+        self.line = -1
+        self.folded = 0
+        self.next_deadline = NEVER
+        self.stops: dict[str, str] = {}
+        self._accounts: dict[str, State] = {}
+        self._leases: dict[str, KnownLease] = {}
+        # What is to be folded: each with the last line that tells of it. `_strange` are leases
+        # about which others have written.
+        self._unfolded: dict[str, int] = {}
+        self._strange: dict[str, int] = {}
+        self.changed: dict[str, State] = {}
+        self.touched: dict[str, KnownLease] = {}
+        self.lines: list[tuple[Any, ...]] = []
+
+    @property
+    def is_long(self) -> bool:
+        """Say whether it is time to fold, or to read anything at all."""
+        return self.line < 0 or self.line - self.folded >= LINES_PER_FOLD - 1
+
+    def catch_up(self) -> bool:
+        """Read what others have written, and say whether that was anything."""
+        if self.line < 0 or len(self._accounts) + len(self._leases) > _MOST_REMEMBERED:
+            self.forget()
+            self._load()
+            return True
+        rows = self.db.execute(_NEW, (self.line,)).fetchall()
+        if not rows:
+            return False
+        if rows[0][0] == self.line + 1:
+            self._replay(rows)
+        else:  # lines were pruned before this process had read them
+            self.forget()
+            self._load()
+        return True
+
+    def account(self, key: str) -> State:
+        """Give what is booked on an account."""
+        state = self.changed.get(key) or self._accounts.get(key)
+        if state is None:
+            row: State | None = self.db.execute(_ACCOUNT, (key,)).fetchone()
+            state = self._accounts[key] = UNUSED if row is None else row
+        return state
+
+    def lease(self, lease_id: str) -> KnownLease | None:
+        """Give a lease, unless it is unknown or forgotten."""
+        known = self.touched.get(lease_id) or self._leases.get(lease_id)
+        return self._found(lease_id) if known is None else known
+
+    def add_now(self) -> bool:
+        """Add the one line there is, without a transaction of ours; False: nothing was done.
+
+        Where a step needs no line, only see that it was decided on what is true now.
+        """
+        lines = self.lines
+        if not lines:
+            return not self.catch_up()
+        if len(lines) > 1:
+            return False
+        if not self._added(lines[0]):
+            return False
+        self.keep()
+        return True
+
+    def write(self) -> None:
+        """Add the lines there are, inside a transaction."""
+        if self.lines:
+            self.db.executemany(_ADD, self.lines)
+            self.keep()
+
+    def keep(self) -> None:
+        """Know what was written."""
+        self.line += len(self.lines)
+        self.lines.clear()
+        self._accounts.update(self.changed)
+        self._unfolded.update(dict.fromkeys(self.changed, self.line))
+        self.changed.clear()
+        self._leases.update(self.touched)
+        self.touched.clear()
+
+    def drop(self) -> None:
+        """Know nothing of what was not written."""
+        self.lines.clear()
+        self.changed.clear()
+        self.touched.clear()
+
+    def fold(self) -> bool:
+        """Fold the lines, inside a transaction; False where another process has just done so."""
+        folded: int = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
+        if folded > self.folded:
+            self._trim(folded)
+            if not self.is_long:
+                return False
+        accounts = ((key, *self._accounts[key]) for key in self._unfolded)
+        fold(self.db, accounts, self.folded, self.line)
+        self._trim(self.line)
+        return True
+
+    def open_leases(self) -> Iterable[str]:
+        """Name the leases that may be open, oldest first."""
+        rows = self.db.execute(
+            "SELECT id, opened FROM folded_leases WHERE state = 'open' UNION ALL"
+            " SELECT lease, line FROM entries WHERE line > ? AND what = 'reserve' ORDER BY 2",
+            (self.folded,),
+        )
+        return dict(rows.fetchall())
+
+    def overdue(self, now: float) -> Iterable[str]:
+        """Name the leases that may be open and have expired, by deadline."""
+        rows = self.db.execute(
+            "SELECT id, deadline, opened FROM folded_leases"
+            " WHERE state = 'open' AND deadline <= ? UNION ALL"
+            " SELECT lease, deadline, line FROM entries WHERE line > ? AND deadline <= ?"
+            " ORDER BY 2, 3",
+            (now, self.folded, now),
+        )
+        return dict.fromkeys(row[0] for row in rows.fetchall())
+
+    def look_ahead(self, now: float) -> None:
+        """Find the next deadline, once nothing is overdue."""
+        row = self.db.execute(_DEADLINES, (now, self.folded, now)).fetchone()
+        self.next_deadline = NEVER if row[0] is None else row[0]
+
+    def _added(self, line: tuple[Any, ...]) -> bool:
+        import sqlite3
+
+        try:
+            self._add(_ADD, line)
+        except sqlite3.IntegrityError:
+            return False  # another process has written this line
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != _BUSY:
+                raise
+            return False
+        return True
+
+    def _load(self) -> None:
+        # Lines may be folded or added meanwhile: what is read later is told again by the lines.
+        self.folded = self.line = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
+        self.look_ahead(-NEVER)
+        self.stops = dict(self.db.execute("SELECT mark, reason FROM stops"))
+        self._replay(self.db.execute(_NEW, (self.line,)).fetchall())
+
+    def _replay(self, rows: list[tuple[int, str, str, str, str | None, float | None]]) -> None:
+        """Learn from lines that others have written."""
+        told = [row for row in rows if row[4]]
+        states: list[dict[str, State]] = _read(f"[{','.join(row[4] or '' for row in told)}]")
+        for (line, *_), accounts in zip(told, states, strict=True):
+            self._accounts.update(accounts)
+            self._unfolded.update(dict.fromkeys(accounts, line))
+        for line, what, lease, note, _accounts, deadline in rows:
+            if what == "stop":
+                self.stops[lease] = note
+            elif what == "resume":
+                self.stops.pop(lease, None)
+            else:
+                self._strange[lease] = line
+                self._leases.pop(lease, None)
+            if deadline is not None and deadline < self.next_deadline:
+                self.next_deadline = deadline
+            self.line = line
+
+    def _found(self, lease_id: str) -> KnownLease | None:
+        row = self.db.execute(_LEASE, (lease_id,)).fetchone()
+        known = None if row is None else folded_of(row)
+        if lease_id in self._strange:
+            for line in self.db.execute(_LEASE_LINES, (self.folded, lease_id)).fetchall():
+                known = stepped(known, line)
+        if known is not None and known.state == "open":
+            self._leases[lease_id] = known
+        return known
+
+    def _trim(self, folded: int) -> None:
+        """Remember of what was folded only the accounts, and the leases that are open."""
+        self.folded = folded
+        self._unfolded = {key: line for key, line in self._unfolded.items() if line > folded}
+        self._strange = {name: line for name, line in self._strange.items() if line > folded}
+        if folded == self.line:
+            self._leases = {
+                name: known for name, known in self._leases.items() if known.state == "open"
+            }
