@@ -10,6 +10,8 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agentfuse.tickets import Lease
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -26,13 +28,13 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
-def limit_text_of(limit: Limit) -> str:
-    """Write a limit as a JSON object; a field at its default is left out."""
-    return _encode(fields_of(limit))
+def limits_text_of(limits: Iterable[Limit]) -> str:
+    """Write limits as a JSON array of objects; a field at its default is left out."""
+    return _encode([fields_of(limit) for limit in limits])
 
 
 def limits_of(text: str) -> tuple[Limit, ...]:
-    """Read a JSON array of what ``limit_text_of`` wrote."""
+    """Read what ``limits_text_of`` wrote."""
     return tuple(limit_of(fields) for fields in json.loads(text))
 
 

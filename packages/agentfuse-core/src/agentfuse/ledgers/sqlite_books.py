@@ -10,18 +10,14 @@ from agentfuse.ledgers.sqlite_rows import (
     NO_LEASE,
     STATES,
     KnownLease,
-    Written,
-    closed,
-    each_once,
+    WordedAccount,
+    Wording,
     entry_of,
-    known_of,
     line_of,
     renewed,
-    state_text_of,
-    written_of,
+    wording_of,
 )
 from agentfuse.ledgers.sqlite_tail import UNUSED, Tail
-from agentfuse.ledgers.lease_texts import text_of
 from agentfuse.tickets import (
     NOTHING_USED,
     Amounts,
@@ -90,10 +86,16 @@ class Books:
     def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Hold a lease's amount on each account, or say who said no."""
         self.reap()
-        known = self.tail.lease(lease.id)
+        tail = self.tail
+        known = tail.lease(lease.id) if tail.may_know(lease.id) else None
         if known is not None:
             return known.lease
-        return self._stop_of(lease) or self._refusal_of(lease) or self._hold(lease)
+        wording = wording_of(lease.limits)
+        refused = self._stop_of(lease) or self._refusal_of(lease, wording)
+        if refused is None:
+            return self._hold(lease, wording)
+        known = tail.lease(lease.id)
+        return refused if known is None else known.lease
 
     def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book the true cost once, whatever was booked before."""
@@ -103,11 +105,12 @@ class Books:
         repeated = known.state == "settled"
         if not repeated:
             known = self._book(known, actual, "settle")
+        accounts = self.tail.accounts
         return Settlement(
             booked=known.booked,
             overrun=overrun_of(known.lease, known.booked),
             repeated=repeated,
-            spent=tuple([self.tail.account(key)[0] for key in known.keys]),
+            spent=tuple([accounts[key][0] for key in known.wording.keys]),
         )
 
     def release(self, lease_id: str) -> None:
@@ -123,26 +126,27 @@ class Books:
         if known is None or known.state != "open":
             return False
         deadline = self.now + ttl
-        self.tail.touched[lease_id] = renewed(known, ttl=ttl, deadline=deadline)
+        self.tail.put(lease_id, renewed(known, ttl=ttl, deadline=deadline))
         self.tail.next_deadline = min(self.tail.next_deadline, deadline)
-        self._add("renew", lease_id, ends=(ttl, deadline))
+        self._add(("renew", lease_id), ends=(ttl, deadline))
         return True
 
     def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
         """Read accounts."""
         self.reap()
-        accounts = [self.tail.account(key) for key in keys]
+        accounts = [self.tail.accounts[key] for key in keys]
         return tuple(Balance(spent=spent, held=held) for spent, held, _due, _resets in accounts)
 
     def spend(self, limits: Sequence[Limit], amount: Amounts, note: str) -> None:
         """Book a cost that has already happened."""
+        wording = wording_of(tuple(limits))
         states: list[str] = []
-        for written in each_once(written_of(limit) for limit in limits):
-            more = getattr(amount, written.unit)
-            spent, held, due, _resets = self.tail.account(written.key)
-            states.append(self._state(written, spent + more, held, self._paced(written, due, more)))
-        keys = tuple(limit.key for limit in limits)
-        self._add("spend", "", amount, keys=keys, note=note, accounts=",".join(states))
+        for account in wording.accounts:
+            more = getattr(amount, account.unit)
+            spent, held, due, _resets = self.tail.accounts[account.key]
+            due = self._paced(account, due, more)
+            states.append(self._state(account, min(spent + more, _FULL), held, due))
+        self._add(("spend", ""), amount, keys=wording.keys_text, note=note, states=states)
 
     def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now."""
@@ -160,14 +164,14 @@ class Books:
             (mark, reason),
         )
         self.tail.stops[mark] = reason
-        self._add("stop", mark, note=reason)
+        self._add(("stop", mark), note=reason)
 
     def resume(self, mark: str) -> None:
         """Put a kill switch back."""
         self._lock()
         if self.tail.stops.pop(mark, None) is not None:
             self.db.execute("DELETE FROM stops WHERE mark = ?", (mark,))
-            self._add("resume", mark)
+            self._add(("resume", mark))
 
     def stops(self) -> tuple[Stop, ...]:
         """List the kill switches that are pulled."""
@@ -214,87 +218,93 @@ class Books:
         mark = next((mark for mark in lease.marks if mark in stops), None)
         return None if mark is None else Stop(mark=mark, reason=stops[mark])
 
-    def _refusal_of(self, lease: Lease) -> Refusal | None:
-        for limit in lease.limits:
-            spent, held, due, _resets = self.tail.account(limit.key)
+    def _refusal_of(self, lease: Lease, wording: Wording) -> Refusal | None:
+        accounts = self.tail.accounts
+        for limit, key in zip(lease.limits, wording.keys, strict=True):
+            spent, held, due, _resets = accounts[key]
             used = spent + held
-            for key in limit.counted:
-                counted = self.tail.account(key)
-                used += counted[0] + counted[1]
+            for counted in limit.counted:
+                earlier = accounts[counted]
+                used += earlier[0] + earlier[1]
             refusal = refusal_of(limit, lease.amount, used=used, due=due, now=self.now)
             if refusal is not None:
                 return refusal
         return None
 
-    def _hold(self, asked: Lease) -> Lease:
-        lease = lasting(asked, asked.ttl, self.now + asked.ttl)
-        known = known_of(lease)
-        tail, amount = self.tail, lease.amount
+    def _hold(self, asked: Lease, wording: Wording) -> Lease:
+        tail = self.tail
+        deadline = self.now + asked.ttl
+        lease = lasting(asked, asked.ttl, deadline)
+        amount = lease.amount
         states: list[str] = []
-        for written in known.limits:
-            more = getattr(amount, written.unit)
-            spent, held, due, _resets = tail.account(written.key)
-            states.append(self._state(written, spent, held + more, self._paced(written, due, more)))
-        tail.touched[lease.id] = known
-        tail.next_deadline = min(tail.next_deadline, lease.deadline)
+        for account in wording.accounts:
+            more = getattr(amount, account.unit)
+            spent, held, due, _resets = tail.accounts[account.key]
+            if account.pace:
+                due = self._paced(account, due, more)
+            states.append(self._state(account, spent, held + more, due))
+        known = KnownLease(lease, wording)
+        tail.put(lease.id, known)
+        if deadline < tail.next_deadline:
+            tail.next_deadline = deadline
         self._add_step(known, "reserve", amount, states)
         return lease
 
-    def _paced(self, written: Written, due: int, amount: int) -> int:
+    def _paced(self, account: WordedAccount, due: int, amount: int) -> int:
         """Move the moment at which a rate is whole again."""
-        if not written.pace:
+        if not account.pace:
             return due
-        return min(max(due, round(self.now * MICRO)) + amount * written.pace, _FULL)
+        return min(max(due, round(self.now * MICRO)) + amount * account.pace, _FULL)
 
     def _book(self, known: KnownLease, booked: Amounts, what: str) -> KnownLease:
         """Book what a lease has cost, in place of what it held or of what was booked before."""
-        lease, tail = known.lease, self.tail
+        lease, wording = known.lease, known.wording
         is_open = known.state == "open"
         before = lease.amount if is_open else known.booked
         states: list[str] = []
-        for written in known.limits:
-            state = tail.account(written.key)
+        for account in wording.accounts:
+            state = self.tail.accounts[account.key]
             if state is UNUSED and not is_open:
                 continue  # it was pruned since: there is nothing to correct
             spent, held, due, _resets = state
-            more, less = getattr(booked, written.unit), getattr(before, written.unit)
-            due = min(due + (more - less) * written.pace, _FULL)
+            more, less = getattr(booked, account.unit), getattr(before, account.unit)
+            if account.pace:
+                due = min(due + (more - less) * account.pace, _FULL)
             if is_open:
-                states.append(self._state(written, spent + more, held - less, due))
+                spent, held = spent + more, held - less
             else:
-                states.append(self._state(written, spent + more - less, held, due))
-        known = tail.touched[lease.id] = closed(known, STATES[what], booked)
+                spent += more - less
+            states.append(self._state(account, min(spent, _FULL), held, due))
+        known = KnownLease(lease, wording, STATES[what], booked)
+        self.tail.put(lease.id, known)
         self._add_step(known, what, booked, states)
         return known
 
-    def _state(self, written: Written, spent: int, held: int, due: int) -> str:
+    def _state(self, account: WordedAccount, spent: int, held: int, due: int) -> str:
         """Change an account, and write what it comes to."""
-        state = (min(spent, _FULL), held, due, written.limit.resets)
-        self.tail.changed[written.key] = state
-        return state_text_of(written, state)
+        self.tail.book(account.key, (spent, held, due, account.resets))
+        return f"{account.head}{spent},{held},{due}{account.tail}"
 
     def _add_step(self, known: KnownLease, what: str, amount: Amounts, states: list[str]) -> None:
         lines = self.tail.lines
         line = self.tail.line + len(lines) + 1
-        accounts = f"{{{','.join(states)}}}"
-        lines.append(line_of(line, self.now, known, what, amount, accounts))
+        lines.append(line_of((line, self.now, what), known, amount, states))
 
     def _add(
         self,
-        what: str,
-        lease: str,
+        step: tuple[str, str],
         amount: Amounts = NOTHING_USED,
         *,
-        keys: tuple[str, ...] = (),
+        keys: str = "[]",
         note: str = "",
-        accounts: str = "",
+        states: list[str] | None = None,
         ends: tuple[float, float] | None = None,
     ) -> None:
-        """Add a line that is no step of a lease, or a renewal."""
+        """Add a line (what, and to which lease or mark) that is no step of a lease, or a renewal."""
         lines = self.tail.lines
         line = (
-            *(self.tail.line + len(lines) + 1, self.now, what, lease),
-            *(amount.nanodollars, amount.tokens, amount.requests, text_of(keys), note),
-            f"{{{accounts}}}" if accounts else None,
+            *(self.tail.line + len(lines) + 1, self.now, *step),
+            *(amount.nanodollars, amount.tokens, amount.requests, keys, note),
+            f"{{{','.join(states)}}}" if states else None,
         )
         lines.append(line + (NO_LEASE if ends is None else (*ends, *NO_LEASE[2:])))

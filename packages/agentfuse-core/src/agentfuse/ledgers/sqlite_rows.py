@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.ledgers.lease_texts import limit_text_of, limits_of, names_of, text_of
+from agentfuse.ledgers.lease_texts import limits_of, limits_text_of, names_of, text_of
 from agentfuse.ledgers.rules import lasting
 from agentfuse.tickets import NOTHING_USED, Amounts, Entry, Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agentfuse.tickets import Limit
 
 # What is booked on an account: spent, held, due (see sqlite.sql), and when its window resets.
@@ -29,122 +27,117 @@ FOLDED_LEASE = """id, state, nanodollars, tokens, requests, estimated_nanodollar
 
 STATES = {"settle": "settled", "release": "released", "expire": "expired"}
 
-# Limits of which the text is kept, since the same ones are written again and again: some 4 MB.
-_MOST_WRITTEN = 4_096
+# Sets of limits whose wording is kept, since the same ones are written again and again: some 8 MB.
+_MOST_WORDED = 4_096
 
 
 @dataclass(slots=True)
-class Written:
-    """A limit as it is written: as ``text``, and as the ``head`` and ``tail`` of its state."""
+class WordedAccount:
+    """An account of a limit, and its state as a member of a JSON object: ``head``, ..., ``tail``."""
 
-    limit: Limit
     key: str
     unit: str
     pace: int
-    text: str
+    resets: float
     head: str
     tail: str
 
 
 @dataclass(slots=True)
+class Wording:
+    """Limits as they are written; ``accounts`` has each one once, also where two limits share it."""
+
+    limits: tuple[Limit, ...]
+    keys: tuple[str, ...]
+    accounts: tuple[WordedAccount, ...]
+    text: str
+    keys_text: str
+
+
+@dataclass(slots=True)
 class KnownLease:
-    """A lease with the ``limits`` it is booked on, each account once, and what became of it."""
+    """A lease, how its limits are written, and what became of it."""
 
     lease: Lease
-    limits: tuple[Written, ...]
-    keys: tuple[str, ...]
+    wording: Wording
     state: str = "open"
     booked: Amounts = NOTHING_USED
 
 
-_WRITTEN: dict[str, Written] = {}
+_WORDINGS: dict[tuple[str, ...], Wording] = {}
 
 
-def written_of(limit: Limit) -> Written:
-    """Write a limit, or find it written: that takes a tenth of the time."""
-    key = limit.key
-    written = _WRITTEN.get(key)
-    if written is not None and (written.limit is limit or written.limit == limit):
-        return written
-    if len(_WRITTEN) >= _MOST_WRITTEN:
-        _WRITTEN.clear()
-    written = _WRITTEN[key] = Written(
-        limit=limit,
-        key=key,
+def wording_of(limits: tuple[Limit, ...]) -> Wording:
+    """Write limits, or find them written: that takes a tenth of the time."""
+    keys = tuple([limit.key for limit in limits])
+    wording = _WORDINGS.get(keys)
+    if wording is not None and wording.limits == limits:
+        return wording
+    if len(_WORDINGS) >= _MOST_WORDED:
+        _WORDINGS.clear()
+    wording = _WORDINGS[keys] = Wording(
+        limits=limits,
+        keys=keys,
+        accounts=tuple({limit.key: _account_of(limit) for limit in limits}.values()),
+        text=limits_text_of(limits),
+        keys_text=text_of(keys),
+    )
+    return wording
+
+
+def _account_of(limit: Limit) -> WordedAccount:
+    resets = float(limit.resets)
+    return WordedAccount(
+        key=limit.key,
         unit=limit.unit,
         pace=limit.pace,
-        text=limit_text_of(limit),
-        head=f"{text_of((key,))[1:-1]}:[",
-        tail=f",{float(limit.resets)!r}]",
+        resets=resets,
+        head=f"{text_of((limit.key,))[1:-1]}:[",
+        tail=f",{resets!r}]",
     )
-    return written
-
-
-def known_of(lease: Lease) -> KnownLease:
-    """Write an open lease's limits."""
-    limits = tuple([written_of(limit) for limit in lease.limits])
-    keys = tuple([each.key for each in limits])
-    return KnownLease(lease, each_once(limits) if len(limits) > 1 else limits, keys)
-
-
-def each_once(limits: Iterable[Written]) -> tuple[Written, ...]:
-    """Name each account once, also where two limits share one."""
-    return tuple({each.key: each for each in limits}.values())
-
-
-def state_text_of(written: Written, state: State) -> str:
-    """Write an account's state as a member of a JSON object."""
-    return f"{written.head}{state[0]},{state[1]},{state[2]}{written.tail}"
 
 
 def line_of(
-    line: int, now: float, known: KnownLease, what: str, amount: Amounts, accounts: str
+    step: tuple[int, float, str], known: KnownLease, amount: Amounts, accounts: list[str]
 ) -> tuple[Any, ...]:
-    """Write a step of a lease as a line of ``entries``; one that reserves carries all of it."""
-    lease = known.lease
-    step = (
-        *(line, now, what, lease.id, amount.nanodollars, amount.tokens, amount.requests),
-        *(text_of(known.keys), lease.note, accounts),
+    """Write a step of a lease (line, time, what) as a line; one that reserves carries all of it."""
+    lease, wording = known.lease, known.wording
+    line = (
+        *(*step, lease.id, amount.nanodollars, amount.tokens, amount.requests),
+        *(wording.keys_text, lease.note, f"{{{','.join(accounts)}}}"),
     )
-    if what != "reserve":
-        return step + NO_LEASE
+    if step[2] != "reserve":
+        return line + NO_LEASE
     estimate = lease.estimate
-    limits = f"[{','.join([written_of(limit).text for limit in lease.limits])}]"
     return (
-        *step,
-        *(lease.ttl, lease.deadline),
+        *(*line, lease.ttl, lease.deadline),
         *(estimate.nanodollars, estimate.tokens, estimate.requests),
-        *(limits, text_of(lease.marks)),
+        *(wording.text, text_of(lease.marks)),
     )
 
 
 def folded_of(row: tuple[Any, ...]) -> KnownLease:
     """Read a row of ``folded_leases``: the columns FOLDED_LEASE."""
-    known = known_of(_lease_of(row[0], row[2:13]))
-    known.state, known.booked = row[1], Amounts(*row[13:])
-    return known
+    lease = _lease_of(row[0], row[2:13])
+    return KnownLease(lease, wording_of(lease.limits), row[1], Amounts(*row[13:]))
 
 
 def stepped(known: KnownLease | None, row: tuple[Any, ...]) -> KnownLease | None:
     """Say what became of a lease in a line of ``entries``: the columns LEASE_LINE."""
     what, lease_id = row[1:3]
     if what == "reserve":
-        return known_of(_lease_of(lease_id, row[3:]))
+        lease = _lease_of(lease_id, row[3:])
+        return KnownLease(lease, wording_of(lease.limits))
     if known is None:
         return None
     if what == "renew":
         return renewed(known, ttl=row[10], deadline=row[11])
-    return closed(known, STATES[what], Amounts(*row[3:6]))
-
-
-def closed(known: KnownLease, state: str, booked: Amounts) -> KnownLease:
-    """Give a lease another state."""
-    return KnownLease(known.lease, known.limits, known.keys, state, booked)
+    return KnownLease(known.lease, known.wording, STATES[what], Amounts(*row[3:6]))
 
 
 def renewed(known: KnownLease, *, ttl: float, deadline: float) -> KnownLease:
     """Give a lease another end."""
-    return KnownLease(lasting(known.lease, ttl, deadline), known.limits, known.keys)
+    return KnownLease(lasting(known.lease, ttl, deadline), known.wording)
 
 
 def entry_of(row: tuple[Any, ...]) -> Entry:

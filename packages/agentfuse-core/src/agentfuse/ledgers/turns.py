@@ -45,7 +45,7 @@ class Turns:
 
     def lasts(self) -> bool:
         """Say whether it is this process's turn still."""
-        return time.monotonic() < self._until and self._process == os.getpid()
+        return time.monotonic() < self._until
 
     def take(self, begin: Callable[[], bool], patience: float) -> bool:
         """Call ``begin`` until it says True; False where ``patience`` seconds were not enough."""
