@@ -52,7 +52,9 @@ def check_names(*names: str) -> None:
 
 
 def check_lease(lease: Lease) -> None:
-    """Check every name in a lease."""
+    """Check every name in a lease, and that it ends at some time, or never."""
+    if lease.ttl != lease.ttl:  # noqa: PLR0124 - only NaN is not itself
+        raise ConfigurationError("a lease lasts for a number of seconds, not NaN")
     check_names(lease.id, lease.note, *lease.marks, *[limit.key for limit in lease.limits])
     for limit in lease.limits:
         if limit.counted:

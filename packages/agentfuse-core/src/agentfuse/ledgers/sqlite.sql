@@ -38,30 +38,18 @@ CREATE TABLE folded_accounts (
 
 CREATE INDEX ended_accounts ON folded_accounts (resets) WHERE resets > 0;
 
--- Leases as they were after the line `pruning.folded`, for a day after they were closed. `state` is
--- open, expired, released or settled; `opened` is the line of `entries` in which it was reserved.
+-- Leases as they were after the line `pruning.folded`, for a day after they were closed: the lines
+-- of `entries` in which each was `opened`, last `closed` (settle, release, expire) and last
+-- `renewed`, and the `deadline` of one that is open.
 CREATE TABLE folded_leases (
     id TEXT NOT NULL PRIMARY KEY,
-    state TEXT NOT NULL,
     opened INTEGER NOT NULL,
-    closed REAL,
-    deadline REAL NOT NULL,
-    ttl REAL NOT NULL,
-    nanodollars INTEGER NOT NULL,
-    tokens INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    estimated_nanodollars INTEGER NOT NULL,
-    estimated_tokens INTEGER NOT NULL,
-    estimated_requests INTEGER NOT NULL,
-    booked_nanodollars INTEGER NOT NULL,
-    booked_tokens INTEGER NOT NULL,
-    booked_requests INTEGER NOT NULL,
-    limits TEXT NOT NULL,
-    marks TEXT NOT NULL,
-    note TEXT NOT NULL
+    closed INTEGER,
+    renewed INTEGER,
+    deadline REAL
 ) WITHOUT ROWID;
 
-CREATE INDEX open_leases ON folded_leases (deadline) WHERE state = 'open';
+CREATE INDEX open_leases ON folded_leases (deadline) WHERE deadline IS NOT NULL;
 
 CREATE TABLE stops (
     mark TEXT NOT NULL PRIMARY KEY,

@@ -63,7 +63,11 @@ def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
             break
         line = number
         closed.append((lease, oldest))
-    db.executemany("DELETE FROM folded_leases WHERE id = ? AND state <> 'open' AND closed < ?", closed)
+    db.executemany(
+        "DELETE FROM folded_leases WHERE id = ?"
+        " AND (SELECT at FROM entries WHERE line = folded_leases.closed) < ?",
+        closed,
+    )
     db.execute("UPDATE pruning SET line = ?", (line,))
 
 
@@ -73,6 +77,7 @@ def _prune_trail(db: sqlite3.Connection, now: float) -> None:
         "DELETE FROM entries WHERE line IN ("
         " SELECT line FROM entries WHERE line <= (SELECT line FROM pruning)"
         " AND line < (SELECT max(line) FROM entries)"
+        " AND lease NOT IN (SELECT id FROM folded_leases WHERE id = entries.lease)"
         " AND (line <= (SELECT max(line) FROM entries) - ? OR at < ?) ORDER BY line LIMIT ?)",
         (TRAIL_LINES, now - TRAIL_SECONDS, ROWS_PER_STEP),
     )

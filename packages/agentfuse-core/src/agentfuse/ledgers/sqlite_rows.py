@@ -21,10 +21,6 @@ NO_LEASE = (None,) * 7
 # A line of ``entries`` as a lease is read from it; ``sqlite.sql`` names the columns.
 LEASE_LINE = """line, what, lease, nanodollars, tokens, requests, estimated_nanodollars,
     estimated_tokens, estimated_requests, limits, ttl, deadline, marks, note"""
-FOLDED_LEASE = """id, state, nanodollars, tokens, requests, estimated_nanodollars, estimated_tokens,
-    estimated_requests, limits, ttl, deadline, marks, note,
-    booked_nanodollars, booked_tokens, booked_requests"""
-
 STATES = {"settle": "settled", "release": "released", "expire": "expired"}
 
 # Sets of limits whose wording is kept, since the same ones are written again and again: some 8 MB.
@@ -114,12 +110,6 @@ def line_of(
         *(estimate.nanodollars, estimate.tokens, estimate.requests),
         *(wording.text, text_of(lease.marks)),
     )
-
-
-def folded_of(row: tuple[Any, ...]) -> KnownLease:
-    """Read a row of ``folded_leases``: the columns FOLDED_LEASE."""
-    lease = _lease_of(row[0], row[2:13])
-    return KnownLease(lease, wording_of(lease.limits), row[1], Amounts(*row[13:]))
 
 
 def stepped(known: KnownLease | None, row: tuple[Any, ...]) -> KnownLease | None:

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.ledgers.sqlite_folding import LINES_PER_FOLD, fold
 from agentfuse.ledgers.sqlite_rows import (
-    FOLDED_LEASE,
     LEASE_LINE,
     KnownLease,
     State,
-    folded_of,
     stepped,
 )
 
@@ -44,11 +42,12 @@ _ADD_NEW = f"""INSERT INTO entries SELECT {", ".join(f"?{n}" for n in range(1, 1
     WHERE NOT EXISTS (SELECT 1 FROM folded_leases WHERE id = ?4)"""  # noqa: S608
 _NEW = "SELECT line, what, lease, note, accounts, deadline FROM entries WHERE line > ?"
 _ACCOUNT = "SELECT spent, held, due, resets FROM folded_accounts WHERE key = ?"
-_LEASE = f"SELECT {FOLDED_LEASE} FROM folded_leases WHERE id = ?"  # noqa: S608 - our own columns
+_LEASE = "SELECT opened, closed, renewed FROM folded_leases WHERE id = ?"
+_FOLDED_LINES = f"SELECT {LEASE_LINE} FROM entries WHERE line IN (?, ?, ?) ORDER BY line"  # noqa: S608
 _LEASE_LINES = f"""SELECT {LEASE_LINE} FROM entries WHERE line > ? AND lease = ?
     AND what IN ('reserve', 'settle', 'release', 'expire', 'renew') ORDER BY line"""  # noqa: S608
 _DEADLINES = """SELECT min(deadline) FROM (
-    SELECT min(deadline) AS deadline FROM folded_leases WHERE state = 'open' AND deadline > ?
+    SELECT min(deadline) AS deadline FROM folded_leases WHERE deadline > ?
     UNION ALL SELECT min(deadline) FROM entries WHERE line > ? AND deadline > ?)"""
 
 _read = json.JSONDecoder().decode
@@ -197,7 +196,7 @@ class Tail:
     def open_leases(self) -> Iterable[str]:
         """Name the leases that may be open, oldest first."""
         rows = self.db.execute(
-            "SELECT id, opened FROM folded_leases WHERE state = 'open' UNION ALL"
+            "SELECT id, opened FROM folded_leases WHERE deadline IS NOT NULL UNION ALL"
             " SELECT lease, line FROM entries WHERE line > ? AND what = 'reserve' ORDER BY 2",
             (self.folded,),
         )
@@ -206,8 +205,7 @@ class Tail:
     def overdue(self, now: float) -> Iterable[str]:
         """Name the leases that may be open and have expired, by deadline."""
         rows = self.db.execute(
-            "SELECT id, deadline, opened FROM folded_leases"
-            " WHERE state = 'open' AND deadline <= ? UNION ALL"
+            "SELECT id, deadline, opened FROM folded_leases WHERE deadline <= ? UNION ALL"
             " SELECT lease, deadline, line FROM entries WHERE line > ? AND deadline <= ?"
             " ORDER BY 2, 3",
             (now, self.folded, now),
@@ -261,11 +259,13 @@ class Tail:
             self.line = line
 
     def _found(self, lease_id: str) -> KnownLease | None:
-        row = self.db.execute(_LEASE, (lease_id,)).fetchone()
-        known = None if row is None else folded_of(row)
+        folded = self.db.execute(_LEASE, (lease_id,)).fetchone()
+        lines = [] if folded is None else self.db.execute(_FOLDED_LINES, folded).fetchall()
         if lease_id in self._strange:
-            for line in self.db.execute(_LEASE_LINES, (self.folded, lease_id)).fetchall():
-                known = stepped(known, line)
+            lines += self.db.execute(_LEASE_LINES, (self.folded, lease_id)).fetchall()
+        known: KnownLease | None = None
+        for line in lines:
+            known = stepped(known, line)
         if known is not None and known.state == "open":
             self._leases[lease_id] = known
         return known

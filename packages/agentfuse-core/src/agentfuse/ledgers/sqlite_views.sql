@@ -19,20 +19,18 @@ SELECT key, spent, held, due, resets FROM folded_accounts
 WHERE key NOT IN (SELECT key FROM latest);
 
 CREATE VIEW leases AS
-WITH tail AS (
-    SELECT * FROM entries WHERE line > (SELECT folded FROM pruning)
-), closing AS (
-    SELECT lease, what, at, nanodollars, tokens, requests, max(line)
-    FROM tail WHERE what IN ('settle', 'release', 'expire') GROUP BY lease
-), renewal AS (
-    SELECT lease, ttl, deadline, max(line) FROM tail WHERE what = 'renew' GROUP BY lease
-), known AS (
-    SELECT * FROM folded_leases
+WITH steps AS (
+    SELECT id, opened, closed, renewed FROM folded_leases
     UNION ALL
     SELECT
-        lease, 'open', line, NULL, deadline, ttl, nanodollars, tokens, requests,
-        estimated_nanodollars, estimated_tokens, estimated_requests, 0, 0, 0, limits, marks, note
-    FROM tail WHERE what = 'reserve'
+        lease,
+        CASE WHEN what = 'reserve' THEN line END,
+        CASE WHEN what IN ('settle', 'release', 'expire') THEN line END,
+        CASE WHEN what = 'renew' THEN line END
+    FROM entries WHERE line > (SELECT folded FROM pruning)
+), known AS (
+    SELECT id, max(opened) AS opened, max(closed) AS closed, max(renewed) AS renewed
+    FROM steps GROUP BY id
 )
 SELECT
     known.id,
@@ -40,18 +38,19 @@ SELECT
         WHEN 'settle' THEN 'settled'
         WHEN 'release' THEN 'released'
         WHEN 'expire' THEN 'expired'
-        ELSE known.state
+        ELSE 'open'
     END AS state,
     known.opened,
-    coalesce(closing.at, known.closed) AS closed,
-    coalesce(renewal.deadline, known.deadline) AS deadline,
-    coalesce(renewal.ttl, known.ttl) AS ttl,
-    known.nanodollars, known.tokens, known.requests,
-    known.estimated_nanodollars, known.estimated_tokens, known.estimated_requests,
-    coalesce(closing.nanodollars, known.booked_nanodollars) AS booked_nanodollars,
-    coalesce(closing.tokens, known.booked_tokens) AS booked_tokens,
-    coalesce(closing.requests, known.booked_requests) AS booked_requests,
-    known.limits, known.marks, known.note
+    closing.at AS closed,
+    coalesce(renewal.deadline, opening.deadline) AS deadline,
+    coalesce(renewal.ttl, opening.ttl) AS ttl,
+    opening.nanodollars, opening.tokens, opening.requests,
+    opening.estimated_nanodollars, opening.estimated_tokens, opening.estimated_requests,
+    coalesce(closing.nanodollars, 0) AS booked_nanodollars,
+    coalesce(closing.tokens, 0) AS booked_tokens,
+    coalesce(closing.requests, 0) AS booked_requests,
+    opening.limits, opening.marks, opening.note
 FROM known
-LEFT JOIN closing ON closing.lease = known.id
-LEFT JOIN renewal ON renewal.lease = known.id;
+JOIN entries AS opening ON opening.line = known.opened
+LEFT JOIN entries AS closing ON closing.line = known.closed
+LEFT JOIN entries AS renewal ON renewal.line = known.renewed;
