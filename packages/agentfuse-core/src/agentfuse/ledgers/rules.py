@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.money import MAX_NANO
-from agentfuse.tickets import Lease, Refusal
+from agentfuse.tickets import Lease, Refusal, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,19 +19,14 @@ MICRO = 1_000_000
 _new = object.__new__
 
 
-def _setter_of(name: str) -> Callable[[Lease, Any], None]:
-    setter: Callable[[Lease, Any], None] = getattr(Lease, name).__set__
-    return setter
+def _setters_of(kind: type) -> tuple[Callable[[Any, Any], None], ...]:
+    return tuple(getattr(kind, field.name).__set__ for field in fields(kind))
 
 
-_set_id = _setter_of("id")
-_set_amount = _setter_of("amount")
-_set_estimate = _setter_of("estimate")
-_set_limits = _setter_of("limits")
-_set_ttl = _setter_of("ttl")
-_set_deadline = _setter_of("deadline")
-_set_marks = _setter_of("marks")
-_set_note = _setter_of("note")
+# In the order of the fields: a class that gets another one fails when this module is imported.
+_set_id, _set_amount, _set_estimate, _set_limits, *_set_rest = _setters_of(Lease)
+_set_ttl, _set_deadline, _set_marks, _set_note = _set_rest
+_set_booked, _set_overrun, _set_repeated, _set_spent = _setters_of(Settlement)
 
 
 def lasting(lease: Lease, ttl: float, deadline: float) -> Lease:
@@ -45,6 +41,18 @@ def lasting(lease: Lease, ttl: float, deadline: float) -> Lease:
     _set_marks(copy, lease.marks)
     _set_note(copy, lease.note)
     return copy
+
+
+def settlement_of(
+    lease: Lease, booked: Amounts, spent: tuple[int, ...], *, repeated: bool = False
+) -> Settlement:
+    """Say what settling a lease changed, slot by slot as well."""
+    settlement = _new(Settlement)
+    _set_booked(settlement, booked)
+    _set_overrun(settlement, overrun_of(lease, booked))
+    _set_repeated(settlement, repeated)
+    _set_spent(settlement, spent)
+    return settlement
 
 
 def refusal_of(limit: Limit, amount: Amounts, *, used: int, due: int, now: float) -> Refusal | None:

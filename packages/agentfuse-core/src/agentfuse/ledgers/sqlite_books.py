@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentfuse.ledgers.rules import MICRO, lasting, overrun_of, refusal_of
+from agentfuse.ledgers.rules import MICRO, lasting, refusal_of, settlement_of
 from agentfuse.ledgers.sqlite_pruning import prune
 from agentfuse.ledgers.sqlite_rows import (
     NO_LEASE,
@@ -106,12 +106,8 @@ class Books:
         if not repeated:
             known = self._book(known, actual, "settle")
         accounts = self.tail.accounts
-        return Settlement(
-            booked=known.booked,
-            overrun=overrun_of(known.lease, known.booked),
-            repeated=repeated,
-            spent=tuple([accounts[key][0] for key in known.wording.keys]),
-        )
+        spent = tuple([accounts[key][0] for key in known.wording.keys])
+        return settlement_of(known.lease, known.booked, spent, repeated=repeated)
 
     def release(self, lease_id: str) -> None:
         """Drop a hold, or take an estimate back."""
