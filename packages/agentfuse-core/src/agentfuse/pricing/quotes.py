@@ -81,12 +81,15 @@ def context_of(request: Request) -> PriceContext:
 def caching_of(request: Request) -> Caching:
     """Say how long a request asks for its prompt to be cached.
 
-    By ``cache_control`` anywhere (Anthropic's word, ``ttl`` in it), or by OpenAI's
-    ``prompt_cache_retention``, whose long kinds are billed as writes of twelve hours.
+    By ``cache_control`` anywhere (Anthropic's word, ``ttl`` in it), by the policy's own marks, or
+    by OpenAI's ``prompt_cache_retention``, whose long kinds are billed as writes of twelve hours.
     """
     if request.params.get("prompt_cache_retention") not in {None, "", "in_memory", "in-memory"}:
         return "12h"
-    found: Caching = ""
+    caching = request.caching
+    found: Caching = caching.ttl if caching is not None and caching.marks else ""
+    if found == "1h":
+        return found
     for fields in _marked_fields(request):
         if fields.get("cache_control"):
             if mapping_at(fields, "cache_control").get("ttl") == "1h":
