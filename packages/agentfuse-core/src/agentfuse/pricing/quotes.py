@@ -38,16 +38,17 @@ def quote_of(request: Request, card: PriceCard, estimate: TokenEstimate) -> Quot
     high = _fitting(estimate, card)
     caching = caching_of(request)
     media = _media_of(request)
-    most = _per_choice(request, card) * choices_of(request)
-    allowance = _tool_allowance(request, card)
-    floor = card.worst(high, 0, caching=caching, media=media) + allowance
-    worst = card.worst(high, most, caching=caching, media=media) + allowance
-    expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices_of(request)))
+    choices = choices_of(request)
+    most = _per_choice(request, card) * choices
+    per_output = card.dearest_output(card.rates_at(high), media)
+    floor = card.worst(high, 0, caching=caching, media=media) + _tool_allowance(request, card)
+    worst = floor + most * per_output
+    expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices))
     return Quote(
         expected=nano_of_pico(min(expected, worst)),
         worst=nano_of_pico(worst),
         floor=nano_of_pico(floor),
-        per_output_token=card.dearest_output(card.rates_at(high), media),
+        per_output_token=per_output,
         input_tokens=estimate.tokens,
         max_output_tokens=most,
         card_id=card.id,
@@ -99,7 +100,10 @@ def caching_of(request: Request) -> Caching:
 
 def choices_of(request: Request) -> int:
     """Count the answers a request asks for: ``n``, or ``best_of`` where more are billed."""
-    asked = [request.params.get(word) for word in ("n", "best_of")]
+    params = request.params
+    if "n" not in params and "best_of" not in params:
+        return 1
+    asked = [params.get(word) for word in ("n", "best_of")]
     return max([1, *(count for count in asked if isinstance(count, int))])
 
 

@@ -65,7 +65,7 @@ class Fuse:
         settings = Settings.of(options)
         allowance = None if budget is None else budget_of(budget)
         rules = limits_of(settings)
-        run = Run(settings.name or f"run-{new_id()[:8]}", allowance, rules=rules)
+        run = Run(settings.name or f"run-{new_id()[-8:]}", allowance, rules=rules)
         self._open(shared_of(settings), run, _listeners_of(settings))
         if isinstance(self.ledger, SteadyLedger) and self.ledger is not settings.ledger:
             self._opened = self.ledger
