@@ -87,7 +87,7 @@ class BatchQueue:
         speech, call_id = speech_of(target), new_id()
         request = speech.request_of(target, {"messages": messages, **options})
         speech.body_of(request)  # raises for what this provider cannot be asked
-        ticket = run_now(self._fuse.deferring.reserve(request, call_id))
+        ticket = run_now(self._fuse.policy.deferring.reserve(request, call_id))
         body = speech.body_of(replace(ticket.request, params=request.params))
         row = Row(
             id=call_id,
@@ -100,7 +100,7 @@ class BatchQueue:
         try:
             self._file.add(row)
         except BaseException:
-            run_now(self._fuse.deferring.give_back(request, call_id, "unknown"))
+            run_now(self._fuse.policy.deferring.give_back(request, call_id, "unknown"))
             raise
         return call_id
 
@@ -187,7 +187,7 @@ class BatchQueue:
 
     def _end(self, row: Row, outcome: Outcome) -> None:
         """Book an answer and keep it, in this order: a booking repeated changes nothing."""
-        request, deferring = _asked(row.provider, row.model), self._fuse.deferring
+        request, deferring = _asked(row.provider, row.model), self._fuse.policy.deferring
         with scope(**_scope_of(row.scope)):
             if outcome.reply is None:
                 run_now(deferring.give_back(request, row.id, outcome.kind))
@@ -201,7 +201,9 @@ class BatchQueue:
     def _drop(self, batch_id: str, kind: str, why: str) -> None:
         """Give back what was held for calls that a batch did not answer."""
         for row in self._file.of_batch(batch_id):
-            run_now(self._fuse.deferring.give_back(_asked(row.provider, row.model), row.id, kind))
+            run_now(
+                self._fuse.policy.deferring.give_back(_asked(row.provider, row.model), row.id, kind)
+            )
             self._file.end(row.id, kind=kind, error=why)
 
     def _client(self, provider: str, model: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
@@ -338,6 +338,7 @@ Event = (
     | Failed
     | Retried
     | FellBack
+    | Hedged
     | BreakerOpened
     | Downgraded
     | Compressed

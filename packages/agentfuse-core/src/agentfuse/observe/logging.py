@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import (
@@ -49,7 +49,7 @@ def line_of(event: Event) -> str:
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Retried() | FellBack() | BreakerOpened():
+        case Retried() | FellBack() | Hedged() | BreakerOpened():
             return _course_line(event)
         case Downgraded() | Compressed() | Alert():
             return _thrift_line(event)
@@ -63,9 +63,11 @@ def _trouble_line(event: Overrun | StoreTrouble) -> str:
     return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
 
 
-def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
+def _course_line(event: Retried | FellBack | Hedged | BreakerOpened) -> str:
     if isinstance(event, BreakerOpened):
         return f"breaker open: {event.model} of {event.provider} rests for {event.seconds:.0f} s"
+    if isinstance(event, Hedged):
+        return f"asking {event.model} a second time, since it takes long [{event.id}]"
     if isinstance(event, Retried):
         when = f"in {event.delay:.2f} s"
         return f"trying {event.model} again {when} after {event.kind} [{event.id}]"

@@ -37,7 +37,8 @@ class RunReceipt:
 
     ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
     (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after which
-    ``retries`` asked again and ``fallbacks`` asked another model; ``downgrades``
+    ``retries`` asked again and ``fallbacks`` asked another model, while ``hedges`` asked twice at
+    once; ``downgrades``
     went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
     is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
     ``estimated`` no provider's usage. ``prompt_cache_saved`` is what the providers' own caches of
@@ -57,6 +58,7 @@ class RunReceipt:
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
@@ -120,6 +122,7 @@ class RunReceipt:
             "failed attempts": self.failures,
             "asked again": self.retries,
             "asked of a fallback": self.fallbacks,
+            "asked twice at once": self.hedges,
             "left alone for a while": self.breakers_opened,
             "asked of a cheaper model": self.downgrades,
             "asked shorter": self.compressions,
@@ -134,7 +137,7 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
-            *("failures", "retries", "fallbacks", "breakers_opened"),
+            *("failures", "retries", "fallbacks", "hedges", "breakers_opened"),
             *("downgrades", "compressions", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
     Alert,
@@ -29,6 +29,7 @@ _COUNTED: dict[type, str] = {
     Refused: "refusals",
     Retried: "retries",
     FellBack: "fallbacks",
+    Hedged: "hedges",
     BreakerOpened: "breakers_opened",
     StoreTrouble: "store_troubles",
 }
@@ -51,6 +52,7 @@ class _Sums:
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.errors import StoreUnavailable
+from agentfuse.errors import BudgetExceeded, StoreUnavailable
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
 from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from agentfuse.tickets import Ticket
 
 Source = Literal["exact", "coalesced"]
+
+OUTRUN = "outrun"
+"""The kind of an attempt that was answered after another one had won."""
 
 # A waiter whose leader came back empty may lead itself once; after that it asks alone, so that a
 # consumer of an open stream who asks the same again can never wait for itself.
@@ -114,16 +117,7 @@ class Policy:
         self._resilience.failed(ticket, failure)
         try:
             cost = await self._settling.abandon(ticket, billed=failure.billed)
-            self._ports.tell(
-                Failed(
-                    id=ticket.id,
-                    model=ticket.request.model,
-                    provider=ticket.request.provider,
-                    kind=failure.kind,
-                    attempt=ticket.attempt,
-                    cost=cost,
-                )
-            )
+            self._tell_failed(ticket, failure.kind, cost)
             again = None if final else await self._resilience.again(ticket, failure, cost)
             if again is not None:
                 return await self._admission.admit(self._marked(again))
@@ -132,6 +126,36 @@ class Policy:
             raise
         self._land(ticket, None)
         return None
+
+    async def hedge(self, ticket: Admitted) -> Admitted | None:
+        """Set the money aside for a second, identical request; None where it does not fit."""
+        twin = self._resilience.twin(ticket)
+        if twin is None:
+            return None
+        try:
+            twin = await self._admission.admit(twin)
+        except BudgetExceeded:
+            return None
+        self._resilience.hedged(twin)
+        return twin
+
+    async def outrun(self, ticket: Admitted, reply: Reply) -> None:
+        """Book an answer that came second, which nobody is given."""
+        cost = await self._settling.outrun(ticket, reply)
+        self._tell_failed(ticket, OUTRUN, cost)
+
+    def _tell_failed(self, ticket: Admitted, kind: str, cost: int) -> None:
+        request = ticket.request
+        self._ports.tell(
+            Failed(
+                id=ticket.id,
+                model=request.model,
+                provider=request.provider,
+                kind=kind,
+                attempt=ticket.attempt,
+                cost=cost,
+            )
+        )
 
     async def used(self) -> float:
         """Give the share spent of the limit that is nearest its end; 0 without a limit."""

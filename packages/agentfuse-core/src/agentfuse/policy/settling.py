@@ -68,6 +68,14 @@ class Settling:
         await self._book(ticket, _amounts(cost, report.usage))
         return cost
 
+    async def outrun(self, ticket: Admitted, reply: Reply) -> int:
+        """Book an answer that nobody is given; gives what it cost."""
+        report, _ = self._report_of(ticket, reply)
+        price = self._price_of(ticket.request, report)
+        cost = price.nanodollars if price else 0
+        await self._book(ticket, _amounts(cost, report.usage))
+        return cost
+
     def price_of(self, request: Request, reply: Reply) -> Cost | None:
         """Price a remembered reply as if it were asked today; None where no price is known."""
         return self._price_of(request, reply.report) if reply.report else None

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from agentfuse.messages import Delta, Request
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
-    from agentfuse.policy.deferring import Deferring
     from agentfuse.policy.retrying import RetryRules
     from agentfuse.ports import Clock, Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
@@ -114,9 +113,14 @@ class Fuse:
         return self._shared.keys
 
     @property
-    def deferring(self) -> Deferring:
-        """What books calls that go out in batches."""
-        return self._blocking.deferring
+    def policy(self) -> Policy:
+        """The law as blocking callers ask it."""
+        return self._blocking
+
+    @property
+    def apolicy(self) -> Policy:
+        """The law as awaited callers ask it."""
+        return self._awaited
 
     @property
     def clock(self) -> Clock:

@@ -53,6 +53,7 @@ class Options(TypedDict, total=False):
     larger_window: Mapping[str, str]
     retry_budget: float
     breaker: bool | None
+    hedge_after: float | None
     keys: Mapping[str, Sequence[str]]
     prompt_caching: bool | Literal["5m", "1h"]
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None
@@ -110,7 +111,9 @@ class Settings:
     asking can reach it; a conversation that is too long goes to the model in ``larger_window``, or
     through ``compress``. No attempt begins ``deadline`` seconds after the call did. ``breaker``
     leaves a model alone for a while that keeps failing: None is where fallbacks are named.
-    ``keys`` are several keys of a provider for ``completion()``: one that is at its limit rests.
+    ``completion()`` asks a second time at once where a whole answer takes longer than
+    ``hedge_after`` seconds: both are paid. ``keys`` are several keys of a provider for it: one that
+    is at its limit rests.
 
     ``prompt_caching`` has the provider keep the beginning of prompts: True where it was seen to
     come back, "5m" or "1h" at once and for so long.
@@ -140,6 +143,7 @@ class Settings:
     larger_window: Mapping[str, str] = NOTHING
     retry_budget: float = 0.2
     breaker: bool | None = None
+    hedge_after: float | None = None
     keys: Mapping[str, Sequence[str]] = field(default=NOTHING, repr=False)
     prompt_caching: bool | Literal["5m", "1h"] = False
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None = None
@@ -171,8 +175,9 @@ class Settings:
             _require(0 < share <= 1, word, share, "a share")
         alerts = settings.alert_at
         _require(all(0 < share <= 1 for share in alerts), "alert_at", alerts, "shares")
-        deadline = settings.deadline
-        _require(deadline is None or deadline > 0, "deadline", deadline, "above zero, or None")
+        for word in ("deadline", "hedge_after"):
+            time = getattr(settings, word)
+            _require(time is None or time > 0, word, time, "above zero, or None")
         caching = settings.prompt_caching
         _require(
             caching in (True, False, "5m", "1h"), "prompt_caching", caching, "a bool or a time"
