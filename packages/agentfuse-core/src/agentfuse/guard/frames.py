@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from agentfuse.guard.pairs import Pair
 
 LONGEST_FILLER = 3
+LONGEST_INSERTION = 2
 
 
 def filler(pair: Pair) -> bool:
@@ -37,16 +38,33 @@ def frame(pair: Pair) -> bool:
     return len(mine) <= LONGEST_FILLER >= len(yours) and shared >= 2 and _is_other(mine, yours, pair.misspelt)
 
 
+def insertion(pair: Pair) -> bool:
+    """Say the same with a word or two more: "reset my password", "reset my email password"."""
+    start, end = _ends_alike(pair.asked.order, pair.kept.order)
+    short, long = sorted((pair.asked.order, pair.kept.order), key=len)
+    if start + end < len(short):
+        return False
+    idle = stems_of("function") | stems_of("idle")
+    added = [stem for stem in long[start : len(long) - end] if stem not in idle]
+    return 0 < len(added) <= LONGEST_INSERTION
+
+
+def _ends_alike(asked: Sequence[str], kept: Sequence[str]) -> tuple[int, int]:
+    """Count the stems that two orders begin with alike, and those that they end with."""
+    length = min(len(asked), len(kept))
+    start = end = 0
+    while start < length and asked[start] == kept[start]:
+        start += 1
+    while end < length - start and asked[-1 - end] == kept[-1 - end]:
+        end += 1
+    return start, end
+
+
 def _fillers(
     asked: Sequence[str], kept: Sequence[str]
 ) -> tuple[Sequence[str], Sequence[str], Sequence[str], int] | None:
     """Give what stands before the piece in which two orders differ, and the piece in each."""
-    start = 0
-    while start < min(len(asked), len(kept)) and asked[start] == kept[start]:
-        start += 1
-    end = 0
-    while end < min(len(asked), len(kept)) - start and asked[-1 - end] == kept[-1 - end]:
-        end += 1
+    start, end = _ends_alike(asked, kept)
     mine, yours = asked[start : len(asked) - end], kept[start : len(kept) - end]
     return (asked[:start], mine, yours, start + end) if mine and yours else None
 
