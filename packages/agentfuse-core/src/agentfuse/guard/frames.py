@@ -16,16 +16,20 @@ LONGEST_INSERTION = 2
 
 
 def filler(pair: Pair) -> bool:
-    """Put another word behind the same preposition: "is rice safe for a dog", "for a ferret"."""
+    """Put another noun in the same place: "is rice safe for a dog", "is rice safe for a ferret".
+
+    A word behind a preposition or an article is taken for a noun. Verbs are exchanged too often
+    without another meaning ("change my card", "switch my card").
+    """
     fillers = _fillers(pair.asked.order, pair.kept.order)
     if fillers is None:
         return False
     before, mine, yours, _ = fillers
     return (
         len(mine) == len(yours) == 1
+        and bool(before)
+        and before[-1] in stems_of("preposition") | stems_of("article")
         and _is_other(mine, yours, pair.misspelt)
-        and next((s for s in reversed(before) if s not in stems_of("determiner")), "")
-        in stems_of("preposition")
     )
 
 

@@ -36,18 +36,19 @@ def direction(pair: Pair) -> bool:
         return not any(swapped(pair))
     asked, kept = _roles(pair.asked), _roles(pair.kept)
     moved = [stem for stem in asked if stem in kept and asked[stem] != kept[stem]]
-    if _trade(asked, kept, combinations(moved[:LONGEST], 2)) or _trade_ends(pair):
+    if _trade(asked, kept, combinations(moved[:LONGEST], 2), pair.asked.order) or _trade_ends(pair):
         return True
-    return _trade(_marks(pair.asked.order), _marks(pair.kept.order), swapped(pair))
+    return _trade(_marks(pair.asked.order), _marks(pair.kept.order), swapped(pair), pair.asked.order)
 
 
 def _trade(
-    asked: Mapping[str, str], kept: Mapping[str, str], words: Iterable[tuple[str, str]]
+    asked: Mapping[str, str], kept: Mapping[str, str], words: Iterable[tuple[str, str]], order: Sequence[str]
 ) -> bool:
     """Say whether two of the words have each other's part."""
     return any(
         asked[one] == kept[other] and asked[other] == kept[one] and asked[one] != asked[other]
         for one, other in words
+        if not _are_joined(order, one, other)
     )
 
 
@@ -87,8 +88,10 @@ def word_order(pair: Pair) -> bool:
     moved = [at for at, stem in enumerate(asked) if stem != kept[at]]
     if len(moved) != 2 or moved[1] - moved[0] < 2:
         return False
-    first, last = moved
-    return asked[first] == kept[last] and asked[last] == kept[first]
+    one, other = (asked[at] for at in moved)
+    if _are_joined(pair.asked.order, one, other):
+        return False
+    return one == kept[moved[1]] and other == kept[moved[0]]
 
 
 def swapped(pair: Pair) -> Iterator[tuple[str, str]]:
@@ -137,6 +140,13 @@ def _roles(text: Features) -> dict[str, str]:
             before = stem
         mark = stem
     return roles
+
+
+def _are_joined(order: Sequence[str], one: str, other: str) -> bool:
+    """Say whether two words stand side by side with "and", "or", "versus" between them."""
+    first, last = sorted((order.index(one), order.index(other)))
+    between = order[first + 1 : last]
+    return not stems_of("joining").isdisjoint(between) and stems_of("function").issuperset(between)
 
 
 def _is_symmetric(pair: Pair) -> bool:
