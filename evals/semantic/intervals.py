@@ -8,7 +8,7 @@ Z = 1.96  # 95 %
 
 
 def interval(count: int, total: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share, in per cent: Wilson's, and 3/n above where nothing was seen."""
+    """Give a share's 95 % interval in per cent: Wilson's; 3/n above where nothing was seen."""
     if not total:
         return 0.0, 100.0
     if not count:

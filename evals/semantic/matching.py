@@ -1,7 +1,7 @@
 """When a kept answer is given: ours under its presets, a cosine alone, and what others ship.
 
-Each of the others' rules was read in the version named, and runs here on our vectors, so that the rules
-are compared and not the encoders.
+Each of the others' rules was read in the version named, and runs here on our vectors: the rules are
+compared, not the encoders.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ CANDIDATES = 5
 class Matching:
     """One way to decide: the least cosine, how many of the nearest are tried, the guard's level.
 
-    ``level`` None is no guard. With ``promotes`` an answer by meaning is kept for the asked words too,
-    so that the next such request is answered without a look.
+    ``level`` None is no guard. With ``promotes`` an answer by meaning is kept for the asked words
+    too, so that the next such request is answered without a look.
     """
 
     name: str
@@ -76,14 +76,14 @@ ALONE = (
     Matching("cosine 0.85", 0.85),
 )
 OTHERS = (
-    # gptcache 0.1.44: SearchDistanceEvaluation scores 4 - d^2 and takes 0.8 of its range: cosine >= 0.60.
+    # gptcache 0.1.44: SearchDistanceEvaluation scores 4 - d^2 and takes 0.8 of it: cosine >= 0.60.
     Matching("GPTCache", 0.60),
     # The same package's NumpyNormEvaluation, with its own threshold.
     Matching("GPTCache NumpyNorm", 0.92),
     # redisvl 0.28: SemanticCache(distance_threshold=0.1).
     Matching("redisvl", 0.90),
-    # agentfuse-runtime 0.2.2: 0.90 to read, and a semantic hit is copied into the exact tier. An answer
-    # is written only where nothing of 0.95 is kept, which a miss at 0.90 implies.
+    # agentfuse-runtime 0.2.2: 0.90 to read, and a semantic hit is copied into the exact tier. An
+    # answer is written only where nothing of 0.95 is kept, which a miss at 0.90 implies.
     Matching("agentfuse-runtime", 0.90, promotes=True),
     # llm-cache-router 0.3.2.
     Matching("llm-cache-router", 0.92),

@@ -68,11 +68,15 @@ def texts_in(folder: Path, names: set[str]) -> list[str]:
     found: dict[str, None] = {}
     for name in sorted(names):
         if name in PAIRS:
-            found.update((text, None) for row in pairs_in(folder, name) for text in (row.asked, row.kept))
+            found.update(
+                (text, None) for row in pairs_in(folder, name) for text in (row.asked, row.kept)
+            )
         elif name in STREAMS:
             found.update((text, None) for text, _ in stream_in(folder, name))
         elif name == CONVERSATIONS:
-            found.update((turn.text, None) for *turns, _ in conversations_in(folder) for turn in turns)
+            found.update(
+                (turn.text, None) for *turns, _ in conversations_in(folder) for turn in turns
+            )
     return list(found)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.guard import RULES
 from matching import PRESETS
+
+from agentfuse.guard import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agentfuse.guard import Rule
     from matching import Reading
     from reading import Row
     from vectors import Vectors
+
+    from agentfuse.guard import Rule
 
 NEAR = 0.85
 
@@ -63,7 +65,9 @@ def _only(everything: dict[str, int], others: dict[str, int]) -> dict[str, int]:
 
 def print_rules(figures: dict[str, Any]) -> None:
     """Print the share of traps removed and of good pairs lost, rule by rule and set by set."""
-    print(f"\nRules, among pairs of cosine {NEAR} or nearer: % of traps removed / of good pairs lost")
+    print(
+        f"\nRules, among pairs of cosine {NEAR} or nearer: % of traps removed / of good pairs lost"
+    )
     names = [*figures]
     print(f"{'':15}" + "".join(f"{name:>16}" for name in names))
     counts = (f"{figures[name]['traps']}/{figures[name]['good']}" for name in names)

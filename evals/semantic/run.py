@@ -191,8 +191,10 @@ def _conversation_figures(
 
 
 def _guard_speed(rows: Sequence[Row], vectors: Vectors) -> dict[str, float]:
-    """Give the guard's time a candidate in microseconds of CPU: the asked text is read each time."""
-    near = [row for row in rows if vectors.cosine(row.asked, row.kept) >= 0.9][:1000]
+    """Give the guard's CPU time a candidate in microseconds; the asked text is read each time."""
+    near = [row for row in rows if vectors.cosine(row.asked, row.kept) >= PRESETS[1].threshold][
+        :1000
+    ]
     taken: list[float] = []
     for row in near:
         kept = features_of(row.kept)

@@ -46,7 +46,7 @@ def vectors_of(texts: Sequence[str], fingerprint: str, embed: Callable[[str], An
             spoken = time.monotonic()
             pace = done / (spoken - began)
             print(
-                f"embedded {done:,} of {len(missing):,}, {(len(missing) - done) / pace:.0f} s to go",
+                f"embedded {done:,} of {len(missing):,}; {(len(missing) - done) / pace:.0f} s left",
                 file=sys.stderr,
                 flush=True,
             )

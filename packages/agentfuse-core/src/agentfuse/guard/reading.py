@@ -6,7 +6,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-EXTENSIONS = "py|js|ts|tsx|jsx|java|go|rs|rb|php|c|h|cpp|cs|sh|sql|json|ya?ml|toml|csv|xml|html|css|md|txt|pdf|docx?|xlsx?|pptx?|png|jpe?g|gif|svg|mp[34]|zip|gz|log|ini|env|exe|ipynb"
+EXTENSIONS = (
+    "py|js|ts|tsx|jsx|java|go|rs|rb|php|c|h|cpp|cs|sh|sql|json|ya?ml|toml|csv|xml|html|css|md|txt"
+    "|pdf|docx?|xlsx?|pptx?|png|jpe?g|gif|svg|mp[34]|zip|gz|log|ini|env|exe|ipynb"
+)
 
 # The first alternative that fits wins: what is more special stands further up.
 TOKEN = re.compile(
@@ -35,7 +38,7 @@ QUOTED = re.compile(r"“([^”]+)”|«([^»]+)»|\"([^\"]+)\"|(?<![\w'])'([^']
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token: its kind (a group of ``TOKEN``), as written, in lower case, first of a sentence."""
+    """A token: its kind (a group of ``TOKEN``), as written, in lower case, and if it opens a line."""
 
     kind: str
     text: str
