@@ -26,7 +26,7 @@ TOKEN = re.compile(
     | (?P<time>\b\d{{1,2}}(?::[0-5]\d){{1,2}}(?:\s?[ap]\.?m\b\.?)? | \b\d{{1,2}}\s?[ap]\.?m\b\.?)
     | (?P<number>(?:(?<!\S)[-−])?(?:[$€£¥₹₩]\s?)?
         (?:\d{{1,3}}(?:,\d{{2,3}})+(?:\.\d+)?|\d+(?:[.:/]\d+)*|(?<!\d)\.\d+)
-        (?:st|nd|rd|th)?(?P<suffix>[a-z]+\d*|%|\s?[€£¥₹°]c?)?)
+        (?:st|nd|rd|th)?(?P<suffix>[a-z]+\d*|\s?[%€£¥₹°]c?)?)
     | (?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*)
     | (?P<end>[.?!:;\n]+)
     | (?P<comma>,)
@@ -38,7 +38,7 @@ QUOTED = re.compile(r"“([^”]+)”|«([^»]+)»|\"([^\"]+)\"|(?<![\w'])'([^']
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token: its kind (a group of ``TOKEN``), as written, in lower case, and if it opens a line."""
+    """A token: its kind (a group of ``TOKEN``), as written, in lower case."""
 
     kind: str
     text: str

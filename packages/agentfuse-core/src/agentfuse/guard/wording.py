@@ -25,7 +25,7 @@ NEAR_QUESTIONS = frozenset(
     }
 )
 LIMITS = frozenset({"only", "solely", "exclusively"})
-MORE_OR_LESS = frozenset({"more", "les"})
+MORE_OR_LESS = frozenset({"mor", "les"})
 
 
 def numbers(pair: Pair) -> bool:
@@ -91,7 +91,8 @@ def dates(pair: Pair) -> bool:
 
 def names(pair: Pair) -> bool:
     """Differ in a name: one that a text writes large, or that the tables know."""
-    return _unmatched_names(pair, "named")
+    named = any(sense.kind == "named" for _, _, sense in pair.clashes)
+    return named or _unmatched_names(pair, "named")
 
 
 def _unmatched_names(pair: Pair, kind: str) -> bool:
