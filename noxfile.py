@@ -16,6 +16,7 @@ import nox
 ROOT = Path(__file__).parent
 PACKAGES = tuple(sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")))
 CORE = "agentfuse-core"
+MINILM = "agentfuse-minilm"
 # One environment with every package in it: what a user of several frameworks has.
 TOGETHER = "together"
 # CrewAI, LlamaIndex's OpenAI package and all adapters together want openai 2; the rest is on 3. Two
@@ -160,6 +161,15 @@ def chaos(session: nox.Session) -> None:
     """Break all but the budget (``-- --ledger URL --seconds N --seed K --json FILE``)."""
     session.install("-c", CONSTRAINTS, *requirements_of(CORE, "test"))
     session.run("python", "chaos/run.py", *session.posargs)
+
+
+@nox.session(name="semantic-eval")
+def semantic_eval(session: nox.Session) -> None:
+    """Measure answers by meaning (``-- --data DIR --json FILE --only SET --rules``)."""
+    session.install(
+        "-c", CONSTRAINTS, "-e", f"packages/{CORE}[semantic]", "-e", f"packages/{MINILM}"
+    )
+    session.run("python", "evals/semantic/run.py", *session.posargs)
 
 
 @nox.session
