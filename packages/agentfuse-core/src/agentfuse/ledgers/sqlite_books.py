@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from agentfuse.ledgers.rules import MICRO, lasting, refusal_of, settlement_of
 from agentfuse.ledgers.sqlite_pruning import prune
 from agentfuse.ledgers.sqlite_rows import (
-    NO_LEASE,
     STATES,
     KnownLease,
     WordedAccount,
@@ -215,35 +214,42 @@ class Books:
         return None if mark is None else Stop(mark=mark, reason=stops[mark])
 
     def _refusal_of(self, lease: Lease, wording: Wording) -> Refusal | None:
-        accounts = self.tail.accounts
+        accounts, amount = self.tail.accounts, lease.amount
         for limit, key in zip(lease.limits, wording.keys, strict=True):
             spent, held, due, _resets = accounts[key]
             used = spent + held
             for counted in limit.counted:
                 earlier = accounts[counted]
                 used += earlier[0] + earlier[1]
-            refusal = refusal_of(limit, lease.amount, used=used, due=due, now=self.now)
-            if refusal is not None:
-                return refusal
+            if limit.pace or used + getattr(amount, limit.unit) > limit.amount:
+                refusal = refusal_of(limit, amount, used=used, due=due, now=self.now)
+                if refusal is not None:
+                    return refusal
         return None
 
     def _hold(self, asked: Lease, wording: Wording) -> Lease:
-        tail = self.tail
-        deadline = self.now + asked.ttl
+        tail, now, amount = self.tail, self.now, asked.amount
+        deadline = now + asked.ttl
         lease = lasting(asked, asked.ttl, deadline)
-        amount = lease.amount
+        accounts, before = tail.accounts, tail.accounts_before
         states: list[str] = []
         for account in wording.accounts:
-            more = getattr(amount, account.unit)
-            spent, held, due, _resets = tail.accounts[account.key]
+            key, more = account.key, getattr(amount, account.unit)
+            state = accounts[key]
+            spent, held, due, _resets = state
+            before.setdefault(key, state)
             if account.pace:
                 due = self._paced(account, due, more)
-            states.append(self._state(account, spent, held + more, due))
+            held += more
+            accounts[key] = (spent, held, due, account.resets)
+            states.append(f"{account.head}{spent},{held},{due}{account.tail}")
         known = KnownLease(lease, wording)
         tail.put(lease.id, known)
         if deadline < tail.next_deadline:
             tail.next_deadline = deadline
-        self._add_step(known, "reserve", amount, states)
+        lines = tail.lines
+        step = (tail.line + len(lines) + 1, now, "reserve")
+        lines.append(line_of(step, known, amount, states))
         return lease
 
     def _paced(self, account: WordedAccount, due: int, amount: int) -> int:
@@ -257,34 +263,39 @@ class Books:
         lease, wording = known.lease, known.wording
         is_open = known.state == "open"
         before = lease.amount if is_open else known.booked
+        tail = self.tail
+        accounts = tail.accounts
         states: list[str] = []
         for account in wording.accounts:
-            state = self.tail.accounts[account.key]
+            key, unit = account.key, account.unit
+            state = accounts[key]
             if state is UNUSED and not is_open:
                 continue  # it was pruned since: there is nothing to correct
             spent, held, due, _resets = state
-            more, less = getattr(booked, account.unit), getattr(before, account.unit)
+            more, less = getattr(booked, unit), getattr(before, unit)
+            tail.accounts_before.setdefault(key, state)
             if account.pace:
                 due = min(due + (more - less) * account.pace, _FULL)
             if is_open:
-                spent, held = spent + more, held - less
-            else:
-                spent += more - less
-            states.append(self._state(account, min(spent, _FULL), held, due))
+                held -= less
+                less = 0
+            spent += more - less
+            if spent > _FULL:
+                spent = _FULL
+            accounts[key] = (spent, held, due, account.resets)
+            states.append(f"{account.head}{spent},{held},{due}{account.tail}")
         known = KnownLease(lease, wording, STATES[what], booked)
-        self.tail.put(lease.id, known)
-        self._add_step(known, what, booked, states)
+        tail.put(lease.id, known)
+        lines = tail.lines
+        lines.append(line_of((tail.line + len(lines) + 1, self.now, what), known, booked, states))
         return known
 
     def _state(self, account: WordedAccount, spent: int, held: int, due: int) -> str:
         """Change an account, and write what it comes to."""
-        self.tail.book(account.key, (spent, held, due, account.resets))
+        tail, key = self.tail, account.key
+        tail.accounts_before.setdefault(key, tail.accounts[key])
+        tail.accounts[key] = (spent, held, due, account.resets)
         return f"{account.head}{spent},{held},{due}{account.tail}"
-
-    def _add_step(self, known: KnownLease, what: str, amount: Amounts, states: list[str]) -> None:
-        lines = self.tail.lines
-        line = self.tail.line + len(lines) + 1
-        lines.append(line_of((line, self.now, what), known, amount, states))
 
     def _add(
         self,
@@ -303,4 +314,4 @@ class Books:
             *(amount.nanodollars, amount.tokens, amount.requests, keys, note),
             f"{{{','.join(states)}}}" if states else None,
         )
-        lines.append(line + (NO_LEASE if ends is None else (*ends, *NO_LEASE[2:])))
+        lines.append(line if ends is None else line + ends)

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 # What is booked on an account: spent, held, due (see sqlite.sql), and when its window resets.
 State = tuple[int, int, int, float]
 
-# The columns of ``entries`` from ``ttl`` on, in a line that reserves nothing.
-NO_LEASE = (None,) * 7
+# The columns of ``entries``; those after ``accounts`` are of lines that reserve or renew.
+COLUMNS = (
+    *("line", "at", "what", "lease", "nanodollars", "tokens", "requests", "keys", "note"),
+    *("accounts", "ttl", "deadline", "estimated_nanodollars", "estimated_tokens"),
+    *("estimated_requests", "limits", "marks"),
+)
 
 # A line of ``entries`` as a lease is read from it; ``sqlite.sql`` names the columns.
 LEASE_LINE = """line, what, lease, nanodollars, tokens, requests, estimated_nanodollars,
@@ -103,7 +107,7 @@ def line_of(
         *(wording.keys_text, lease.note, f"{{{','.join(accounts)}}}"),
     )
     if step[2] != "reserve":
-        return line + NO_LEASE
+        return line
     estimate = lease.estimate
     return (
         *(*line, lease.ttl, lease.deadline),
