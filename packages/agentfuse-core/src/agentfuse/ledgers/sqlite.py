@@ -6,7 +6,7 @@ import time
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from agentfuse.ledgers.group_commit import Job
     from agentfuse.ports import Clock
+
+T = TypeVar("T")
 
 # Commands that write nothing, unless a lease has expired.
 _READS = {"balances", "open_leases", "stops", "trail"}
@@ -61,7 +63,7 @@ class SqliteLedger(Face):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._look_again = 0.0
-        self._queue: GroupCommit[Books] = GroupCommit(self._write)
+        self._queue: GroupCommit[Books] = GroupCommit(self._write, self._add)
 
     @classmethod
     def from_url(cls, url: str) -> SqliteLedger:
@@ -101,11 +103,38 @@ class SqliteLedger(Face):
     async def _ask(self, command: str, *arguments: Any) -> Any:
         return self._queue.do(_work_of(command, arguments), reads=command in _READS)
 
+    def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
+        """Do what needs but one line, in this process's turn; None where that was not all."""
+        moment = time.monotonic()
+        if moment >= self._look_again or moment >= self._turns.until:
+            return None
+        return self._with_file(lambda db: self._added(db, work))
+
+    def _added(self, db: sqlite3.Connection, work: Callable[[Books], Any]) -> tuple[Any] | None:
+        books = self._books
+        if books is None or books.db is not db or books.tail.is_long:
+            return None
+        books.look_at_clock()
+        try:
+            answer = work(books)
+            if books.tail.add_now():
+                return (answer,)
+        except NeedsTheLock:
+            pass
+        except BaseException:
+            books.forget()
+            raise
+        books.tail.drop()
+        return None
+
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
+        self._look_for_another_file()
+        self._with_file(lambda db: self._transact(db, batch))
+
+    def _with_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            self._look_for_another_file()
-            self._file.read(lambda db: self._transact(db, batch))
+            return self._file.read(work)
         except StoreUnavailable as error:
             if not _is_busy(error.__cause__):
                 self._file.close()  # what is wrong may be the connection
@@ -126,8 +155,7 @@ class SqliteLedger(Face):
             books = self._books = Books(db, self._now)
         changes = db.total_changes
         try:
-            if len(batch) > 1 or not self._add(books, batch[0]):
-                self._change(books, batch)
+            self._change(books, batch)
         except BaseException as error:
             books.forget()
             if db.in_transaction:
@@ -137,20 +165,6 @@ class SqliteLedger(Face):
                 for job in batch:
                     job.finish()
             raise
-
-    def _add(self, books: Books, job: Job[Books, Any]) -> bool:
-        """Do a job that needs one line, in this process's turn; False where that was not all."""
-        if job.reads or books.tail.is_long or not self._turns.lasts():
-            return False
-        books.look_at_clock()
-        try:
-            job.do(books)
-            if books.tail.add_now():
-                return True
-        except NeedsTheLock:
-            pass
-        books.tail.drop()
-        return False
 
     def _change(self, books: Books, batch: Sequence[Job[Books, Any]]) -> None:
         """Do jobs in one transaction."""

@@ -90,7 +90,7 @@ class Books:
         if known is not None:
             return known.lease
         wording = wording_of(lease.limits)
-        refused = self._stop_of(lease) or self._refusal_of(lease, wording)
+        refused = (tail.stops and self._stop_of(lease)) or self._refusal_of(lease, wording)
         if refused is None:
             return self._hold(lease, wording)
         known = tail.lease(lease.id)
@@ -208,8 +208,6 @@ class Books:
 
     def _stop_of(self, lease: Lease) -> Stop | None:
         stops = self.tail.stops
-        if not stops:
-            return None
         mark = next((mark for mark in lease.marks if mark in stops), None)
         return None if mark is None else Stop(mark=mark, reason=stops[mark])
 
