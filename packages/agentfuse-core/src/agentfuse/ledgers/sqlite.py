@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache
 from importlib.resources import files
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -101,20 +102,20 @@ class SqliteLedger(Face):
         self.close()
 
     async def _ask(self, command: str, *arguments: Any) -> Any:
-        return self._queue.do(_work_of(command, arguments), reads=command in _READS)
+        return self._queue.do(methodcaller(command, *arguments), reads=command in _READS)
 
     def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
         """Do what needs but one line, in this process's turn; None where that was not all."""
         moment = time.monotonic()
         if moment >= self._look_again or moment >= self._turns.until:
             return None
-        return self._with_file(lambda db: self._added(db, work))
+        return self._with_file(self._added, work)
 
     def _added(self, db: sqlite3.Connection, work: Callable[[Books], Any]) -> tuple[Any] | None:
         books = self._books
         if books is None or books.db is not db or books.tail.is_long:
             return None
-        books.look_at_clock()
+        books.now = self._now()
         try:
             answer = work(books)
             if books.tail.add_now():
@@ -130,11 +131,11 @@ class SqliteLedger(Face):
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
         self._look_for_another_file()
-        self._with_file(lambda db: self._transact(db, batch))
+        self._with_file(self._transact, batch)
 
-    def _with_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _with_file(self, work: Callable[..., T], *more: object) -> T:
         try:
-            return self._file.read(work)
+            return self._file.read(work, *more)
         except StoreUnavailable as error:
             if not _is_busy(error.__cause__):
                 self._file.close()  # what is wrong may be the connection
@@ -201,12 +202,8 @@ class AwaitedSqliteLedger(Face):
     async def _ask(self, command: str, *arguments: Any) -> Any:
         import asyncio  # whoever awaits has it; blocking callers save 30 ms
 
-        future = self._queue.submit(_work_of(command, arguments), reads=command in _READS)
+        future = self._queue.submit(methodcaller(command, *arguments), reads=command in _READS)
         return await asyncio.wrap_future(future)
-
-
-def _work_of(command: str, arguments: tuple[Any, ...]) -> Callable[[Books], Any]:
-    return lambda books: getattr(books, command)(*arguments)
 
 
 @cache

@@ -91,7 +91,7 @@ class Books:
             return known.lease
         wording = wording_of(lease.limits)
         refused = (tail.stops and self._stop_of(lease)) or self._refusal_of(lease, wording)
-        if refused is None:
+        if not refused:
             return self._hold(lease, wording)
         known = tail.lease(lease.id)
         return refused if known is None else known.lease

@@ -35,6 +35,7 @@ _MOST_REMEMBERED = 10_000
 
 # https://sqlite.org/rescode.html
 _BUSY = 5
+_CONSTRAINT = 19
 
 # A line with as many columns as a step needs, a renewal, or a lease.
 _ADD = {
@@ -159,12 +160,15 @@ class Tail:
     def keep(self) -> None:
         """Know what was written."""
         for line in self.lines:
+            what = line[2]
             self.line = line[0]
-            if line[2] in LEASE_STEPS:
-                self._step(line[0], line[2], line[3], line[11] if len(line) > _SHORT else None)
+            if what in LEASE_STEPS:
+                self._step(line[0], what, line[3], None if len(line) == _SHORT else line[11])
         self.lines.clear()
-        self._unfolded.update(dict.fromkeys(self.accounts_before, self.line))
-        self.accounts_before.clear()
+        before = self.accounts_before
+        if before:
+            self._unfolded.update(dict.fromkeys(before, self.line))
+            before.clear()
         self._leases_before.clear()
 
     def drop(self) -> None:
@@ -216,14 +220,11 @@ class Tail:
         self.next_deadline = NEVER if row[0] is None else row[0]
 
     def _added(self, line: tuple[Any, ...]) -> bool:
-        import sqlite3
-
         try:
             self._add(_ADD[len(line)], line)
-        except sqlite3.IntegrityError:
-            return False  # another process has written this line
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != _BUSY:
+        except Exception as error:
+            # Another process has written this line, or is writing now.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {_BUSY, _CONSTRAINT}:
                 raise
             return False
         return True
