@@ -156,9 +156,18 @@ def test_a_refusal_is_given_on_what_is_true_now(path: Path) -> None:
         assert isinstance(run_now(theirs.reserve(lease_of("b", 600))), Lease)
         assert isinstance(run_now(mine.reserve(lease_of("c", 600))), Refusal)
         run_now(theirs.stop("*"))
-        stopped = run_now(mine.reserve(Lease(
-            id="d", amount=Amounts(), estimate=Amounts(), limits=(RUN,), ttl=9.0, marks=("*",)
-        )))
+        stopped = run_now(
+            mine.reserve(
+                Lease(
+                    id="d",
+                    amount=Amounts(),
+                    estimate=Amounts(),
+                    limits=(RUN,),
+                    ttl=9.0,
+                    marks=("*",),
+                )
+            )
+        )
         assert stopped == Stop(mark="*")
 
 
@@ -189,11 +198,14 @@ def test_a_file_of_version_1_is_upgraded_with_all_that_is_in_it(path: Path) -> N
     keys = [RUN.key, day.key, rate.key]
     with SqliteLedger(path, clock=FrozenClock(1_800_000_070.0)) as ledger:
         assert run_now(ledger.balances(keys)) == (
-            Balance(spent=85, held=80), Balance(spent=78, held=80), Balance(spent=3, held=2)
+            Balance(spent=85, held=80),
+            Balance(spent=78, held=80),
+            Balance(spent=3, held=2),
         )
         held = run_now(ledger.open_leases())
         assert [(each.id, each.deadline, each.ttl) for each in held] == [
-            ("open", 1_800_000_600.0, 600.0), ("renewed", 1_800_000_930.0, 900.0)
+            ("open", 1_800_000_600.0, 600.0),
+            ("renewed", 1_800_000_930.0, 900.0),
         ]
         assert held[0].limits == (RUN, day, rate)
         assert held[0].note == 'it\'s "open"'

@@ -30,7 +30,7 @@ from agentfuse.tickets import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from agentfuse.tickets import Limit
 
@@ -123,7 +123,7 @@ class Books:
         deadline = self.now + ttl
         self.tail.put(lease_id, renewed(known, ttl=ttl, deadline=deadline))
         self.tail.next_deadline = min(self.tail.next_deadline, deadline)
-        self._add(("renew", lease_id), ends=(ttl, deadline))
+        self._add(("renew", lease_id), more=(None, ttl, deadline))
         return True
 
     def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
@@ -140,8 +140,9 @@ class Books:
             more = getattr(amount, account.unit)
             spent, held, due, _resets = self.tail.accounts[account.key]
             due = self._paced(account, due, more)
-            states.append(self._state(account, min(spent + more, _FULL), held, due))
-        self._add(("spend", ""), amount, keys=wording.keys_text, note=note, states=states)
+            states.append(self._state(account, spent + more, held, due))
+        accounts = f"{{{','.join(states)}}}"
+        self._add(("spend", ""), amount, keys=wording.keys_text, note=note, more=(accounts,))
 
     def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now."""
@@ -229,25 +230,17 @@ class Books:
         tail, now, amount = self.tail, self.now, asked.amount
         deadline = now + asked.ttl
         lease = lasting(asked, asked.ttl, deadline)
-        accounts, before = tail.accounts, tail.accounts_before
         states: list[str] = []
         for account in wording.accounts:
-            key, more = account.key, getattr(amount, account.unit)
-            state = accounts[key]
-            spent, held, due, _resets = state
-            before.setdefault(key, state)
+            more = getattr(amount, account.unit)
+            spent, held, due, _resets = tail.accounts[account.key]
             if account.pace:
                 due = self._paced(account, due, more)
-            held += more
-            accounts[key] = (spent, held, due, account.resets)
-            states.append(f"{account.head}{spent},{held},{due}{account.tail}")
+            states.append(self._state(account, spent, held + more, due))
         known = KnownLease(lease, wording)
         tail.put(lease.id, known)
-        if deadline < tail.next_deadline:
-            tail.next_deadline = deadline
-        lines = tail.lines
-        step = (tail.line + len(lines) + 1, now, "reserve")
-        lines.append(line_of(step, known, amount, states))
+        tail.next_deadline = min(tail.next_deadline, deadline)
+        tail.lines.append(line_of((tail.next_line, now, "reserve"), known, amount, states))
         return lease
 
     def _paced(self, account: WordedAccount, due: int, amount: int) -> int:
@@ -258,40 +251,34 @@ class Books:
 
     def _book(self, known: KnownLease, booked: Amounts, what: str) -> KnownLease:
         """Book what a lease has cost, in place of what it held or of what was booked before."""
-        lease, wording = known.lease, known.wording
+        lease, wording, tail = known.lease, known.wording, self.tail
         is_open = known.state == "open"
         before = lease.amount if is_open else known.booked
-        tail = self.tail
-        accounts = tail.accounts
         states: list[str] = []
         for account in wording.accounts:
-            key, unit = account.key, account.unit
-            state = accounts[key]
+            state = tail.accounts[account.key]
             if state is UNUSED and not is_open:
                 continue  # it was pruned since: there is nothing to correct
             spent, held, due, _resets = state
-            more, less = getattr(booked, unit), getattr(before, unit)
-            tail.accounts_before.setdefault(key, state)
+            more, less = getattr(booked, account.unit), getattr(before, account.unit)
             if account.pace:
                 due = min(due + (more - less) * account.pace, _FULL)
             if is_open:
-                held -= less
-                less = 0
-            spent += more - less
-            if spent > _FULL:
-                spent = _FULL
-            accounts[key] = (spent, held, due, account.resets)
-            states.append(f"{account.head}{spent},{held},{due}{account.tail}")
+                spent, held = spent + more, held - less
+            else:
+                spent += more - less
+            states.append(self._state(account, spent, held, due))
         known = KnownLease(lease, wording, STATES[what], booked)
         tail.put(lease.id, known)
-        lines = tail.lines
-        lines.append(line_of((tail.line + len(lines) + 1, self.now, what), known, booked, states))
+        step = (tail.next_line, self.now, what)
+        tail.lines.append(line_of(step, known, booked, states))
         return known
 
     def _state(self, account: WordedAccount, spent: int, held: int, due: int) -> str:
         """Change an account, and write what it comes to."""
         tail, key = self.tail, account.key
-        tail.accounts_before.setdefault(key, tail.accounts[key])
+        spent = min(spent, _FULL)
+        tail.before.setdefault(key, tail.accounts[key])
         tail.accounts[key] = (spent, held, due, account.resets)
         return f"{account.head}{spent},{held},{due}{account.tail}"
 
@@ -302,14 +289,12 @@ class Books:
         *,
         keys: str = "[]",
         note: str = "",
-        states: list[str] | None = None,
-        ends: tuple[float, float] | None = None,
+        more: tuple[object, ...] = (None,),
     ) -> None:
-        """Add a line (what, and to which lease or mark) that is no step of a lease, or a renewal."""
-        lines = self.tail.lines
-        line = (
-            *(self.tail.line + len(lines) + 1, self.now, *step),
-            *(amount.nanodollars, amount.tokens, amount.requests, keys, note),
-            f"{{{','.join(states)}}}" if states else None,
-        )
-        lines.append(line if ends is None else line + ends)
+        """Add a line that books on no lease: what, and about which lease or mark.
+
+        ``more`` are its columns from ``accounts`` on.
+        """
+        amounts = (amount.nanodollars, amount.tokens, amount.requests)
+        line = (self.tail.next_line, self.now, *step, *amounts, keys, note, *more)
+        self.tail.lines.append(line)

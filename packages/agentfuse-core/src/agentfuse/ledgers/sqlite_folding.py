@@ -60,8 +60,13 @@ def fold(
     """
     db.executemany(_ACCOUNTS, accounts)
     opened = [
-        (name, each.opened, each.closed or None, each.renewed or None,
-         None if each.closed else each.deadline)
+        (
+            name,
+            each.opened,
+            each.closed or None,
+            each.renewed or None,
+            None if each.closed else each.deadline,
+        )
         for name, each in sorted(leases.items())
         if each.opened
     ]

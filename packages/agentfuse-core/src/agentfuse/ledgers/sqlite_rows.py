@@ -33,7 +33,7 @@ _MOST_WORDED = 4_096
 
 @dataclass(slots=True)
 class WordedAccount:
-    """An account of a limit, and its state as a member of a JSON object: ``head``, ..., ``tail``."""
+    """An account; its state is written as ``head``, three numbers and ``tail``."""
 
     key: str
     unit: str
@@ -45,7 +45,7 @@ class WordedAccount:
 
 @dataclass(slots=True)
 class Wording:
-    """Limits as they are written; ``accounts`` has each one once, also where two limits share it."""
+    """Limits as they are written; ``accounts`` names each once, also where two limits share it."""
 
     limits: tuple[Limit, ...]
     keys: tuple[str, ...]

@@ -73,8 +73,8 @@ class _Accounts(dict[str, State]):
 class Tail:
     """Accounts and leases as they are after the line that was read last, and lines to be added.
 
-    A step changes ``accounts`` (having kept ``accounts_before``), ``put``s leases and adds its ``lines``; when
-    they are written, ``keep`` makes that final, and otherwise ``drop`` takes it back.
+    A step changes ``accounts`` (and keeps in ``before`` what they were), ``put``s a lease and
+    appends to ``lines``. When those are written, ``keep`` makes that final; ``drop`` takes it back.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -94,9 +94,14 @@ class Tail:
         self._unfolded: dict[str, int] = {}
         self._steps: dict[str, Steps] = {}
         self._newest = ""
-        self.accounts_before: dict[str, State] = {}
+        self.before: dict[str, State] = {}
         self._leases_before: dict[str, KnownLease | None] = {}
         self.lines: list[tuple[Any, ...]] = []
+
+    @property
+    def next_line(self) -> int:
+        """Number the line that is to be added next."""
+        return self.line + len(self.lines) + 1
 
     @property
     def is_long(self) -> bool:
@@ -165,7 +170,7 @@ class Tail:
             if what in LEASE_STEPS:
                 self._step(line[0], what, line[3], None if len(line) == _SHORT else line[11])
         self.lines.clear()
-        before = self.accounts_before
+        before = self.before
         if before:
             self._unfolded.update(dict.fromkeys(before, self.line))
             before.clear()
@@ -174,8 +179,8 @@ class Tail:
     def drop(self) -> None:
         """Know nothing of what was not written."""
         self.lines.clear()
-        self.accounts.update(self.accounts_before)
-        self.accounts_before.clear()
+        self.accounts.update(self.before)
+        self.before.clear()
         for lease_id, known in self._leases_before.items():
             if known is None:
                 self._leases.pop(lease_id, None)
