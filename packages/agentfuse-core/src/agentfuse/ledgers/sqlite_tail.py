@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    _NewLine = tuple[int, str, str, str, str, str, float | None]
+
 NEVER = float("inf")
 
 # What an account holds that nobody has booked on.
@@ -42,7 +44,7 @@ _ADD = {
     n: f"INSERT INTO entries ({', '.join(COLUMNS[:n])}) VALUES ({', '.join('?' * n)})"  # noqa: S608
     for n in (10, 12, 17)
 }
-_NEW = "SELECT line, what, lease, note, accounts, deadline FROM entries WHERE line > ?"
+_NEW = "SELECT line, what, lease, note, keys, accounts, deadline FROM entries WHERE line > ?"
 _ACCOUNT = "SELECT spent, held, due, resets FROM folded_accounts WHERE key = ?"
 _LEASE = "SELECT opened, closed, renewed FROM folded_leases WHERE id = ?"
 _LEASE_LINES = f"SELECT {LEASE_LINE} FROM entries WHERE line IN (?, ?, ?) ORDER BY line"  # noqa: S608
@@ -242,14 +244,15 @@ class Tail:
         self.stops = dict(self.db.execute("SELECT mark, reason FROM stops"))
         self._replay(self.db.execute(_NEW, (self.line,)).fetchall())
 
-    def _replay(self, rows: list[tuple[int, str, str, str, str | None, float | None]]) -> None:
+    def _replay(self, rows: list[_NewLine]) -> None:
         """Learn from lines that others have written."""
-        told = [row for row in rows if row[4]]
-        states: list[dict[str, State]] = _read(f"[{','.join(row[4] or '' for row in told)}]")
-        for (line, *_), accounts in zip(told, states, strict=True):
+        # Of lines on the same accounts the last one tells all: most need not be read.
+        last = {keys: (line, told) for line, _, _, _, keys, told, _ in rows if told}
+        for line, told in sorted(last.values()):
+            accounts: dict[str, State] = _read(told)
             self.accounts.update(accounts)
             self._unfolded.update(dict.fromkeys(accounts, line))
-        for line, what, lease, note, _accounts, deadline in rows:
+        for line, what, lease, note, _, _, deadline in rows:
             if what == "stop":
                 self.stops[lease] = note
             elif what == "resume":
