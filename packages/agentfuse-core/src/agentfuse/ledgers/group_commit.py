@@ -102,7 +102,8 @@ class GroupCommit(Generic[Books]):
             finally:
                 self._door.release()
             if answered is not None:
-                return answered[0]
+                answer: T = answered[0]
+                return answer
         self._notice_fork()
         job: Job[Books, T] = Job(work, reads=reads)
         self._waiting.append(job)
