@@ -99,7 +99,7 @@ class MemoryLedger:
                 return closed.lease
             if self._stops and (stop := self._stop_of(lease)):
                 return stop
-            return self._refusal_of(lease, now) or self._hold(lease, now)
+            return self._admit(lease, now)
 
     async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book ``actual`` as the lease's whole cost.
@@ -113,8 +113,7 @@ class MemoryLedger:
         with self._lock:
             lease = self._open.get(lease_id)
             if lease is not None:
-                self._close(lease, actual, "settle")
-                return settlement_of(lease, actual, self._spent(lease))
+                return settlement_of(lease, actual, self._close(lease, actual, "settle"))
             closed = self._closed.get(lease_id)
             return _UNKNOWN if closed is None else self._correct(closed, actual)
 
@@ -239,8 +238,9 @@ class MemoryLedger:
         mark = next(pulled, None)
         return None if mark is None else Stop(mark=mark, reason=self._stops[mark])
 
-    def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
+    def _admit(self, lease: Lease, now: float) -> Lease | Refusal:
         accounts, amount = self._accounts, lease.amount
+        booked: dict[str, Limit] = {}
         for limit in lease.limits:
             account = accounts.get(limit.key, _UNUSED)
             used = account.spent + account.held
@@ -252,14 +252,15 @@ class MemoryLedger:
                 refusal = refusal_of(limit, amount, used=used, due=account.due, now=now)
                 if refusal is not None:
                     return refusal
-        return None
+            booked[limit.key] = limit
+        return self._hold(lease, booked, now)
 
-    def _hold(self, lease: Lease, now: float) -> Lease:
+    def _hold(self, lease: Lease, booked: dict[str, Limit], now: float) -> Lease:
         deadline = now + lease.ttl
         lease = lasting(lease, lease.ttl, deadline)
         accounts, amount = self._accounts, lease.amount
-        for limit in booked_keys(lease.limits).values():
-            account = accounts.get(limit.key) or self._account(limit)
+        for key, limit in booked.items():
+            account = accounts.get(key) or self._account(limit)
             held = getattr(amount, limit.unit)
             account.held += held
             if limit.pace:
@@ -277,14 +278,17 @@ class MemoryLedger:
         """Move the moment at which a rate is whole again."""
         account.due = max(account.due, round(now * MICRO)) + amount * limit.pace
 
-    def _close(self, lease: Lease, booked: Amounts, what: str) -> None:
+    def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
+        """Book an open lease, and say what each of its limits has spent after it."""
         del self._open[lease.id]
         accounts, amount = self._accounts, lease.amount
+        after: list[int] = []
         for limit in booked_keys(lease.limits).values():
             account = accounts.get(limit.key) or self._account(limit)
             held, spent = getattr(amount, limit.unit), getattr(booked, limit.unit)
             account.held -= held
             account.spent += spent
+            after.append(account.spent)
             if limit.pace:
                 account.due += (spent - held) * limit.pace
         now = self._now()
@@ -292,6 +296,7 @@ class MemoryLedger:
         self._trail.append((now, what, lease.id, booked, lease.limits, lease.note))
         if now >= self._forget_at or len(self._closed) > REMEMBERED_LEASES:
             self._forget(now)
+        return tuple(after) if len(after) == len(lease.limits) else self._spent(lease)
 
     def _correct(self, closed: _Closed, actual: Amounts) -> Settlement:
         repeated = closed.settled

@@ -293,8 +293,11 @@ class SliceBook(MemoryLedger):
             piece = self.pieces[limit.key] = Piece(limit, reported, allowed=reported)
         return piece
 
-    def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
-        del now
+    def _admit(self, lease: Lease, now: float) -> Lease | Refusal:
+        refusal = self._refusal_of(lease)
+        return refusal or self._hold(lease, booked_keys(lease.limits), now)
+
+    def _refusal_of(self, lease: Lease) -> Refusal | None:
         accounts = self._accounts
         for limit in lease.limits:
             key, needed, free = limit.key, lease.amount.of(limit.unit), 0
@@ -319,9 +322,10 @@ class SliceBook(MemoryLedger):
     def _is_in_use(self, key: str) -> bool:
         return key in self.pieces or super()._is_in_use(key)
 
-    def _close(self, lease: Lease, booked: Amounts, what: str) -> None:
+    def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
         super()._close(lease, booked, what)
         self._notice_overdrawn(lease, booked, lease.amount)
+        return self._spent(lease)
 
     def _rebook(self, closed: Any, booked: Amounts, what: str) -> None:
         for key, limit in booked_keys(closed.lease.limits).items():
