@@ -9,6 +9,7 @@ oldest leave, in this thread's CPU time and by the wall clock.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -49,9 +50,10 @@ INDEXES: dict[str, Callable[[int], Index]] = {
 SIZES = (10_000, 100_000)
 COMING = 20_000
 STARTS = 5
-# The core alone, and with an embedder that has read a question and the longest text there is.
+# The core alone, and with an embedder that has read a thousand questions of all lengths. A fuse
+# reads its vocabularies on a thread: the memory is looked at when that is over.
 START = """
-import resource, sys, time
+import sys, time
 import agentfuse
 from agentfuse import *
 fuse = agentfuse.Fuse("$1.00", cache=False)
@@ -65,9 +67,10 @@ print(time.process_time())
 if sys.argv[1] != "core":
     for number in range(1_000):
         index.add(str(number), embedder.embed("How do I change this? " * (number % 20 + 1)))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+time.sleep(2)
+print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
 """
-# The issue's own bounds: CPU milliseconds, seconds and megabytes.
+# What must hold: CPU milliseconds, seconds and megabytes.
 BOUNDS = {
     "lookup minilm ms": 5.0,
     "lookup tiny ms": 0.8,
@@ -94,22 +97,29 @@ def figures() -> Row:
 
 
 def starts() -> Row:
-    """Start processes: CPU seconds to the first vector, and megabytes at the end."""
+    """Start processes: CPU seconds to the first vector, and megabytes at the end (Linux)."""
     rows: Row = {}
-    for name in ("core", *EMBEDDERS):
-        runs = [started(name) for _ in range(STARTS)]
-        rows[name] = {
-            "first vector CPU s": round(statistics.median(run[0] for run in runs), 3),
-            "MB": round(statistics.median(run[1] for run in runs), 1),
-        }
+    with TemporaryDirectory() as compiled:
+        # Byte code is kept, as an installation keeps it: this process may be told not to.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        for name in ("core", *EMBEDDERS):
+            started(name, environment)  # compiles
+            runs = [started(name, environment) for _ in range(STARTS)]
+            rows[name] = {
+                "CPU s": round(statistics.median(run[0] for run in runs), 3),
+                "MB": round(statistics.median(run[1] for run in runs), 1),
+            }
     return rows
 
 
-def started(name: str) -> tuple[float, float]:
+def started(name: str, environment: dict[str, str]) -> tuple[float, float]:
     command = [sys.executable, "-c", START, name]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own words
-    seconds, size = map(float, run.stdout.split())
-    return seconds, size / (1024 if sys.platform == "linux" else 1024**2)
+    run = subprocess.run(  # noqa: S603 - our own words
+        command, env=environment, capture_output=True, text=True, check=True
+    )
+    seconds, kilobytes = map(float, run.stdout.split())
+    return seconds, kilobytes / 1024
 
 
 def embeddings() -> Row:
@@ -184,7 +194,7 @@ def held(result: Row) -> Row:
         "lookup tiny ms": result["lookup ms at 10,000"]["tiny"],
         "search 100,000 numpy ms": large["search ms"],
         "pause 100,000 numpy ms": large["pause CPU ms"],
-        "first vector minilm s": minilm["first vector CPU s"],
+        "first vector minilm s": minilm["CPU s"],
         "memory over core minilm MB": round(minilm["MB"] - core["MB"], 1),
     }
     return {
