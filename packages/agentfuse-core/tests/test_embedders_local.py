@@ -7,12 +7,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import agentfuse_minilm
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import agentfuse_minilm
 from agentfuse import ConfigurationError
 from agentfuse.embedders import OnnxMiniLM, StaticTable, embedder_named, threshold_of
 from agentfuse.embedders.model_folders import known_models
@@ -29,7 +29,8 @@ both = pytest.mark.parametrize("name", KINDS)
 @both
 def test_a_rewording_is_nearer_than_another_question(name: str) -> None:
     embed = embedder_named(name).embed
-    assert embed(QUESTION) @ embed(SAME) > 0.6 > 0.4 > embed(QUESTION) @ embed(OTHER)
+    assert embed(QUESTION) @ embed(SAME) > 0.6
+    assert embed(QUESTION) @ embed(OTHER) < 0.4
 
 
 @both
@@ -53,7 +54,9 @@ def test_threads_get_the_vectors_that_one_would(name: str) -> None:
     embed, texts = embedder_named(name).embed, [f"{QUESTION} {n}" * (n % 7 + 1) for n in range(60)]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(embed, texts))
-    assert all(np.array_equal(embed(text), each) for text, each in zip(texts, together, strict=True))
+    assert all(
+        np.array_equal(embed(text), each) for text, each in zip(texts, together, strict=True)
+    )
 
 
 def test_the_end_of_a_long_question_counts() -> None:
@@ -105,7 +108,7 @@ def test_what_is_not_there_is_said(choice: object, said: str) -> None:
 
 
 def test_a_folder_that_was_named_is_the_only_place(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="were looked for in .*AGENTFUSE_MODELS"):
+    with pytest.raises(ConfigurationError, match=r"were looked for in .*AGENTFUSE_MODELS"):
         OnnxMiniLM(tmp_path)
 
 
@@ -153,6 +156,8 @@ def test_a_missing_package_says_what_to_install(absent: str) -> None:
         "import agentfuse.ports, agentfuse.embedders, agentfuse.caches.vectors\n"
         "from agentfuse.embedders import OnnxMiniLM"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert f"OnnxMiniLM needs {absent}" in run.stderr
     assert 'pip install "agentfuse-core[semantic]"' in run.stderr

@@ -8,9 +8,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import agentfuse_minilm
 import pytest
 
+import agentfuse_minilm
 from agentfuse import ConfigurationError, StoreUnavailable
 from agentfuse.embedders import OnnxMiniLM, StaticTable, embedder_named, fetch
 from agentfuse.embedders.fetching import bar

@@ -139,7 +139,7 @@ class Embedder(Protocol):
 
 
 class Index(Protocol):
-    """Vectors by id, for many threads at once: who is near?"""
+    """Vectors by id, and which are near; for many threads at once."""
 
     def add(self, entry_id: str, vector: NDArray[float32]) -> None:
         """Take in a vector, in place of an older one of the same id.

@@ -27,7 +27,7 @@ Storage = Literal["fp16", "int8"]
 
 
 class FaissIndex:
-    """Vectors ``[dim]`` as fp16 (exact to 1e-3) or int8 (to 3e-3), from 100,000 on in an HNSW graph.
+    """Vectors as fp16 (exact to 1e-3) or int8 (to 3e-3), from 100,000 on in an HNSW graph.
 
     A graph finds nearly all that is near, not certainly all: a miss more, never a wrong score. It
     can't forget either, so what is removed is passed over until a new part takes the place of the
