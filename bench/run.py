@@ -33,6 +33,7 @@ SECTIONS = (
     "llama_index_calls",
     "ledger_stores",
     "ledger_redis",
+    "semantic",
 )
 CORE = "core"
 

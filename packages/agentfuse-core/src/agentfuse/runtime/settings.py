@@ -216,6 +216,12 @@ def refresh_hours() -> float | None:
     return hours
 
 
+def models_folder() -> Path | None:
+    """Give the folder of model folders, ``AGENTFUSE_MODELS``, or None: installed packages alone."""
+    chosen = os.environ.get("AGENTFUSE_MODELS")
+    return Path(chosen) if chosen else None
+
+
 def home() -> Path:
     """Give the folder of what survives a restart: ``AGENTFUSE_HOME``, or the platform's own."""
     chosen = os.environ.get("AGENTFUSE_HOME")
