@@ -39,7 +39,12 @@ class Remembering:
         return self._semantics().reject(hit)
 
     def invalidate(
-        self, *, key: str = "", scope: str = "", tag: str = "", before: datetime | float | None = None
+        self,
+        *,
+        key: str = "",
+        scope: str = "",
+        tag: str = "",
+        before: datetime | float | None = None,
     ) -> int:
         """Forget answers of both caches that fit all that is given, and count them.
 

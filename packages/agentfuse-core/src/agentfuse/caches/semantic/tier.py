@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random as randomness
 import time
 from dataclasses import dataclass, field
 from threading import Lock
@@ -78,7 +77,7 @@ class SemanticTier:
     raises is a StoreUnavailable, so that it costs a hit and not a call.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of
+    def __init__(
         self,
         meanings: Meanings,
         embed: Callable[[str], Vector],
