@@ -104,7 +104,7 @@ class _Call:
             raise ConfigurationError("messages is empty: there is nothing to ask")
         take = options.pop
         fuse = _fuse_of(take("fuse", None), take("budget_id", None), take("budget_usd", None))
-        mode = take("cache_mode", None) or ""
+        mode: Mode = take("cache_mode", None) or ""
         tenant, timeout = take("tenant_id", None), take("timeout", None) or DEFAULT_TIMEOUT
         target = target_of(model)
         base_url, key = take("base_url", None) or "", take("api_key", None) or ""

@@ -178,7 +178,11 @@ def _asked(order: list[str]) -> list[str]:
         at += length
     rest = order[at:] or order
     for place in range(len(rest) - 1):
-        if rest[place] == "use" and rest[place + 1] == "to" and (not place or rest[place - 1] != "be"):
+        if (
+            rest[place] == "use"
+            and rest[place + 1] == "to"
+            and (not place or rest[place - 1] != "be")
+        ):
             rest[place] = FORMERLY
     return rest
 
@@ -254,7 +258,9 @@ def _loose_units(words: set[str]) -> frozenset[str]:
 
 
 # Units that are words of other meaning when no number stands before them.
-AMBIGUOUS = frozenset({"second", "feet", "foot", "yard", "yards", "degree", "degrees", "people", "cups"})
+AMBIGUOUS = frozenset(
+    {"second", "feet", "foot", "yard", "yards", "degree", "degrees", "people", "cups"}
+)
 
 
 def _quoted(text: str) -> frozenset[str]:

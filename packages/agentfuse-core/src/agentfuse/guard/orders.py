@@ -136,8 +136,10 @@ def _is_symmetric(pair: Pair) -> bool:
 
 def _is_active_for_passive(pair: Pair) -> bool:
     """Say whether one text says in the passive what the other says in the active."""
-    return pair.alike() and ("by" in pair.asked.stems) != ("by" in pair.kept.stems) and (
-        "be" in (pair.asked.stems if "by" in pair.asked.stems else pair.kept.stems)
+    return (
+        pair.alike()
+        and ("by" in pair.asked.stems) != ("by" in pair.kept.stems)
+        and ("be" in (pair.asked.stems if "by" in pair.asked.stems else pair.kept.stems))
     )
 
 

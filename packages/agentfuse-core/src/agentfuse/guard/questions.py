@@ -14,7 +14,9 @@ AMOUNTS = frozenset(
     {"many", "much", "long", "often", "old", "far", "fast", "tall", "big", "larg", "soon", "late"}
 )
 TIMES = frozenset({"time", "year", "date", "day", "month", "century"})
-ASKED_BEHIND = frozenset({"tel", "know", "explain", "wonder", "show", "describ", "in", "at", "on", "of", "me", "for"})
+ASKED_BEHIND = frozenset(
+    {"tel", "know", "explain", "wonder", "show", "describ", "in", "at", "on", "of", "me", "for"}
+)
 PERSONS = {
     "i": "i", "we": "i", "me": "i", "you": "you", "u": "you", "he": "other", "she": "other", "they": "other",
 }  # fmt: skip

@@ -80,11 +80,15 @@ def _one_sided(pair: Pair, part: str) -> bool:
 
 def dates(pair: Pair) -> bool:
     """Differ in a day, a month, or when: tomorrow and yesterday, monthly and yearly."""
-    return any(sense.kind in {"when", "date"} for _, _, sense in pair.clashes) or any(
-        sense.kind == "date"
-        for stem in pair.only_asked | pair.only_kept
-        for sense in meanings().senses.get(stem, ())
-    ) and _unmatched_names(pair, "date")
+    return (
+        any(sense.kind in {"when", "date"} for _, _, sense in pair.clashes)
+        or any(
+            sense.kind == "date"
+            for stem in pair.only_asked | pair.only_kept
+            for sense in meanings().senses.get(stem, ())
+        )
+        and _unmatched_names(pair, "date")
+    )
 
 
 def names(pair: Pair) -> bool:

@@ -77,7 +77,7 @@ class SemanticCache:
         """Give a remembered answer (``.reply.text``) and why it fits (``.hit``), or None.
 
         ``model``, ``messages`` and ``params`` are those of ``completion()``, whose answers it finds
-        as well; ``tenant_id`` and ``base_url`` among them. The scope's user is part of what is asked.
+        as well; ``tenant_id`` and ``base_url`` among them. The scope's user counts too.
         """
         asked = self._asked(_request_of(model, messages, params))
         return None if asked is None else asked[1].match

@@ -46,7 +46,7 @@ class MemorySemanticStore:
     is set aside and said to the ``agentfuse`` logger.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one bound of the same store
         self,
         dim: int,
         *,
@@ -169,7 +169,7 @@ class MemorySemanticStore:
             self._saving.close()
 
     def contents(self) -> tuple[list[tuple[SemanticEntry, Reply, Vector]], list[str]]:
-        """Give the fresh entries with their answers and vectors, oldest use first, and the pairs."""
+        """Give the fresh entries with answers and vectors, oldest use first, and the pairs."""
         now = self._now()
         with self._lock:
             kept = list(self._entries.values())

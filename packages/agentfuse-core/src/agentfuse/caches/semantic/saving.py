@@ -116,9 +116,7 @@ class Saving:
                 vectors.append(vector)
             self._save(entries, vectors, pairs)
 
-    def _save(
-        self, entries: list[dict[str, Any]], vectors: list[Vector], pairs: list[str]
-    ) -> None:
+    def _save(self, entries: list[dict[str, Any]], vectors: list[Vector], pairs: list[str]) -> None:
         import numpy as np
 
         # A snapshot is entries and vectors, and no more: the pairs are one more entry.
