@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agentfuse.messages import Request
     from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Semantics, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -62,6 +62,7 @@ class Ports:
 
     ledger: Ledger
     cache: Cache | None
+    semantic: Semantics | None
     flights: Flights
     health: Health
     prefixes: Prefixes

@@ -259,4 +259,5 @@ def _turned(ticket: Admitted, after: Next, *, attempt: int) -> Admitted:
         scope=ticket.scope,
         flight=ticket.flight or ticket.key,
         course=course,
+        lookup=ticket.lookup if request == ticket.asked else None,
     )

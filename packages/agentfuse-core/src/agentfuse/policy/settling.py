@@ -51,6 +51,7 @@ class Settling:
                 seconds=self.ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                key=ticket.key or "",
                 failed=ticket.failed,
                 prompt_cache_saved=self._prompt_cache_saved(ticket.request, report, cost),
             )

@@ -11,6 +11,7 @@ from agentfuse.policy.substitutes import entry_of
 from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
 from agentfuse.providers.failures import failure_of
 from agentfuse.providers.names import access_of, address_of, target_of
+from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
 from agentfuse.runtime.hedging import AsyncHedge, Hedge
 from agentfuse.runtime.settings import environment
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from agentfuse.messages import Delta, Json, Reply, Request
-    from agentfuse.providers.names import Access, Target
+    from agentfuse.providers.names import Access
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.keyrings import KeyRing
+    from agentfuse.tickets import Answered
 
 
 class Tongue:
@@ -35,6 +37,10 @@ class Tongue:
     def hear(self, codec: Any) -> None:
         """Take the codec of the provider that answered."""
         self._codec = codec
+
+    def answered(self, ticket: Answered) -> None:
+        """Note why a semantic answer was taken for one."""
+        self._codec.answered(ticket)
 
     def reply_of(self, result: Any) -> Reply:
         """Read a whole answer."""
@@ -216,17 +222,6 @@ def _require_keys(fuse: Fuse, request: Request) -> None:
         other = substitute.provider not in {"", request.provider}
         if other and fuse.keyrings.of_provider(substitute.provider) is None:
             access_of(target_of(substitute.model, substitute.provider), environment())
-
-
-def speech_of(target: Target) -> Any:
-    """Give the module that speaks the target's dialect."""
-    if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages
-
-        return anthropic_messages
-    from agentfuse.providers import openai_chat
-
-    return openai_chat
 
 
 @lru_cache(maxsize=1)

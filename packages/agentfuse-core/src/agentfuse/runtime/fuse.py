@@ -17,6 +17,7 @@ from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.now import run_now
+from agentfuse.runtime.remembering import Remembering
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.sending import asent, sent
 from agentfuse.runtime.settings import Options, Settings
@@ -51,7 +52,7 @@ Handed = TypeVar("Handed", bound="Ticket | None")
 UNREADABLE = Reply(choices=())
 
 
-class Fuse:
+class Fuse(Remembering):
     """A hard budget, a cache and a receipt for every call that passes through.
 
     ``Fuse("$5.00")`` holds a run to five dollars (any of ``"$5.00"``, ``Decimal("5")``, ``5``);
@@ -148,7 +149,7 @@ class Fuse:
     def close(self) -> None:
         """Give back what is left of an allotment, and close a ledger that was opened by address.
 
-        What is asked afterwards opens the ledger again.
+        A semantic cache with a file is written down. What is asked afterwards opens both again.
         """
         lease_id, self._allotment = self._allotment, ""
         if lease_id:
@@ -156,6 +157,8 @@ class Fuse:
             run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
         if self._opened is not None:
             self._opened.close()
+        if self.semantic is not None:
+            self.semantic.close()
 
     def __enter__(self) -> Self:
         return self

@@ -32,7 +32,8 @@ from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Ledger, Semantics, Teller
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
 
@@ -68,6 +69,7 @@ class Shared:
     settings: Settings
     ledger: Ledger
     cache: Cache | None
+    semantic: SemanticCache | None
     flights: FlightTable
     book: PriceBook
     counter: TokenCounter
@@ -89,6 +91,7 @@ def shared_of(settings: Settings) -> Shared:
         switches=Switches(),
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
+        semantic=_semantic_of(settings),
         flights=FlightTable(),
         prefixes=Prefixes(),
         clock=clock,
@@ -138,6 +141,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
     return Ports(
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
         cache=shared.cache if blocking else _off_the_loop(shared.cache),
+        semantic=_tier_of(shared.semantic, blocking=blocking),
         flights=flights(shared.flights),
         health=shared.health,
         prefixes=shared.prefixes,
@@ -187,6 +191,27 @@ def _cache_of(settings: Settings) -> Cache | None:
         back = SqliteCache(path, ttl=settings.cache_ttl, clock=settings.clock)
         return TieredCache(memory, back)
     return choice
+
+
+def _semantic_of(settings: Settings) -> SemanticCache | None:
+    choice = settings.semantic
+    if choice is False:
+        return None
+    from agentfuse.runtime.semantic import SemanticCache
+
+    if isinstance(choice, SemanticCache):
+        return choice
+    if choice is not True and not isinstance(cast("object", choice), str):
+        raise ConfigurationError(
+            f"semantic takes True, a preset or a SemanticCache, not {choice!r}"
+        )
+    return SemanticCache("balanced" if choice is True else choice, clock=settings.clock)
+
+
+def _tier_of(semantic: SemanticCache | None, *, blocking: bool) -> Semantics | None:
+    if semantic is None:
+        return None
+    return semantic.tier if blocking else semantic.tier.awaited()
 
 
 def _ledger_of(settings: Settings) -> Ledger:
