@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.connections.redis_links import awaited_link, blocking_link
+from agentfuse.connections.redis_urls import place_of
 from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers import redis_wire as wire
-from agentfuse.ledgers.redis_links import AwaitedLink, ThreadedLink, awaited_link, blocking_link
+from agentfuse.ledgers.redis_links import PatientLink
 from agentfuse.ledgers.redis_scripts import script_of
-from agentfuse.ledgers.redis_urls import place_of
 from agentfuse.ledgers.rules import check
 from agentfuse.tickets import Stop
 
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from agentfuse.ledgers.redis_links import Link
     from agentfuse.ledgers.redis_wire import Reply, Word
     from agentfuse.ledgers.slices import SlicedLedger
     from agentfuse.tickets import Amounts, Balance, Entry, Lease, Limit, Refusal, Settlement
+
+# What a ledger's URL may say behind its ``?``, beside what redis-py knows.
+OPTIONS = ("namespace", "patience", "slices", "processes", "slice")
 
 _log = logging.getLogger("agentfuse")
 
@@ -36,7 +39,7 @@ class RedisFace:
     its keys are not this ledger's.
     """
 
-    def __init__(self, link: Link, namespace: str) -> None:
+    def __init__(self, link: PatientLink, namespace: str) -> None:
         self._link = link
         self._prefix = wire.bytes_of(f"{{{namespace}}}:")
         self._keys = tuple(self._prefix + name.encode() for name in wire.KEYS)
@@ -188,7 +191,7 @@ class RedisLedger(RedisFace):
         self, store: Any, namespace: str | None = None, *, patience: float | None = None
     ) -> None:
         options: dict[str, str] = {}
-        place = place_of(store) if isinstance(store, str) else None
+        place = place_of(store, OPTIONS) if isinstance(store, str) else None
         if place is not None:
             options = place.options
         self._store = store if place is None else place
@@ -196,7 +199,7 @@ class RedisLedger(RedisFace):
         self.namespace = _namespace_of(namespace, options)
         self._blocking = blocking_link(self._store, self._patience)
         self._awaited: AwaitedRedisLedger | None = None
-        super().__init__(self._blocking, self.namespace)
+        super().__init__(PatientLink(self._blocking, self._patience), self.namespace)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -212,7 +215,8 @@ class RedisLedger(RedisFace):
         """Give the same ledger for event loops."""
         if self._awaited is None:
             link = awaited_link(self._store, self._blocking, self._patience)
-            self._awaited = AwaitedRedisLedger(link, self.namespace)
+            face = PatientLink(link, self._patience)
+            self._awaited = AwaitedRedisLedger(face, self.namespace)
         return self._awaited
 
     def close(self) -> None:
@@ -231,8 +235,6 @@ class RedisLedger(RedisFace):
 class AwaitedRedisLedger(RedisFace):
     """The face of a RedisLedger for event loops; each loop has a client of its own."""
 
-    _link: AwaitedLink | ThreadedLink
-
     def close(self) -> None:
         """Close the clients of the loops that still run."""
         self._link.close()
@@ -243,7 +245,7 @@ def redis_ledger_at(url: str) -> RedisLedger | SlicedLedger:
 
     Raises ConfigurationError for a URL that says something else.
     """
-    slices = place_of(url).options.get("slices", "0")
+    slices = place_of(url, OPTIONS).options.get("slices", "0")
     if slices not in {"0", "1"}:
         raise ConfigurationError(f"slices is 1 or 0, not {slices!r}")
     if slices == "0":
