@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from agentfuse.ports import Cache
 
 if TYPE_CHECKING:
     from agentfuse.caches.memory import MemoryCache
     from agentfuse.messages import Reply
+    from agentfuse.ports import Flights
 
 
 class DatedCache(Cache, Protocol):
@@ -50,6 +51,17 @@ class TieredCache:
         """Forget the answer in both tiers; raises what the back raises."""
         await self._front.drop(key)
         await self._back.drop(key)
+
+    def flights_over(self, inner: Flights) -> Flights:
+        """Join identical calls as the back does."""
+        over = getattr(self._back, "flights_over", None)
+        return inner if over is None else cast("Flights", over(inner))
+
+    def close(self) -> None:
+        """Close the back's file or connections; the next use opens them again."""
+        close = getattr(self._back, "close", None)
+        if close is not None:
+            close()
 
     def awaited(self) -> TieredCache:
         """Give the same tiers for an event loop, with what touches a disk on a thread."""

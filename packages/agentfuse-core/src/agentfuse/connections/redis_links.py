@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from agentfuse.connections.redis_scripts import Script
 
+# How many keys the server looks at between two other clients' commands.
+_SCANNED = 500
+
 Word = bytes | int
 # What a command gives is its own: bytes, a number, a list of either, or None.
 Answer = Any
@@ -58,6 +61,10 @@ class Link:
         """Send one command and give its reply as bytes."""
 
     @abstractmethod
+    async def keys(self, pattern: bytes) -> list[bytes]:
+        """List the keys that fit a pattern, on all nodes, bit by bit."""
+
+    @abstractmethod
     async def pause(self, seconds: float) -> None:
         """Wait between two tries."""
 
@@ -80,12 +87,24 @@ class BlockingLink(Link):
         """Send one command and give its reply as bytes."""
         return self.send_now(name, *words)
 
+    async def keys(self, pattern: bytes) -> list[bytes]:
+        """List the keys that fit a pattern, on all nodes, bit by bit."""
+        return self.keys_now(pattern)
+
+    def keys_now(self, pattern: bytes) -> list[bytes]:
+        """List the keys that fit a pattern, on all nodes, bit by bit."""
+        return [_undecoded(key) for key in self._made().scan_iter(match=pattern, count=_SCANNED)]
+
+    def run_now(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> Answer:
+        """Run a script and give its reply; a server that does not know it is given its text."""
+        try:
+            return self.send_now("EVALSHA", script.sha, len(keys), *keys, *args)
+        except self._no_script:
+            return self.send_now("EVAL", script.text, len(keys), *keys, *args)
+
     def send_now(self, name: str, *words: Word) -> Answer:
         """Send one command and give its reply as bytes, whatever the client decodes by itself."""
-        client = self._client
-        if client is None:
-            with self._lock:
-                client = self._client = self._client or self._make()
+        client = self._made()
         pool = None if self._borrowed else getattr(client, "connection_pool", None)
         if pool is None:  # a cluster's client knows the way, and another's has its own ways
             reply: Answer = client.execute_command(name, *words, NEVER_DECODE=True)
@@ -97,6 +116,13 @@ class BlockingLink(Link):
         finally:
             pool.release(connection)
         return reply
+
+    def _made(self) -> Any:
+        client = self._client
+        if client is None:
+            with self._lock:
+                client = self._client = self._client or self._make()
+        return client
 
     async def pause(self, seconds: float) -> None:
         """Wait between two tries."""
@@ -123,6 +149,12 @@ class ThreadedLink(Link):
 
         return await asyncio.to_thread(self._inner.send_now, name, *words)
 
+    async def keys(self, pattern: bytes) -> list[bytes]:
+        """List the keys that fit a pattern, on all nodes, bit by bit."""
+        import asyncio
+
+        return await asyncio.to_thread(self._inner.keys_now, pattern)
+
     async def pause(self, seconds: float) -> None:
         """Wait between two tries."""
         import asyncio
@@ -147,11 +179,7 @@ class AwaitedLink(Link):
 
     async def send(self, name: str, *words: Word) -> Answer:
         """Send one command and give its reply as bytes."""
-        import asyncio
-
-        client = self._known.get(asyncio.get_running_loop())
-        if client is None:
-            client = await self._begin(asyncio.get_running_loop())
+        client = await self._made()
         pool = None if self._borrowed else getattr(client, "connection_pool", None)
         if pool is None:
             reply: Answer = await client.execute_command(name, *words, NEVER_DECODE=True)
@@ -163,6 +191,19 @@ class AwaitedLink(Link):
         finally:
             await pool.release(connection)
         return reply
+
+    async def keys(self, pattern: bytes) -> list[bytes]:
+        """List the keys that fit a pattern, on all nodes, bit by bit."""
+        client = await self._made()
+        found = client.scan_iter(match=pattern, count=_SCANNED)
+        return [_undecoded(key) async for key in found]
+
+    async def _made(self) -> Any:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        client = self._known.get(loop)
+        return await self._begin(loop) if client is None else client
 
     async def _begin(self, loop: AbstractEventLoop) -> Any:
         """Make this loop's client.
@@ -202,6 +243,11 @@ class AwaitedLink(Link):
         for loop, life in lives:
             if not loop.is_closed():
                 asyncio.run_coroutine_threadsafe(_end(life), loop)
+
+
+def _undecoded(key: bytes | str) -> bytes:
+    """Give a key as bytes, also where a client that was handed in decodes."""
+    return key if isinstance(key, bytes) else key.encode("utf-8", "surrogateescape")
 
 
 def _packed(name: str, words: Sequence[Word]) -> bytes:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agentfuse.tickets import Ticket
 
 Source = Literal["exact", "coalesced"]
+_EXACT: Source = "exact"
+_COALESCED: Source = "coalesced"
 
 # A waiter whose leader came back empty may lead itself once; after that it asks alone, so that a
 # consumer of an open stream who asks the same again can never wait for itself.
@@ -165,14 +167,16 @@ class Policy:
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
         try:
-            reply = await self._find(key)
+            reply, source = await self._find(key), _EXACT
+            if reply is None:
+                reply, source = await self._ports.flights.lead(key), _COALESCED
             if reply is None:
                 return await self._admission.admit(ticket)
         except BaseException:
             self._land(ticket, None)
             raise
         self._land(ticket, reply)
-        return self._answered(ticket, reply, "exact")
+        return self._answered(ticket, reply, source)
 
     def _answered(self, ticket: Admitted, reply: Reply, source: Source) -> Answered:
         request = ticket.request
