@@ -10,6 +10,15 @@ if TYPE_CHECKING:
 
     from agentfuse.errors import BudgetExceeded
     from agentfuse.messages import Delta, Reply
+    from agentfuse.semantics import (
+        Lookup,
+        Meanings,
+        Near,
+        Question,
+        Selection,
+        SemanticEntry,
+        Vector,
+    )
     from agentfuse.tickets import (
         Amounts,
         Balance,
@@ -104,12 +113,86 @@ class Cache(Protocol):
         """Give the answer kept under ``key`` if it is still fresh."""
         ...
 
-    async def keep(self, key: str, reply: Reply) -> None:
-        """Keep an answer, in place of any older one."""
+    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
+        """Keep an answer, in place of any older one, with names under which it can be forgotten."""
         ...
 
     async def drop(self, key: str) -> None:
         """Forget the answer kept under ``key``."""
+        ...
+
+    async def invalidate(self, selection: Selection) -> int:
+        """Forget the answers that fit, and count them."""
+        ...
+
+
+class SemanticStore(Protocol):
+    """Where the entries of a semantic cache live: vectors by scope, and each entry's answer.
+
+    Methods hold up the thread they run on, are safe for threads, and raise StoreUnavailable where
+    the store is out of reach. What it cannot read is a miss. It judges nothing: thresholds and
+    guards are the cache's. Bounds and lifetimes are kept here, an entry's end being its ``expires``.
+    """
+
+    def nearest(self, scope: str, vector: Vector, count: int) -> Sequence[Near]:
+        """Give the entries of one scope nearest to ``vector``, best first; none has expired."""
+        ...
+
+    def answer(self, entry_id: str) -> Reply | None:
+        """Give an entry's answer, and note its use; None where it is gone."""
+        ...
+
+    def entry(self, entry_id: str) -> SemanticEntry | None:
+        """Give an entry by its id; None where it is gone."""
+        ...
+
+    def keep(self, entry: SemanticEntry, vector: Vector, reply: Reply) -> None:
+        """Keep an answer, in place of the older one of the same id."""
+        ...
+
+    def drop(self, entry_id: str) -> bool:
+        """Forget an entry; False where there was none."""
+        ...
+
+    def invalidate(self, selection: Selection) -> int:
+        """Forget the entries that fit, and count them."""
+        ...
+
+    def forbid(self, pair: str) -> None:
+        """Remember a pair (``pair_of``) that was called wrong; the oldest may leave in time."""
+        ...
+
+    def is_forbidden(self, pair: str) -> bool:
+        """Say whether a pair was called wrong."""
+        ...
+
+    def close(self) -> None:
+        """Write down what is to survive; what is asked afterwards opens the store again."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the entries kept, as far as this process knows."""
+        ...
+
+
+class Semantics(Protocol):
+    """Answers by meaning, as the policy asks for them."""
+
+    @property
+    def meanings(self) -> Meanings:
+        """What is part of every scope."""
+        ...
+
+    async def find(self, question: Question) -> Lookup:
+        """Look for an answer to a question that means the same, or give what keeping needs."""
+        ...
+
+    async def keep(self, lookup: Lookup, reply: Reply) -> None:
+        """Keep the answer to a question that was looked up."""
+        ...
+
+    async def compare(self, lookup: Lookup, reply: Reply) -> bool:
+        """Say whether the answer on trial says what the true one says, and count it."""
         ...
 
 

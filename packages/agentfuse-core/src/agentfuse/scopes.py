@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 ScopeName = Literal["run", "session", "user", "team", "tenant"]
 SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
+Mode = Literal["", "off", "exact", "semantic", "shadow"]
+"""What may answer a call: what the fuse says, nothing, the exact cache, the semantic one too, or
+that one on trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ def packed(reply: Reply, kept: float, tags: Sequence[str] = ()) -> bytes:
     mark = _PLAIN
     if len(body) > LONG:
         mark, body = _ZIPPED, zlib.compress(body, _LEVEL)
-    head = json.dumps([round(kept, 3), *tags], separators=(",", ":")).encode("ascii")
+    head = json.dumps([kept, *tags], separators=(",", ":")).encode("ascii")
     return b"%b%b\n%b" % (mark, head, body)
 
 

@@ -92,7 +92,9 @@ class CacheInRedis:
 
     keeper: LeaseKeeper | None = None
 
-    def __init__(self, namespace: str, lifetime: Lifetime, hold: float, clock: Clock | None):
+    def __init__(
+        self, namespace: str, lifetime: Lifetime, hold: float, clock: Clock | None
+    ) -> None:
         self.prefix = bytes_of(f"{namespace}:answer:")
         self.pattern = _literal(self.prefix) + b"*"
         self.hold = min(hold, lifetime.ttl / _SHARE_OF_LIFE)
