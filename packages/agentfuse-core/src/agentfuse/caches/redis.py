@@ -65,7 +65,7 @@ class RedisCacheFace:
                 f"an answer cannot be kept at {self.link.address}: {error}"
             ) from error
         name = self.rules.name_of(key)
-        await self.link.send("SET", name, data, "PX", self.rules.life_from(now))
+        await self.link.send("SET", name, data, b"PX", self.rules.life_from(now))
 
     async def drop(self, key: str) -> None:
         """Forget the answer kept under ``key``; a copy elsewhere is served for ``hold`` seconds."""
