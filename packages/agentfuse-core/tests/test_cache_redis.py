@@ -1,4 +1,4 @@
-"""The cache in Redis keeps the contract, on Redis, on Valkey and on a cluster, and is never in the way."""
+"""The cache in Redis keeps the contract (Redis, Valkey, a cluster), and is never in the way."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_a_dead_store_costs_one_patience_and_then_nothing(
         port = silent.getsockname()[1]
         cache = RedisCache(f"redis://user:secret@127.0.0.1:{port}/0", patience=0.3)
         start = time.monotonic()
-        with caplog.at_level(logging.WARNING), pytest.raises(StoreUnavailable, match="127.0.0.1"):
+        with caplog.at_level(logging.WARNING), pytest.raises(StoreUnavailable, match="at redis"):
             run_now(cache.find("k"))
         assert time.monotonic() - start < 1
         start = time.monotonic()
