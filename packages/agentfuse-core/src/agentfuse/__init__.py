@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentfuse.patches import unwrap, wrap_anthropic, wrap_openai
     from agentfuse.policy.limits import limit
     from agentfuse.runtime.fuse import Fuse
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.scopes import scope
     from agentfuse.session import AgentSession, get_spend_report
 
@@ -39,6 +40,7 @@ __all__ = [
     "Killed",
     "ProviderFailed",
     "RateLimited",
+    "SemanticCache",
     "StoreUnavailable",
     "UnknownPrice",
     "WouldSuspend",
@@ -58,6 +60,7 @@ _ROOMS = {
     "AgentSession": "agentfuse.session",
     "Estimate": "agentfuse.estimates",
     "Fuse": "agentfuse.runtime.fuse",
+    "SemanticCache": "agentfuse.runtime.semantic",
     "acompletion": "agentfuse.completions",
     "completion": "agentfuse.completions",
     "estimate_cost": "agentfuse.estimates",

@@ -10,9 +10,11 @@ from agentfuse.errors import ConfigurationError
 from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
 from agentfuse.providers.names import access_of, address_of, target_of
 from agentfuse.providers.reach import require_reach
+from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
 from agentfuse.runtime.default import default_fuse
 from agentfuse.runtime.settings import environment
+from agentfuse.scopes import scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Json, Request
     from agentfuse.money import Dollars
-    from agentfuse.providers.names import Access, Target
+    from agentfuse.providers.names import Access
     from agentfuse.runtime.fuse import Fuse
+    from agentfuse.scopes import Mode
     from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 
     CompletionStream = MeteredStream[Any, ChatCompletionChunk]
@@ -47,7 +50,7 @@ def completion(
     (``deepseek/deepseek-chat``); ``messages`` and further ``options`` are those of
     ``chat.completions.create``. AgentFuse reads for itself: ``budget_id`` and ``budget_usd`` (a run
     and what it may spend: ``5.00``, ``"$5"``, Decimal), ``tenant_id`` (whose answers may be
-    shared), ``api_key``, ``base_url``, ``timeout`` (seconds), and ``fuse`` (in place of the
+    shared), ``cache_mode`` (the ``cache`` of ``agentfuse.scope``), ``api_key``, ``base_url``, ``timeout`` (seconds), and ``fuse`` (in place of the
     process's own).
 
     Raises BudgetExceeded before anything is sent, UnknownPrice for a budgeted model without a
@@ -55,10 +58,11 @@ def completion(
     ProviderFailed, from the SDK's own error, once no further attempt is worth it.
     """
     call = _Call.of(model, messages, options, stream=stream)
-    if stream:
-        return call.fuse.stream(call.request, call.open_stream, call.codec)
-    answer: ChatCompletion = call.fuse.call(call.request, call.ask, call.codec)
-    return answer
+    with scope(cache=call.mode):
+        if stream:
+            return call.fuse.stream(call.request, call.open_stream, call.codec)
+        answer: ChatCompletion = call.fuse.call(call.request, call.ask, call.codec)
+        return answer
 
 
 @overload
@@ -74,10 +78,11 @@ async def acompletion(
 ) -> ChatCompletion | AsyncCompletionStream:
     """Do as ``completion``, awaited."""
     call = _Call.of(model, messages, options, stream=stream)
-    if stream:
-        return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
-    answer: ChatCompletion = await call.fuse.acall(call.request, call.aask, call.codec)
-    return answer
+    with scope(cache=call.mode):
+        if stream:
+            return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
+        answer: ChatCompletion = await call.fuse.acall(call.request, call.aask, call.codec)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class _Call:
     speech: Any
     access: Callable[[], Access]
     timeout: float
+    mode: Mode = ""
 
     @classmethod
     def of(cls, model: str, messages: Messages, options: dict[str, Any], *, stream: bool) -> _Call:
@@ -98,15 +104,16 @@ class _Call:
             raise ConfigurationError("messages is empty: there is nothing to ask")
         take = options.pop
         fuse = _fuse_of(take("fuse", None), take("budget_id", None), take("budget_usd", None))
+        mode = take("cache_mode", None) or ""
         tenant, timeout = take("tenant_id", None), take("timeout", None) or DEFAULT_TIMEOUT
         target = target_of(model)
         base_url, key = take("base_url", None) or "", take("api_key", None) or ""
         access = partial(access_of, target, environment(), base_url=base_url, api_key=key)
-        speech = _speech_of(target)
+        speech = speech_of(target)
         body = {"messages": messages, **options}
         at = address_of(target, environment(), base_url=base_url)
         request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
-        return cls(fuse, request, speech.codec_of(request), speech, access, timeout)
+        return cls(fuse, request, speech.codec_of(request), speech, access, timeout, mode)
 
     def access_for(self, request: Request) -> Access:
         """Say where the request goes, and with which key."""
@@ -152,17 +159,6 @@ def _fuse_of(fuse: Fuse | None, budget_id: str | None, budget: Dollars | None) -
     if budget_id is not None or budget is not None:
         raise ConfigurationError("give a fuse or a budget, not both: the fuse has its own")
     return fuse
-
-
-def _speech_of(target: Target) -> Any:
-    """Give the module that speaks the target's dialect."""
-    if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages
-
-        return anthropic_messages
-    from agentfuse.providers import openai_chat
-
-    return openai_chat
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
+    from numpy import float32
+    from numpy.typing import NDArray
+
     from agentfuse.errors import BudgetExceeded
     from agentfuse.messages import Delta, Reply
     from agentfuse.semantics import (
@@ -193,6 +196,57 @@ class Semantics(Protocol):
 
     async def compare(self, lookup: Lookup, reply: Reply) -> bool:
         """Say whether the answer on trial says what the true one says, and count it."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts as vectors, for many threads at once. It blocks: a loop puts it on a thread.
+
+    A threshold holds for one ``fingerprint`` alone: whatever changes a text's vector (the model,
+    its weights, their quantisation, the pooling, the longest text) changes it.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Name what makes the vectors; vectors of two fingerprints are never compared."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Give the number of dimensions."""
+        ...
+
+    def embed(self, text: str) -> NDArray[float32]:
+        """Give a text's vector: ``[dim]``, of length one, so that a product is a cosine."""
+        ...
+
+
+class Index(Protocol):
+    """Vectors by id, for many threads at once: who is near?"""
+
+    def add(self, entry_id: str, vector: NDArray[float32]) -> None:
+        """Take in a vector, in place of an older one of the same id.
+
+        Raises ValueError for a vector of other dimensions, or one that has not length one.
+        """
+        ...
+
+    def remove(self, entry_id: str) -> None:
+        """Forget a vector; an id that is not there changes nothing."""
+        ...
+
+    def nearest(
+        self, vector: NDArray[float32], count: int, at_least: float
+    ) -> list[tuple[str, float]]:
+        """Give up to ``count`` ids with their cosines, nearest first, none below ``at_least``."""
+        ...
+
+    def rows(self) -> tuple[list[str], NDArray[float32]]:
+        """Give all ids and their vectors ``[n, dim]``, in the same order: a copy, to be saved."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the vectors."""
         ...
 
 

@@ -36,14 +36,15 @@ class Meanings:
 class Question:
     """A request that may be answered by meaning.
 
-    Only ``text`` is ever compared; ``scope`` is a digest (hex SHA-256) of all else. ``key`` names
-    the exact answer of the same request. ``tags`` are the names under which the answer can be
+    Only ``text`` is ever compared; ``scope`` is a digest (hex SHA-256) of all else, the ``model``
+    among it. ``key`` names the exact answer of the same request. ``tags`` are the names under which the answer can be
     forgotten (``user:ann``, ``tenant:acme``, ``model:gpt-4o``, ``tag:faq``). ``json`` says that an
     answer must be JSON; ``mode`` whether it may be served or is on trial.
     """
 
     scope: str
     text: str
+    model: str = ""
     key: str = ""
     tags: tuple[str, ...] = ()
     json: bool = False
@@ -130,20 +131,6 @@ class Lookup:
     match: Match | None = None
     refreshes: str = ""
     trial: Trial | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shadowed:
-    """A call whose mode was shadow: what memory would have said, and whether that was ``right``.
-
-    ``veto`` says why the match would not have been served; empty: it would have been.
-    """
-
-    id: str
-    model: str
-    hit: SemanticHit
-    right: bool
-    veto: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

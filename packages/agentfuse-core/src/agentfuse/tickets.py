@@ -10,6 +10,7 @@ from agentfuse.scopes import NO_SCOPE, SCOPES
 if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
+    from agentfuse.semantics import Lookup, SemanticHit
     from agentfuse.tokens import StreamCounter
     from agentfuse.usage import Usage
 
@@ -180,7 +181,8 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down.
+    ``owed`` are the limits of a call that went out while the ledger was down; ``lookup`` what the
+    semantic cache keeps the answer with, if it may.
     """
 
     id: str
@@ -194,6 +196,7 @@ class Admitted:
     leading: bool = False
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
+    lookup: Lookup | None = None
     progress: Progress = field(default_factory=Progress)
 
     @property
@@ -207,11 +210,15 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer that needs no provider: from the cache, or from an identical call in flight."""
+    """An answer that needs no provider: from a cache, or from an identical call in flight.
+
+    ``hit`` says why a semantic answer was taken for one.
+    """
 
     id: str
     reply: Reply
-    source: Literal["exact", "coalesced"]
+    source: Literal["exact", "semantic", "coalesced"]
+    hit: SemanticHit | None = None
 
 
 Ticket = Admitted | Answered
@@ -221,7 +228,8 @@ Ticket = Admitted | Answered
 class Receipt:
     """What one call cost and why; money in nanodollars, ``seconds`` from begin to end.
 
-    ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
+    ``source`` is provider, exact or semantic (cache), coalesced (joined an identical call) or tool.
+    ``key`` names the answer in the exact cache; ``hit`` says why a semantic one was taken for one.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
     whose behalf it was made.
@@ -230,7 +238,7 @@ class Receipt:
     id: str
     model: str
     provider: str
-    source: Literal["provider", "exact", "coalesced", "tool"]
+    source: Literal["provider", "exact", "semantic", "coalesced", "tool"]
     cost: int = 0
     saved: int = 0
     usage: Usage | None = None
@@ -242,6 +250,8 @@ class Receipt:
     seconds: float = 0.0
     text: str = ""
     scope: Scope = NO_SCOPE
+    key: str = ""
+    hit: SemanticHit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,4 +322,28 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadowed:
+    """A call whose mode was shadow: what memory would have said, and whether that was ``right``.
+
+    ``veto`` says why the match would not have been served; empty: it would have been.
+    """
+
+    id: str
+    model: str
+    hit: SemanticHit
+    right: bool
+    veto: str = ""
+
+
+Event = (
+    Receipt
+    | Refused
+    | Failed
+    | Downgraded
+    | Compressed
+    | Alert
+    | Overrun
+    | Shadowed
+    | StoreTrouble
+)

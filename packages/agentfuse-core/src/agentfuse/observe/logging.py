@@ -15,6 +15,7 @@ from agentfuse.tickets import (
     Overrun,
     Receipt,
     Refused,
+    Shadowed,
     Stop,
     StoreTrouble,
 )
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class LogListener:
-    """Logs receipts at INFO and everything else at WARNING, to the logger of that name."""
+    """Logs receipts and trials at INFO, everything else at WARNING, to the logger of that name."""
 
     def __init__(self, logger: str = "agentfuse") -> None:
         self._logger = logging.getLogger(logger)
 
     def hear(self, event: Event) -> None:
         """Log an event if its level is wanted."""
-        level = logging.INFO if isinstance(event, Receipt) else logging.WARNING
+        level = logging.INFO if isinstance(event, Receipt | Shadowed) else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._logger.log(level, "%s", line_of(event))
 
@@ -52,6 +53,8 @@ def line_of(event: Event) -> str:
             return _thrift_line(event)
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
+        case Shadowed():
+            return _shadow_line(event)
         case StoreTrouble():
             return f"trouble with the {event.store}: {event.error}"
 
@@ -64,6 +67,13 @@ def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
     what = f"downgraded {event.model} to {event.to}" if isinstance(event, Downgraded) else ""
     what = what or f"shortened {event.model}"
     return f"{what}: {limit.key} is nearly used up [{event.id}]"
+
+
+def _shadow_line(event: Shadowed) -> str:
+    said = "right" if event.right else "wrong"
+    held = f", held back ({event.veto})" if event.veto else ""
+    hit = event.hit
+    return f"shadow {event.model}: {hit.entry_id} is {said} at {hit.score:.3f}{held} [{event.id}]"
 
 
 def _refusal_line(model: str, refusal: Refusal | Stop) -> str:

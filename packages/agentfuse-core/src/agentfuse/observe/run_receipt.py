@@ -35,8 +35,8 @@ class ModelSpend:
 class RunReceipt:
     """A run at one moment; ``spent``, ``saved`` and ``budget`` are nanodollars.
 
-    ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
-    (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
+    ``answers`` came from the provider, a cache (``exact``, ``semantic``) or an identical call in
+    the air (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
     went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
     is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
     ``estimated`` no provider's usage.
@@ -47,6 +47,7 @@ class RunReceipt:
     saved: int = 0
     answers: int = 0
     exact: int = 0
+    semantic: int = 0
     coalesced: int = 0
     tool_calls: int = 0
     refusals: int = 0
@@ -63,7 +64,7 @@ class RunReceipt:
     @property
     def from_cache(self) -> int:
         """How many answers needed no provider."""
-        return self.exact + self.coalesced
+        return self.exact + self.semantic + self.coalesced
 
     @property
     def spent_usd(self) -> Decimal:
@@ -116,7 +117,7 @@ class RunReceipt:
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
-            *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
+            *("answers", "from_cache", "exact", "semantic", "coalesced", "tool_calls", "refusals"),
             *("failures", "downgrades", "compressions", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )

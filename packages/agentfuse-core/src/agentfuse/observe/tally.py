@@ -39,6 +39,7 @@ class _Sums:
 
     answers: int = 0
     exact: int = 0
+    semantic: int = 0
     coalesced: int = 0
     tool_calls: int = 0
     unpriced: int = 0
@@ -122,7 +123,7 @@ class Tally:
         model = self._models[receipt.model]
         model.calls += 1
         model.saved += receipt.saved
-        if receipt.source in {"exact", "coalesced"}:
+        if receipt.source in {"exact", "semantic", "coalesced"}:
             model.from_cache += 1
         elif receipt.usage is not None:
             model.input_tokens += receipt.usage.input_tokens
@@ -138,6 +139,7 @@ class Tally:
             return
         sums.answers += 1
         sums.exact += receipt.source == "exact"
+        sums.semantic += receipt.source == "semantic"
         sums.coalesced += receipt.source == "coalesced"
         if receipt.text:
             self._texts.append(receipt.text)

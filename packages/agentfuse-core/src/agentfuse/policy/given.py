@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Request
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Semantics, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -59,6 +59,7 @@ class Ports:
 
     ledger: Ledger
     cache: Cache | None
+    semantic: Semantics | None
     flights: Flights
     clock: Clock
     book: PriceBook

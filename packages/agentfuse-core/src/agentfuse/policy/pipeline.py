@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.errors import StoreUnavailable
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
-from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
 from agentfuse.policy.gate import Gate
-from agentfuse.policy.keys import key_of
+from agentfuse.policy.memory import Memory
 from agentfuse.policy.metering import meter
 from agentfuse.policy.retrying import delay_of
 from agentfuse.policy.settling import Settling
 from agentfuse.policy.thrift import Thrift
 from agentfuse.policy.tools import ToolBooks
 from agentfuse.scopes import current_scope
-from agentfuse.tickets import Admitted, Answered, Failed, Receipt, StoreTrouble
+from agentfuse.tickets import Admitted, Answered, Failed, Receipt
 
 if TYPE_CHECKING:
     from agentfuse.messages import Delta, Reply, Request
@@ -25,9 +23,10 @@ if TYPE_CHECKING:
     from agentfuse.policy.given import Ports, Rules
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Run
+    from agentfuse.semantics import SemanticHit
     from agentfuse.tickets import Ticket
 
-Source = Literal["exact", "coalesced"]
+Source = Literal["exact", "semantic", "coalesced"]
 _EXACT: Source = "exact"
 _COALESCED: Source = "coalesced"
 
@@ -39,7 +38,10 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_gate", "_ports", "_rules", "_run", "_settling", "_thrift", "tools")
+    __slots__ = (
+        *("_admission", "_gate", "_memory", "_ports", "_rules", "_run", "_settling", "_thrift"),
+        "tools",
+    )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
         self._ports = ports
@@ -47,6 +49,7 @@ class Policy:
         self._run = run
         self._admission = Admission(ports, rules, run)
         self._gate = Gate(ports, switches)
+        self._memory = Memory(ports, rules)
         alerts = Alerts(ports, rules)
         self._settling = Settling(ports, alerts)
         self.tools = ToolBooks(ports, rules, run, alerts)
@@ -63,28 +66,25 @@ class Policy:
         stop = await self._gate.stop_for(self._run, request.model)
         if stop is not None:
             self._admission.refuse(ticket, stop)
-        reply = await self._known(ticket)
-        if reply is None:
+        known = await self._known(ticket)
+        if isinstance(known, Admitted):
             limits = self._run.limits(request.model, ticket.started)
             fitted = await self._thrift.fitted(request, limits, ticket.id)
             if fitted is not request:
-                ticket = replace(ticket, asked=fitted, request=fitted, key=self._key_of(fitted))
-                reply = await self._known(ticket)
-        if reply is not None:
-            return self._answered(ticket, reply, "exact")
-        if ticket.key is None:
-            return await self._admission.admit(ticket)
-        return await self._join(ticket, ticket.key)
+                known = await self._known(self._asking(ticket, fitted))
+        if isinstance(known, Answered):
+            return known
+        if known.key is None:
+            return await self._admission.admit(known)
+        return await self._join(known, known.key)
 
     async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
-        keep = ticket.key is not None and may_be_kept(reply, self._rules.cache)
         try:
             await self._settling.settle(ticket, reply)
-            if keep and ticket.key is not None:
-                await self._keep(ticket.key, reply)
+            await self._memory.keep(ticket, reply)
         finally:
-            self._land(ticket, reply if keep else None)
+            self._land(ticket, reply if self._memory.may_keep(ticket, reply) else None)
         return reply
 
     async def fail(
@@ -135,23 +135,30 @@ class Policy:
         meter(ticket, delta)
 
     def _ticket_for(self, request: Request) -> Admitted:
+        scope = current_scope()
         return Admitted(
             id=self._ports.new_id(),
             asked=request,
             request=request,
             started=self._ports.clock.now(),
-            key=self._key_of(request),
-            scope=current_scope(),
+            key=self._memory.key_of(request, scope),
+            scope=scope,
         )
 
-    async def _known(self, ticket: Admitted) -> Reply | None:
-        return None if ticket.key is None else await self._find(ticket.key)
+    def _asking(self, ticket: Admitted, request: Request) -> Admitted:
+        """Ask another request in place of the one that was asked."""
+        key = self._memory.key_of(request, ticket.scope)
+        return replace(ticket, asked=request, request=request, key=key)
 
-    def _key_of(self, request: Request) -> str | None:
-        """Name the answer; None for a request that may not be answered from memory."""
-        if self._ports.cache is None or not may_be_remembered(request, self._rules.cache):
-            return None
-        return key_of(request)
+    async def _known(self, ticket: Admitted) -> Ticket:
+        """Answer exactly, or by meaning, or note on the ticket what was looked up."""
+        reply = await self._memory.exact(ticket.key)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact")
+        lookup = await self._memory.by_meaning(ticket)
+        if lookup is not None and lookup.match is not None:
+            return self._answered(ticket, lookup.match.reply, "semantic", lookup.match.hit)
+        return replace(ticket, lookup=lookup) if lookup is not None else ticket
 
     async def _join(self, ticket: Admitted, key: str) -> Ticket:
         """Wait for an identical call in the air, or lead one."""
@@ -167,7 +174,7 @@ class Policy:
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
         try:
-            reply, source = await self._find(key), _EXACT
+            reply, source = await self._memory.exact(key), _EXACT
             if reply is None:
                 reply, source = await self._ports.flights.lead(key), _COALESCED
             if reply is None:
@@ -178,7 +185,9 @@ class Policy:
         self._land(ticket, reply)
         return self._answered(ticket, reply, source)
 
-    def _answered(self, ticket: Admitted, reply: Reply, source: Source) -> Answered:
+    def _answered(
+        self, ticket: Admitted, reply: Reply, source: Source, hit: SemanticHit | None = None
+    ) -> Answered:
         request = ticket.request
         price = self._settling.price_of(request, reply)
         self._ports.tell(
@@ -195,9 +204,11 @@ class Policy:
                 seconds=self._ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                key=ticket.key or "",
+                hit=hit,
             )
         )
-        return Answered(id=ticket.id, reply=reply, source=source)
+        return Answered(id=ticket.id, reply=reply, source=source, hit=hit)
 
     def _again(self, ticket: Admitted) -> Admitted:
         return Admitted(
@@ -209,6 +220,7 @@ class Policy:
             attempt=ticket.attempt + 1,
             leading=ticket.leading,
             scope=ticket.scope,
+            lookup=ticket.lookup,
         )
 
     def _delay(self, ticket: Admitted, failure: Failure) -> float | None:
@@ -220,22 +232,3 @@ class Policy:
     def _land(self, ticket: Admitted, reply: Reply | None) -> None:
         if ticket.leading and ticket.key is not None:
             self._ports.flights.land(ticket.key, reply)
-
-    async def _find(self, key: str) -> Reply | None:
-        """Look in the cache; one that cannot be read is a miss, and is told."""
-        if self._ports.cache is None:
-            return None
-        try:
-            return await self._ports.cache.find(key)
-        except StoreUnavailable as error:
-            self._ports.tell(StoreTrouble(store="cache", error=str(error)))
-            return None
-
-    async def _keep(self, key: str, reply: Reply) -> None:
-        """Keep an answer; a cache that cannot be written costs a hit, not a call."""
-        if self._ports.cache is None:
-            return
-        try:
-            await self._ports.cache.keep(key, reply)
-        except StoreUnavailable as error:
-            self._ports.tell(StoreTrouble(store="cache", error=str(error)))

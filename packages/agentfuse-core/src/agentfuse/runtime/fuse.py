@@ -17,6 +17,7 @@ from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.now import run_now
+from agentfuse.runtime.remembering import Remembering
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
@@ -48,7 +49,7 @@ Handed = TypeVar("Handed", bound="Ticket | None")
 UNREADABLE = Reply(choices=())
 
 
-class Fuse:
+class Fuse(Remembering):
     """A hard budget, a cache and a receipt for every call that passes through.
 
     ``Fuse("$5.00")`` holds a run to five dollars (any of ``"$5.00"``, ``Decimal("5")``, ``5``);
@@ -119,7 +120,7 @@ class Fuse:
     def close(self) -> None:
         """Give back what is left of an allotment, and close the stores that were opened by address.
 
-        What is asked afterwards opens them again.
+        A semantic cache with a store is written down. What is asked afterwards opens them again.
         """
         lease_id, self._allotment = self._allotment, ""
         if lease_id:
@@ -127,6 +128,8 @@ class Fuse:
             run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
         for store in self._opened:
             store.close()
+        if self.semantic is not None:
+            self.semantic.close()
 
     def __enter__(self) -> Self:
         return self

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentfuse.observe.spend_book import SpendBook
     from agentfuse.policy.limits import LimitRule
     from agentfuse.ports import Cache, Clock, Ledger, Listener
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.tickets import Alert
     from agentfuse.tokens import RequestCounter
 
@@ -41,6 +42,7 @@ class Options(TypedDict, total=False):
     alert_webhook: str | None
     cache: bool | str | Path | Cache
     cache_ttl: float
+    semantic: bool | str | SemanticCache
     max_temperature: float
     side_effect_tools: Sequence[str]
     clamp: bool
@@ -83,7 +85,9 @@ class Settings:
     its call is alive. ``spend_book`` is the journal behind ``get_spend_report``.
 
     What is remembered: ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
-    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. ``semantic`` also answers
+    a question that means the same as an earlier one: True or a preset ("strict", "balanced",
+    "wide"), or a ``SemanticCache``; it is off by default. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``.
 
@@ -110,6 +114,7 @@ class Settings:
     alert_webhook: str | None = None
     cache: bool | str | Path | Cache = True
     cache_ttl: float = DAY
+    semantic: bool | str | SemanticCache = False
     max_temperature: float = 0.5
     side_effect_tools: Sequence[str] = ()
     clamp: bool = True

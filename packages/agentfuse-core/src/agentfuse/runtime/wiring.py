@@ -30,7 +30,8 @@ from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Semantics, Teller
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
 
@@ -74,6 +75,7 @@ class Shared:
     settings: Settings
     ledger: Ledger
     cache: Cache | None
+    semantic: SemanticCache | None
     flights: FlightTable
     book: PriceBook
     counter: TokenCounter
@@ -90,6 +92,7 @@ def shared_of(settings: Settings) -> Shared:
         switches=Switches(),
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
+        semantic=_semantic_of(settings),
         flights=FlightTable(),
         book=_book_of(settings),
         counter=TokenCounter(settings.counters),
@@ -143,6 +146,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
     return Ports(
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
         cache=cache,
+        semantic=_tier_of(shared.semantic, blocking=blocking),
         flights=_joined(flights(shared.flights), cache),
         clock=shared.settings.clock or clock,
         book=shared.book,
@@ -197,6 +201,27 @@ def _joined(flights: Flights, cache: Cache | None) -> Flights:
     """Join the calls of other processes too where the cache is shared with them and can do so."""
     over = getattr(cache, "flights_over", None)
     return flights if over is None else cast("Flights", over(flights))
+
+
+def _semantic_of(settings: Settings) -> SemanticCache | None:
+    choice = settings.semantic
+    if choice is False:
+        return None
+    from agentfuse.runtime.semantic import SemanticCache
+
+    if isinstance(choice, SemanticCache):
+        return choice
+    if choice is not True and not isinstance(cast("object", choice), str):
+        raise ConfigurationError(
+            f"semantic takes True, a preset or a SemanticCache, not {choice!r}"
+        )
+    return SemanticCache("balanced" if choice is True else choice, clock=settings.clock)
+
+
+def _tier_of(semantic: SemanticCache | None, *, blocking: bool) -> Semantics | None:
+    if semantic is None:
+        return None
+    return semantic.tier if blocking else semantic.tier.awaited()
 
 
 def _ledger_of(settings: Settings) -> Ledger:
