@@ -6,7 +6,6 @@ The wheel's server wants OpenSSL 1.1, which current systems lack. Copies of it t
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from importlib.util import find_spec

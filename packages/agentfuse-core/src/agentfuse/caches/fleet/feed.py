@@ -1,0 +1,204 @@
+"""What other processes keep, as it happens: a thread that reads a stream from its start on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.caches.fleet.lines import START, id_of, lines_in, place_of, script_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentfuse.caches.fleet.lines import Line, Place
+    from agentfuse.connections.brisk_links import Rest
+    from agentfuse.connections.redis_links import BlockingLink
+
+# How many lines are read at once: some 800 KB of them at 384 dimensions.
+_LINES = 1_000
+
+# At least so often, in seconds, it is asked whether the stream is still the one that was read.
+LOOK = 2.0
+
+# Between two tries while the store is away, in seconds.
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+# A replay that takes longer than this says how far it is, in seconds.
+_PROGRESS = 1.0
+
+_log = logging.getLogger("agentfuse")
+
+
+class Feed:
+    """Follows ``stream`` from its first line on, and hands each line to ``take``.
+
+    ``born`` is the key that names the stream: another name there, or an end before what was read,
+    says that the store was emptied or set back; then ``restart`` is called, and everything read
+    anew. One daemon thread in each process; a forked child starts its own. ``link`` must be one
+    whose commands may wait ``wait`` seconds for an answer.
+    """
+
+    def __init__(
+        self,
+        link: BlockingLink,
+        rest: Rest,
+        keys: tuple[bytes, bytes],
+        *,
+        wait: float,
+        take: Callable[[Line], None],
+        restart: Callable[[], None],
+    ) -> None:
+        self.link = link
+        self.rest = rest
+        self.keys = keys
+        self.wait = wait
+        self._take = take
+        self._restart = restart
+        self._lock = threading.Lock()
+        self._begin()
+
+    def start(self) -> None:
+        """Follow the stream, if that is not done already."""
+        if self._process != os.getpid():
+            self._begin()
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            return
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=_follow, args=(weakref.ref(self),), name="agentfuse-feed", daemon=True
+                )
+                self._closing = False
+                self._thread.start()
+
+    def wait_until_read(self, seconds: float, place: Place | None = None) -> bool:
+        """Wait until the stream was read to a line, or to the end it had when it was first seen.
+
+        False where that took too long, or the store is away.
+        """
+        end = time.monotonic() + seconds
+        with self._moved:
+            while not (self._is_read if place is None else self.at >= place):
+                left = end - time.monotonic()
+                if left <= 0 or (place is None and self._is_away):
+                    return False
+                self._moved.wait(left)
+            return True
+
+    def close(self) -> None:
+        """End the thread; ``start`` goes on where it was."""
+        thread, self._closing = self._thread, True
+        self.link.close()  # wakes a thread that waits for a line
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(self.wait + 1)
+        self._thread = None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the thread is to end."""
+        return self._closing or self._process != os.getpid()
+
+    def look(self) -> None:
+        """Ask what the stream is, and begin anew where it is not what was read."""
+        if time.monotonic() < self._due:
+            return
+        born, first, last, length = self.link.run_now(script_of("look"), self.keys, ())
+        self.rest.end()
+        if (self._born and born != self._born) or place_of(last) < self.at:
+            _log.warning("%s was emptied or set back: it is read anew", self.rest.what)
+            self._restart()
+            self.at = START
+        elif START < self.at < place_of(first):
+            _log.warning(
+                "%s dropped its oldest lines before this process had read them: what they kept is"
+                " missing here",
+                self.rest.what,
+            )
+        self._born = born
+        self._due = time.monotonic() + LOOK
+        self._set_goal(place_of(last), length)
+
+    def take_in(self, reply: Any) -> None:
+        """Hand on the lines of a reply."""
+        for place, line in lines_in(reply):
+            if line is not None:
+                self._take(line)
+            self.at = place
+            self._read += 1
+        if not self._is_read:
+            self._say_progress()
+        with self._moved:
+            self._is_read = self._is_read or self.at >= self._goal
+            self._is_away = False
+            self._moved.notify_all()
+
+    def notice(self, error: Exception) -> None:
+        """Take note that the store is away; whoever waits for the start waits no longer."""
+        self.rest.begin(error)
+        self._due = 0.0
+        with self._moved:
+            self._is_away = True
+            self._moved.notify_all()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._moved = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self.at: Place = START
+        self._born = b""
+        self._due = 0.0
+        self._goal: Place = START
+        self._is_read = self._is_away = False
+        self._read = self._length = 0
+        self._said = time.monotonic()
+
+    def _set_goal(self, last: Place, length: int) -> None:
+        with self._moved:
+            if not self._is_read:
+                self._goal, self._length = last, length
+                self._is_read = self.at >= last
+                self._moved.notify_all()
+
+    def _say_progress(self) -> None:
+        now = time.monotonic()
+        if now - self._said >= _PROGRESS:
+            self._said = now
+            _log.info("%s: read %d of %d lines", self.rest.what, self._read, self._length)
+
+
+def _follow(me: weakref.ref[Feed]) -> None:
+    """Read until the feed is closed or nobody holds it any more."""
+    pause = _FIRST_PAUSE
+    while True:
+        feed = me()
+        if feed is None or feed.is_closing:
+            return
+        link = feed.link
+        try:
+            feed.look()
+            command = (b"COUNT", _LINES, b"BLOCK", round(1000 * feed.wait))
+            words = (*command, b"STREAMS", feed.keys[0], id_of(feed.at))
+            del feed  # nothing of it is held while the thread waits
+            reply = link.send_now("XREAD", *words)
+        except link.trouble as error:
+            feed = me()
+            if feed is None or feed.is_closing:
+                return
+            feed.notice(error)
+            del feed
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            continue
+        feed = me()
+        if feed is None:
+            return
+        pause = _FIRST_PAUSE
+        feed.take_in(reply)
