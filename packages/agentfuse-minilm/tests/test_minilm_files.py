@@ -55,7 +55,9 @@ def test_a_vector_has_length_one(about, session, tokenizer) -> None:
 
 
 def test_a_rewording_is_nearer_than_another_question(session, tokenizer) -> None:
-    question, same, other = (vector_of(text, session, tokenizer) for text in (QUESTION, SAME, OTHER))
+    question, same, other = (
+        vector_of(text, session, tokenizer) for text in (QUESTION, SAME, OTHER)
+    )
     assert question @ same > 0.7 > 0.2 > question @ other
 
 

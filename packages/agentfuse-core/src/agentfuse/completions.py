@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from agentfuse.money import Dollars
     from agentfuse.providers.names import Access
     from agentfuse.runtime.fuse import Fuse
-    from agentfuse.scopes import Mode
     from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
+    from agentfuse.scopes import Mode
 
     CompletionStream = MeteredStream[Any, ChatCompletionChunk]
     AsyncCompletionStream = AsyncMeteredStream[Any, ChatCompletionChunk]
@@ -50,8 +50,8 @@ def completion(
     (``deepseek/deepseek-chat``); ``messages`` and further ``options`` are those of
     ``chat.completions.create``. AgentFuse reads for itself: ``budget_id`` and ``budget_usd`` (a run
     and what it may spend: ``5.00``, ``"$5"``, Decimal), ``tenant_id`` (whose answers may be
-    shared), ``cache_mode`` (the ``cache`` of ``agentfuse.scope``), ``api_key``, ``base_url``, ``timeout`` (seconds), and ``fuse`` (in place of the
-    process's own).
+    shared), ``cache_mode`` (the ``cache`` of ``agentfuse.scope``), ``api_key``, ``base_url``,
+    ``timeout`` (seconds), and ``fuse`` (in place of the process's own).
 
     Raises BudgetExceeded before anything is sent, UnknownPrice for a budgeted model without a
     price, ConfigurationError for what cannot be asked (no key, no messages, unknown provider), and
@@ -104,7 +104,7 @@ class _Call:
             raise ConfigurationError("messages is empty: there is nothing to ask")
         take = options.pop
         fuse = _fuse_of(take("fuse", None), take("budget_id", None), take("budget_usd", None))
-        mode = take("cache_mode", None) or ""
+        mode: Mode = take("cache_mode", None) or ""
         tenant, timeout = take("tenant_id", None), take("timeout", None) or DEFAULT_TIMEOUT
         target = target_of(model)
         base_url, key = take("base_url", None) or "", take("api_key", None) or ""

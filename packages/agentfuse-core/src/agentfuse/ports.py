@@ -134,7 +134,7 @@ class SemanticStore(Protocol):
 
     Methods hold up the thread they run on, are safe for threads, and raise StoreUnavailable where
     the store is out of reach. What it cannot read is a miss. It judges nothing: thresholds and
-    guards are the cache's. Bounds and lifetimes are kept here, an entry's end being its ``expires``.
+    guards are the cache's. Bounds and lifetimes are kept here: ``expires`` is an entry's end.
     """
 
     def nearest(self, scope: str, vector: Vector, count: int) -> Sequence[Near]:
@@ -222,7 +222,7 @@ class Embedder(Protocol):
 
 
 class Index(Protocol):
-    """Vectors by id, for many threads at once: who is near?"""
+    """Vectors by id, for many threads at once, and which of them are near another."""
 
     def add(self, entry_id: str, vector: NDArray[float32]) -> None:
         """Take in a vector, in place of an older one of the same id.

@@ -44,7 +44,7 @@ def current_scope() -> Scope:
 
 
 @contextmanager
-def scope(
+def scope(  # noqa: PLR0913 - each is an id of the same call
     *,
     run: str = "",
     session: str = "",
@@ -60,8 +60,8 @@ def scope(
     ``limits`` a call is booked on and whose answers it may be given (``tenant``), and stand on its
     receipt. ``cache`` says what may answer: nothing ("off"), the exact cache alone ("exact"), the
     semantic one too ("semantic"), or that one on trial ("shadow": the model is asked anyway, and
-    the two answers are compared). They follow tasks and ``asyncio.to_thread``, as any context variable does; a thread
-    that a program starts itself begins without them.
+    the two answers are compared). All this follows tasks and ``asyncio.to_thread``, as any context
+    variable does; a thread that a program starts itself begins without it.
     """
     if cache not in MODES:
         raise ConfigurationError(f"cache must be one of {MODES[1:]}, not {cache!r}")

@@ -37,9 +37,9 @@ class Question:
     """A request that may be answered by meaning.
 
     Only ``text`` is ever compared; ``scope`` is a digest (hex SHA-256) of all else, the ``model``
-    among it. ``key`` names the exact answer of the same request. ``tags`` are the names under which the answer can be
-    forgotten (``user:ann``, ``tenant:acme``, ``model:gpt-4o``, ``tag:faq``). ``json`` says that an
-    answer must be JSON; ``mode`` whether it may be served or is on trial.
+    among it. ``key`` names the exact answer of the same request. ``tags`` are the names under which
+    the answer can be forgotten (``user:ann``, ``tenant:acme``, ``model:gpt-4o``, ``tag:faq``).
+    ``json`` says that an answer must be JSON; ``mode`` whether it may be served or is on trial.
     """
 
     scope: str

@@ -198,7 +198,7 @@ class SqliteFile:
         if damaged is not None and _identity_of(self.path) != damaged:
             return
         try:
-            aside = _set_aside(self.path)
+            aside = set_aside(self.path)
         except OSError as trouble:
             raise self._unavailable(trouble) from error
         logging.getLogger("agentfuse").warning(
@@ -261,9 +261,10 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path, why: str = "corrupt") -> Path:
+    """Rename a file, with what SQLite keeps beside it, to ``<name>.<why>-<time>``; give that."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    aside = path.with_name(f"{path.name}.{why}-{stamp}")
     for suffix in _SUFFIXES:
         part = path.with_name(path.name + suffix)
         if part.exists():

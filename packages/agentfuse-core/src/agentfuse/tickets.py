@@ -337,13 +337,5 @@ class Shadowed:
 
 
 Event = (
-    Receipt
-    | Refused
-    | Failed
-    | Downgraded
-    | Compressed
-    | Alert
-    | Overrun
-    | Shadowed
-    | StoreTrouble
+    Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | Shadowed | StoreTrouble
 )

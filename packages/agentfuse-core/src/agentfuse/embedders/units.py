@@ -25,14 +25,13 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return (vector / np.float32(length)).astype(np.float32, copy=False)
 
 
-def mean_of(
-    vectors: Sequence[NDArray[np.float32]], tokens: Sequence[int]
-) -> NDArray[np.float32]:
+def mean_of(vectors: Sequence[NDArray[np.float32]], tokens: Sequence[int]) -> NDArray[np.float32]:
     """Give the unit vector of a text from those of its windows, each weighing as many tokens."""
     if len(vectors) == 1:
         return vectors[0]
     weights = np.array(tokens, np.float32)
     return unit(weights @ np.stack(vectors))
+
 
 def sound(text: str) -> str:
     """Give a text that is valid Unicode: half a surrogate pair becomes a question mark."""

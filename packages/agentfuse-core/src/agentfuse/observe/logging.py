@@ -53,10 +53,8 @@ def line_of(event: Event) -> str:
             return _thrift_line(event)
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
-        case Shadowed():
-            return _shadow_line(event)
-        case StoreTrouble():
-            return f"trouble with the {event.store}: {event.error}"
+        case Shadowed() | StoreTrouble():
+            return _memory_line(event)
 
 
 def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
@@ -69,7 +67,9 @@ def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
     return f"{what}: {limit.key} is nearly used up [{event.id}]"
 
 
-def _shadow_line(event: Shadowed) -> str:
+def _memory_line(event: Shadowed | StoreTrouble) -> str:
+    if isinstance(event, StoreTrouble):
+        return f"trouble with the {event.store}: {event.error}"
     said = "right" if event.right else "wrong"
     held = f", held back ({event.veto})" if event.veto else ""
     hit = event.hit

@@ -36,10 +36,10 @@ class RunReceipt:
     """A run at one moment; ``spent``, ``saved`` and ``budget`` are nanodollars.
 
     ``answers`` came from the provider, a cache (``exact``, ``semantic``) or an identical call in
-    the air (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
-    went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
-    is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
-    ``estimated`` no provider's usage.
+    the air (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts,
+    ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told
+    that a limit is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no
+    known price, ``estimated`` no provider's usage.
     """
 
     budget: int | None

@@ -66,7 +66,9 @@ def question_of(
         f"user {user}" if user else "anybody",
         rest,
     )
-    digest = sha256("".join(f"{len(piece)}:{piece}" for piece in pieces).encode("utf-8", "surrogatepass"))
+    digest = sha256(
+        "".join(f"{len(piece)}:{piece}" for piece in pieces).encode("utf-8", "surrogatepass")
+    )
     return Question(
         scope=digest.hexdigest(),
         text=text,
@@ -154,7 +156,7 @@ def _wants_json(params: Mapping[str, Json]) -> bool:
 
 
 def _is_json_format(value: Any) -> bool:
-    """Read ``{"type": "json_schema", ...}``; what is no such mapping (a class) asks for JSON too."""
+    """Read ``{"type": "json_schema", ...}``; what is no mapping (a class) asks for JSON too."""
     kind = value.get("type", "json") if isinstance(value, dict) else value
     return kind not in {None, "", "text"}
 

@@ -57,9 +57,7 @@ class Memory:
         if mode in {"off", "exact"}:
             return None
         asked = ticket.asked
-        question = question_of(
-            asked, semantic.meanings, self.rules.cache, ticket.scope, ticket.key
-        )
+        question = question_of(asked, semantic.meanings, self.rules.cache, ticket.scope, ticket.key)
         if question is None:
             return None
         try:

@@ -39,11 +39,16 @@ class Remembering:
         return self._semantics().reject(hit)
 
     def invalidate(
-        self, *, key: str = "", scope: str = "", tag: str = "", before: datetime | float | None = None
+        self,
+        *,
+        key: str = "",
+        scope: str = "",
+        tag: str = "",
+        before: datetime | float | None = None,
     ) -> int:
         """Forget answers of both caches that fit all that is given, and count them.
 
-        ``key`` is a receipt's ``key`` or a hit's ``entry_id``; ``scope`` an id such as ``user:ann``,
+        ``key`` is a receipt's ``key`` or a hit's ``entry_id``; ``scope`` an id as ``user:ann``,
         ``tenant:acme`` or ``model:gpt-4o``, of the call that brought the answer; ``tag`` one of its
         ``agentfuse.scope(tags=...)``; ``before`` the time it was kept (a datetime, or seconds since
         the epoch). Raises ConfigurationError where nothing is given: ``before=time.time()`` forgets

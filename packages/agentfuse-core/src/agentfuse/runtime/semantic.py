@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Unpack
 
 from agentfuse.caches.lifetimes import Lifetime
@@ -78,7 +77,7 @@ class SemanticCache:
         """Give a remembered answer (``.reply.text``) and why it fits (``.hit``), or None.
 
         ``model``, ``messages`` and ``params`` are those of ``completion()``, whose answers it finds
-        as well; ``tenant_id`` and ``base_url`` among them. The scope's user is part of the question.
+        as well; ``tenant_id`` and ``base_url`` among them. The scope's user counts too.
         """
         asked = self._asked(_request_of(model, messages, params))
         return None if asked is None else asked[1].match
@@ -132,7 +131,7 @@ class SemanticCache:
         return warm(items, keep=keep, ask=ask, concurrency=concurrency, progress=progress)
 
     def reject(self, hit: SemanticHit | str) -> bool:
-        """Forget a wrong hit's entry, and never match these two texts again; see ``Fuse.reject``."""
+        """Forget a wrong hit's entry, and never match its two texts again (``Fuse.reject``)."""
         return self.tier.reject(hit)
 
     def invalidate(self, selection: Selection) -> int:

@@ -85,9 +85,9 @@ class Settings:
     its call is alive. ``spend_book`` is the journal behind ``get_spend_report``.
 
     What is remembered: ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
-    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. ``semantic`` also answers
-    a question that means the same as an earlier one: True or a preset ("strict", "balanced",
-    "wide"), or a ``SemanticCache``; it is off by default. A request with a
+    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. ``semantic`` also
+    answers a question that means the same as an earlier one: True or a preset ("strict",
+    "balanced", "wide"), or a ``SemanticCache``; it is off by default. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``.
 

@@ -36,9 +36,9 @@ class CacheReport:
     """What a semantic cache has done since it was made.
 
     Of the ``lookups``, ``hits`` were served; ``vetoes`` counts candidates above the threshold that
-    were not, by reason. ``rejected`` hits were called wrong by ``Fuse.reject``. Of ``checked`` calls
-    on trial (those that would have been served), ``wrong`` would have got another answer than the
-    model's. ``entries`` are kept now.
+    were not, by reason. ``rejected`` hits were called wrong by ``Fuse.reject``. Of the ``checked``
+    calls on trial (those that would have been served), ``wrong`` would have got another answer
+    than the model's. ``entries`` are kept now.
     """
 
     lookups: int = 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random as randomness
 import time
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from agentfuse.caches.lifetimes import Lifetime
 from agentfuse.caches.semantic.report import Counts
@@ -24,13 +23,15 @@ from agentfuse.semantics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from agentfuse.caches.semantic.report import CacheReport
     from agentfuse.caches.semantic.trials import TrialLog
     from agentfuse.messages import Reply
     from agentfuse.ports import Clock, SemanticStore
     from agentfuse.semantics import Meanings, Near, Question, Selection, Vector
+
+T = TypeVar("T")
 
 # How many of the nearest are judged: the guard lets a lower one pass where the nearest is a trap.
 CANDIDATES = 5
@@ -59,7 +60,7 @@ class Terms:
 
     threshold: float
     foreign: float = 0.95
-    level: str = "balanced"
+    level: Literal["balanced", "strict"] = "balanced"
     coverage: float = 0.0
     soft_ttl: float | None = None
     lifetime: Lifetime = field(default_factory=lambda: Lifetime(86_400.0, 0.1))
@@ -78,7 +79,7 @@ class SemanticTier:
     raises is a StoreUnavailable, so that it costs a hit and not a call.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is made of
+    def __init__(
         self,
         meanings: Meanings,
         embed: Callable[[str], Vector],
@@ -202,7 +203,7 @@ class SemanticTier:
         except Exception as error:
             raise StoreUnavailable(f"the embedder failed: {error!r}") from error
 
-    def _fitting(self, question: Question, nearest: Any) -> Any:
+    def _fitting(self, question: Question, nearest: Sequence[Near]) -> Iterator[Near]:
         """Give the candidates that may be served, best first; count why others may not."""
         least = self.terms.least(question.text)
         for near in nearest:
@@ -224,7 +225,7 @@ class SemanticTier:
         reason = veto(question.text, kept, self.terms.level, self.terms.coverage)
         return reason or self.terms.jury.objection(question.text, kept)
 
-    def _trial(self, question: Question, nearest: Any) -> Trial | None:
+    def _trial(self, question: Question, nearest: Sequence[Near]) -> Trial | None:
         """Give what would have been served, or else the nearest with why it would not have been."""
         least, first = self.terms.least(question.text), None
         for near in nearest:
@@ -308,7 +309,7 @@ class ThreadedTier:
         return await _to_thread(self._tier.compare_now, lookup, reply)
 
 
-async def _to_thread(step: Callable[..., Any], *arguments: Any) -> Any:
+async def _to_thread(step: Callable[..., T], *arguments: object) -> T:
     import asyncio  # whoever awaits has it; blocking callers save 30 ms
 
     return await asyncio.to_thread(step, *arguments)

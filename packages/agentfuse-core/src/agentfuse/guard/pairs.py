@@ -1,0 +1,126 @@
+"""Two texts side by side: what each has that the other has not, misspellings apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agentfuse.guard.meanings import meanings, stems_of
+from agentfuse.guard.stems import VOWELS, stem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentfuse.guard.features import Features
+    from agentfuse.guard.meanings import Sense
+
+# "in" from "un" is told by the table of opposites; these make an opposite of what stands behind them.
+PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "mis", "anti", "de")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What was asked and what was kept, the stems that only one has, and what opposes in them."""
+
+    asked: Features
+    kept: Features
+    only_asked: frozenset[str]
+    only_kept: frozenset[str]
+    clashes: tuple[tuple[str, str, Sense], ...]
+    prefixed: tuple[tuple[str, str], ...]
+    misspelt: frozenset[str]
+
+    @property
+    def english(self) -> bool:
+        """Say whether the rules for English hold for both."""
+        return self.asked.english and self.kept.english
+
+    def shared(self) -> frozenset[str]:
+        """Give the content that both have."""
+        return self.asked.stems & self.kept.stems - stems_of("function")
+
+    def alike(self) -> bool:
+        """Say whether both have the same content, whatever its order."""
+        function = stems_of("function")
+        return self.only_asked <= function and self.only_kept <= function
+
+
+def pair_of(asked: Features, kept: Features) -> Pair:
+    """Set two texts side by side."""
+    only_asked, only_kept = asked.stems - kept.stems, kept.stems - asked.stems
+    typos: frozenset[str] = frozenset()
+    if only_asked and only_kept:
+        typos = _misspelt(asked.words - kept.words, kept.words - asked.words)
+        only_asked -= typos
+        only_kept -= typos
+    table, negators = meanings(), stems_of("negator")
+    clashes = tuple(
+        (one, other, sense)
+        for one in only_asked
+        if one in table.senses and one not in negators and not table.has(one, kept.order)
+        for other in only_kept
+        if other in table.senses and other not in negators and not table.has(other, asked.order)
+        for sense in table.clashes(one, other)
+    )
+    prefixed = tuple(_prefixed(only_asked, only_kept)) + tuple(_prefixed(only_kept, only_asked))
+    return Pair(asked, kept, only_asked, only_kept, clashes, prefixed, typos)
+
+
+def _misspelt(ones: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    """Give the stems of the words that are misspellings of each other."""
+    return frozenset(
+        stem_of(word)
+        for one in ones
+        if len(one) > 3
+        for other in others
+        if is_misspelt(one, other)
+        for word in (one, other)
+    )
+
+
+def _prefixed(ones: frozenset[str], others: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Give the words that a prefix makes the opposite of a word of the other text."""
+    for one in ones:
+        for prefix in PREFIXES:
+            if one.startswith(prefix) and one[len(prefix) :] in others and len(one) > 4:
+                yield one, one[len(prefix) :]
+
+
+def is_misspelt(one: str, other: str) -> bool:
+    """Say whether one word is the other with two letters swapped, or with one letter doubled or lost.
+
+    A letter in place of another is no misspelling here: it makes words (Iran, Iraq). Words that the
+    tables know are spelt right.
+    """
+    if one[0] != other[0] or abs(len(one) - len(other)) > 1:
+        return False
+    senses = meanings().senses
+    if one in senses and other in senses:
+        return False
+    at = _first_difference(one, other)
+    if len(one) == len(other):
+        swapped = one[at : at + 2] == other[at : at + 2][::-1] and one[at + 2 :] == other[at + 2 :]
+        vowel = len(one) > 7 and {one[at], other[at]} <= VOWELS and one[at + 1 :] == other[at + 1 :]
+        return swapped or vowel
+    short, long = sorted((one, other), key=len)
+    return len(short) > 4 and long[at + 1 :] == short[at:]
+
+
+def _first_difference(one: str, other: str) -> int:
+    for at, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            return at
+    return min(len(one), len(other))
+
+
+def covered(one: Features, other: Features) -> float:
+    """Give the share of a text's content that the other has too, by word, meaning or misspelling."""
+    if not one.content:
+        return 1.0
+    table = meanings()
+    found = sum(
+        stem in other.stems
+        or any(table.same(stem, there) or is_misspelt(stem, there) for there in other.content)
+        for stem in one.content
+    )
+    return found / len(one.content)
