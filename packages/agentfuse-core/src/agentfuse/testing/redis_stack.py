@@ -37,7 +37,7 @@ class SearchServer(RedisServer):
         module = str(stack / "lib" / "redisearch.so")
         options = {"loadmodule": module, "appendonly": "no"}
         super().__init__(stack / "bin" / "redis-server", folder, options)
-        self.environment = {**os.environ, "LD_LIBRARY_PATH": str(folder / "libraries")}
+        self.environment = {"LD_LIBRARY_PATH": str(folder / "libraries")}
 
     def start(self) -> None:
         """Link the libraries, and start it."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from agentfuse.caches.fleet.lines import Line, Place
     from agentfuse.connections.brisk_links import Rest
-    from agentfuse.connections.redis_links import BlockingLink
+    from agentfuse.connections.redis_links import BlockingLink, Word
 
 # How many lines are read at once: some 800 KB of them at 384 dimensions.
 _LINES = 1_000
@@ -37,10 +37,10 @@ _log = logging.getLogger("agentfuse")
 class Feed:
     """Follows ``stream`` from its first line on, and hands each line to ``take``.
 
-    ``born`` is the key that names the stream: another name there, or an end before what was read,
-    says that the store was emptied or set back; then ``restart`` is called, and everything read
-    anew. One daemon thread in each process; a forked child starts its own. ``link`` must be one
-    whose commands may wait ``wait`` seconds for an answer.
+    ``keys`` are the stream and the key that names it: another name there, or an end before what was
+    read, says that the store was emptied or set back. ``begin`` is called before the first line is
+    read, and whenever all is read anew. One daemon thread in each process; a forked child starts
+    its own. ``link`` must be one whose commands may wait ``wait`` seconds for an answer.
     """
 
     def __init__(
@@ -50,31 +50,34 @@ class Feed:
         keys: tuple[bytes, bytes],
         *,
         wait: float,
-        take: Callable[[Line], None],
-        restart: Callable[[], None],
+        take: Callable[[Place, Line], None],
+        begin: Callable[[], None],
     ) -> None:
         self.link = link
         self.rest = rest
         self.keys = keys
         self.wait = wait
         self._take = take
-        self._restart = restart
-        self._lock = threading.Lock()
-        self._begin()
+        self._begin_anew = begin
+        self._begin_process()
 
     def start(self) -> None:
         """Follow the stream, if that is not done already."""
         if self._process != os.getpid():
-            self._begin()
+            self._begin_process()
         thread = self._thread
-        if thread is not None and thread.is_alive():
+        if thread is not None and thread.is_alive() and not self._closing:
             return
         with self._lock:
+            self._closing = False
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
-                    target=_follow, args=(weakref.ref(self),), name="agentfuse-feed", daemon=True
+                    target=_follow,
+                    args=(weakref.ref(self), self.link),
+                    name="agentfuse-feed",
+                    daemon=True,
                 )
-                self._closing = False
+                self._due = 0.0
                 self._thread.start()
 
     def wait_until_read(self, seconds: float, place: Place | None = None) -> bool:
@@ -84,7 +87,7 @@ class Feed:
         """
         end = time.monotonic() + seconds
         with self._moved:
-            while not (self._is_read if place is None else self.at >= place):
+            while not (self.is_read if place is None else self.at >= place):
                 left = end - time.monotonic()
                 if left <= 0 or (place is None and self._is_away):
                     return False
@@ -92,17 +95,19 @@ class Feed:
             return True
 
     def close(self) -> None:
-        """End the thread; ``start`` goes on where it was."""
-        thread, self._closing = self._thread, True
-        self.link.close()  # wakes a thread that waits for a line
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(self.wait + 1)
-        self._thread = None
+        """Let the thread end, within ``wait`` seconds; ``start`` goes on where it was."""
+        self._closing = True
 
     @property
     def is_closing(self) -> bool:
         """Whether the thread is to end."""
         return self._closing or self._process != os.getpid()
+
+    @property
+    def reading(self) -> tuple[Word, ...]:
+        """What is to follow XREAD: up to 1,000 lines, or some time to wait for one."""
+        bounds = (b"COUNT", _LINES, b"BLOCK", round(1000 * self.wait))
+        return (*bounds, b"STREAMS", self.keys[0], id_of(self.at))
 
     def look(self) -> None:
         """Ask what the stream is, and begin anew where it is not what was read."""
@@ -112,14 +117,17 @@ class Feed:
         self.rest.end()
         if (self._born and born != self._born) or place_of(last) < self.at:
             _log.warning("%s was emptied or set back: it is read anew", self.rest.what)
-            self._restart()
             self.at = START
+            self._is_begun = False
         elif START < self.at < place_of(first):
             _log.warning(
                 "%s dropped its oldest lines before this process had read them: what they kept is"
                 " missing here",
                 self.rest.what,
             )
+        if not self._is_begun:
+            self._begin_anew()
+            self._is_begun = True
         self._born = born
         self._due = time.monotonic() + LOOK
         self._set_goal(place_of(last), length)
@@ -128,13 +136,13 @@ class Feed:
         """Hand on the lines of a reply."""
         for place, line in lines_in(reply):
             if line is not None:
-                self._take(line)
+                self._take(place, line)
             self.at = place
             self._read += 1
-        if not self._is_read:
+        if not self.is_read:
             self._say_progress()
         with self._moved:
-            self._is_read = self._is_read or self.at >= self._goal
+            self.is_read = self.is_read or self.at >= self._goal
             self._is_away = False
             self._moved.notify_all()
 
@@ -146,7 +154,7 @@ class Feed:
             self._is_away = True
             self._moved.notify_all()
 
-    def _begin(self) -> None:
+    def _begin_process(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._moved = threading.Condition()
@@ -156,15 +164,15 @@ class Feed:
         self._born = b""
         self._due = 0.0
         self._goal: Place = START
-        self._is_read = self._is_away = False
+        self.is_read = self._is_away = self._is_begun = False
         self._read = self._length = 0
         self._said = time.monotonic()
 
     def _set_goal(self, last: Place, length: int) -> None:
         with self._moved:
-            if not self._is_read:
+            if not self.is_read:
                 self._goal, self._length = last, length
-                self._is_read = self.at >= last
+                self.is_read = self.at >= last
                 self._moved.notify_all()
 
     def _say_progress(self) -> None:
@@ -174,24 +182,22 @@ class Feed:
             _log.info("%s: read %d of %d lines", self.rest.what, self._read, self._length)
 
 
-def _follow(me: weakref.ref[Feed]) -> None:
+def _follow(me: weakref.ref[Feed], link: BlockingLink) -> None:
     """Read until the feed is closed or nobody holds it any more."""
     pause = _FIRST_PAUSE
     while True:
         feed = me()
         if feed is None or feed.is_closing:
-            return
-        link = feed.link
+            break
         try:
             feed.look()
-            command = (b"COUNT", _LINES, b"BLOCK", round(1000 * feed.wait))
-            words = (*command, b"STREAMS", feed.keys[0], id_of(feed.at))
+            words = feed.reading
             del feed  # nothing of it is held while the thread waits
             reply = link.send_now("XREAD", *words)
         except link.trouble as error:
             feed = me()
             if feed is None or feed.is_closing:
-                return
+                break
             feed.notice(error)
             del feed
             time.sleep(pause)
@@ -199,6 +205,8 @@ def _follow(me: weakref.ref[Feed]) -> None:
             continue
         feed = me()
         if feed is None:
-            return
+            break
         pause = _FIRST_PAUSE
         feed.take_in(reply)
+        del feed
+    link.close()

@@ -13,7 +13,7 @@ from agentfuse.connections.redis_scripts import compiled
 from agentfuse.semantics import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from agentfuse.connections.redis_scripts import Script
     from agentfuse.semantics import SemanticEntry, Vector
@@ -83,22 +83,21 @@ def lines_in(reply: Any) -> Iterator[tuple[Place, Line | None]]:
 
 def line_of(fields: dict[bytes, bytes]) -> Line | None:
     """Read a line; None where it says nothing we know."""
-    if fields.get(b"v") != VERSION:
+    read = _READERS.get(fields.get(b"op", b""))
+    if read is None or fields.get(b"v") != VERSION:
         return None
     try:
-        match fields.get(b"op"):
-            case b"put":
-                return Put(entry_of(fields[b"entry"]), vector_of(fields[b"vector"]))
-            case b"del":
-                return Drop(fields[b"id"].decode("ascii"))
-            case b"forget":
-                return Forget(selection_of(fields[b"which"]))
-            case b"forbid":
-                return Forbid(fields[b"pair"].decode("ascii"))
-            case _:
-                return None
+        return read(fields)
     except (KeyError, ValueError):
         return None
+
+
+_READERS: dict[bytes, Callable[[dict[bytes, bytes]], Line]] = {
+    b"put": lambda fields: Put(entry_of(fields[b"entry"]), vector_of(fields[b"vector"])),
+    b"del": lambda fields: Drop(fields[b"id"].decode("ascii")),
+    b"forget": lambda fields: Forget(selection_of(fields[b"which"])),
+    b"forbid": lambda fields: Forbid(fields[b"pair"].decode("ascii")),
+}
 
 
 def selection_bytes(selection: Selection) -> bytes:
