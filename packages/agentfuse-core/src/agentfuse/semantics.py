@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, asdict, dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,6 +96,10 @@ class SemanticHit:
     matched_prompt: str
     age: float
     verdict: str
+
+    def told(self) -> dict[str, Any]:
+        """Give what an adapter shows its caller, as JSON: the source and all of this."""
+        return {"cached": True, "source": "semantic", **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
