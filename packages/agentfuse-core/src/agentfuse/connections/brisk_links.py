@@ -70,21 +70,21 @@ class BriskLink:
 
     async def send(self, name: str, *words: Word) -> Answer:
         """Send one command and give its reply as bytes."""
-        with self._judged():
+        with self.judged():
             return await self._link.send(name, *words)
 
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> Answer:
         """Run a script and give its reply."""
-        with self._judged():
+        with self.judged():
             return await self._link.run(script, keys, args)
 
     async def keys(self, pattern: bytes) -> list[bytes]:
         """List the keys that fit a pattern, on all nodes; the store goes on meanwhile."""
-        with self._judged():
+        with self.judged():
             return await self._link.keys(pattern)
 
     @contextmanager
-    def _judged(self) -> Generator[None]:
+    def judged(self) -> Generator[None]:
         """Let a step through unless the store rests, and learn from it."""
         self._rest.check()
         try:
@@ -105,10 +105,10 @@ class BriskBlockingLink(BriskLink):
 
     def send_now(self, name: str, *words: Word) -> Answer:
         """Send one command and give its reply as bytes."""
-        with self._judged():
+        with self.judged():
             return self._now.send_now(name, *words)
 
     def run_now(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> Answer:
         """Run a script and give its reply."""
-        with self._judged():
+        with self.judged():
             return self._now.run_now(script, keys, args)

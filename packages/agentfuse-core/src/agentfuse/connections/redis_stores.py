@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.connections.brisk_links import BriskBlockingLink, BriskLink, Rest
 from agentfuse.connections.redis_links import awaited_link, blocking_link
-from agentfuse.connections.redis_urls import Place, place_of
+from agentfuse.connections.redis_urls import Place, blocking_client, place_of
 from agentfuse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ class RedisStore:
         if "{" in self.namespace or "}" in self.namespace:
             raise ConfigurationError(f"a namespace has no braces: {self.namespace!r}")
         self._blocking = blocking_link(self._store, self._patience)
+        self.trouble = self._blocking.trouble
         self.rest = Rest(f"{what} at {self._blocking.address}")
         self.blocking = BriskBlockingLink(self._blocking, self.rest)
+        self.judged = self.blocking.judged
         self._awaited: BriskLink | None = None
 
     @property
@@ -70,6 +72,12 @@ class RedisStore:
             known = pool.connection_kwargs.get("socket_timeout") if pool is not None else None
             wait = min(wait, (known or 2 * wait) / 2)
         return blocking_link(self._store, self._patience + wait), wait
+
+    def client(self) -> Any:
+        """Make a blocking client of its own for a library that wants one."""
+        if isinstance(self._store, Place):
+            return blocking_client(self._store, self._patience)()
+        return self._store
 
     def number(
         self,

@@ -31,7 +31,7 @@ def entry_bytes(entry: SemanticEntry) -> bytes:
     return json.dumps([*fields, *entry.tags], separators=(",", ":")).encode("ascii")
 
 
-def entry_of(data: bytes) -> SemanticEntry:
+def entry_of(data: bytes | str) -> SemanticEntry:
     """Read what ``entry_bytes`` wrote; raises ValueError for anything else."""
     try:
         id_, scope, prompt, kept, expires, stale, key, *tags = json.loads(data)
