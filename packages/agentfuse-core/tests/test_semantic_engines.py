@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from agentfuse.caches.fleet.pgvector import PgVectorStore
+from agentfuse.caches.fleet.pg_vectors import PgVectorStore
 from agentfuse.caches.fleet.redis_search import RedisSearchStore
 from agentfuse.connections import brisk_links
 from agentfuse.errors import StoreUnavailable

@@ -49,6 +49,8 @@ class LeaseKeeper:
     forked child holds nothing.
     """
 
+    _thread: threading.Thread | None
+
     def __init__(self, link: BriskBlockingLink, life: float = LIFE) -> None:
         self._link = link
         self._life = life
@@ -91,7 +93,7 @@ class LeaseKeeper:
         self._numbers = count()
         self._held: dict[bytes, tuple[bytes, float]] = {}
         self._ended: SimpleQueue[tuple[bytes, bytes]] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread = None
         self._lock = threading.Lock()
 
     def _work(self) -> None:

@@ -9,8 +9,10 @@ from agentfuse.errors import ConfigurationError
 if TYPE_CHECKING:
     from agentfuse.ports import Clock, SemanticStore
 
-KNOWN = "redis://..., rediss://..., unix://..., redis+cluster://..., redis+search://..."
-KNOWN += ", postgresql://..."
+KNOWN = (
+    "redis://..., rediss://..., unix://..., redis+cluster://..., redis+search://...,"
+    " postgresql://..."
+)
 
 
 def semantic_store_at(
@@ -49,7 +51,7 @@ def semantic_store_at(
 
             return RedisSearchStore(address, dim, fingerprint=fingerprint, clock=clock)
         case "postgresql" | "postgres":
-            from agentfuse.caches.fleet.pgvector import PgVectorStore
+            from agentfuse.caches.fleet.pg_vectors import PgVectorStore
 
             return PgVectorStore(address, dim, fingerprint=fingerprint, clock=clock)
         case _:

@@ -43,6 +43,14 @@ class Feed:
     its own. ``link`` must be one whose commands may wait ``wait`` seconds for an answer.
     """
 
+    at: Place  # the last line that was taken in
+    is_read: bool  # whether the end was reached that the stream had when it was first seen
+
+    _thread: threading.Thread | None
+    _closing: bool
+    _born: bytes
+    _read: int
+
     def __init__(
         self,
         link: BlockingLink,
@@ -80,6 +88,10 @@ class Feed:
                 self._due = 0.0
                 self._thread.start()
 
+    def know(self, born: bytes) -> None:
+        """Take note of the stream's name where that was not known: this process has begun it."""
+        self._born = self._born or born
+
     def wait_until_read(self, seconds: float, place: Place | None = None) -> bool:
         """Wait until the stream was read to a line, or to the end it had when it was first seen.
 
@@ -116,9 +128,7 @@ class Feed:
         born, first, last, length = self.link.run_now(script_of("look"), self.keys, ())
         self.rest.end()
         if (self._born and born != self._born) or place_of(last) < self.at:
-            _log.warning("%s was emptied or set back: it is read anew", self.rest.what)
-            self.at = START
-            self._is_begun = False
+            self._start_over()
         elif START < self.at < place_of(first):
             _log.warning(
                 "%s dropped its oldest lines before this process had read them: what they kept is"
@@ -134,7 +144,12 @@ class Feed:
 
     def take_in(self, reply: Any) -> None:
         """Hand on the lines of a reply."""
-        for place, line in lines_in(reply):
+        for place, line, born in lines_in(reply):
+            if born and born != self._born:
+                if self._born:
+                    self._start_over()
+                    return
+                self._born = born
             if line is not None:
                 self._take(place, line)
             self.at = place
@@ -154,13 +169,20 @@ class Feed:
             self._is_away = True
             self._moved.notify_all()
 
+    def _start_over(self) -> None:
+        _log.warning("%s was emptied or set back: it is read anew", self.rest.what)
+        self.at = START
+        self._born = b""
+        self._is_begun = False
+        self._due = 0.0
+
     def _begin_process(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._moved = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread = None
         self._closing = False
-        self.at: Place = START
+        self.at = START
         self._born = b""
         self._due = 0.0
         self._goal: Place = START
@@ -194,7 +216,8 @@ def _follow(me: weakref.ref[Feed], link: BlockingLink) -> None:
             words = feed.reading
             del feed  # nothing of it is held while the thread waits
             reply = link.send_now("XREAD", *words)
-        except link.trouble as error:
+        # A client that was handed in, and is closed by its owner while we read, raises ValueError.
+        except (*link.trouble, ValueError) as error:
             feed = me()
             if feed is None or feed.is_closing:
                 break

@@ -72,13 +72,14 @@ def id_of(place: Place) -> bytes:
     return b"%d-%d" % place
 
 
-def lines_in(reply: Any) -> Iterator[tuple[Place, Line | None]]:
+def lines_in(reply: Any) -> Iterator[tuple[Place, Line | None, bytes]]:
     """Read what XREAD gave, in any of the shapes that clients and protocols give it.
 
-    A line of another version, another kind, or one that is damaged is None: it is passed over.
+    A line of another version, another kind, or one that is damaged is None: it is passed over. The
+    last is the name of the stream, where the line says it.
     """
     for line_id, fields in _raw_lines(reply):
-        yield place_of(line_id), line_of(fields)
+        yield place_of(line_id), line_of(fields), fields.get(b"born", b"")
 
 
 def line_of(fields: dict[bytes, bytes]) -> Line | None:
@@ -122,9 +123,12 @@ def _raw_lines(reply: Any) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
     """Give ids and fields: RESP2 gives lists, RESP3 a map of lists, a cluster's client dicts."""
     if not reply:
         return
-    streams = list(reply.values()) if isinstance(reply, dict) else [each[1] for each in reply]
-    lines: list[Any] = streams[0]
-    for line_id, fields in lines[0] if lines and isinstance(lines[0][0], list | tuple) else lines:
+    streams = cast("dict[Any, Any]", reply).values() if isinstance(reply, dict) else reply
+    first: Any = next(iter(streams))
+    lines: Any = first if isinstance(reply, dict) else first[1]
+    if lines and isinstance(lines[0][0], list | tuple):
+        lines = lines[0]  # a client's own wrapping of RESP3's map
+    for line_id, fields in lines:
         yield line_id, _fields_of(fields)
 
 

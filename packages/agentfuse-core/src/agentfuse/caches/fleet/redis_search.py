@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from hashlib import sha256
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,12 @@ from agentfuse.caches.packing import reply_in
 from agentfuse.connections.redis_stores import RedisStore
 from agentfuse.connections.redis_words import bytes_of
 from agentfuse.errors import ConfigurationError, StoreUnavailable
-from agentfuse.semantics import Near
+from agentfuse.semantics import EVERYTHING, Near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from redisvl.index import SearchIndex
-    from redisvl.query.filter import FilterExpression
-
+    from agentfuse.connections.redis_links import Word
     from agentfuse.messages import Reply
     from agentfuse.ports import Clock
     from agentfuse.semantics import Selection, SemanticEntry, Vector
@@ -49,12 +48,8 @@ class RedisSearchStore:
         namespace: str | None = None,
         clock: Clock | None = None,
     ) -> None:
-        try:
-            import redisvl.index
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f'redis+search:// needs {error.name}: pip install "agentfuse-core[redisvl]"'
-            ) from error
+        self._kind = _redisvl("index").SearchIndex
+        self._errors = _redisvl("exceptions")
         self._place = RedisStore(
             url.replace("+search", "", 1), "the semantic cache", namespace=namespace
         )
@@ -64,8 +59,7 @@ class RedisSearchStore:
         model = sha256(f"{fingerprint} {dim}".encode()).hexdigest()[:16]
         self._name = f"{self._place.namespace}:search:{model}"
         self._pairs = bytes_of(f"{self._name}:forbidden")
-        self._made: SearchIndex | None = None
-        self._kind = redisvl.index.SearchIndex
+        self._made: Any = None
 
     @property
     def address(self) -> str:
@@ -74,14 +68,11 @@ class RedisSearchStore:
 
     def nearest(self, scope: str, vector: Vector, count: int) -> Sequence[Near]:
         """Give the entries of one scope nearest to ``vector``, best first: one trip."""
-        from redisvl.query import VectorQuery
-        from redisvl.query.filter import Tag
-
-        query = VectorQuery(
+        query = _redisvl("query").VectorQuery(
             vector=np.ascontiguousarray(vector, dtype=np.float32).tobytes(),
             vector_field_name="vector",
             return_fields=["entry", "vector_distance"],
-            filter_expression=Tag("scope") == mark_of(scope),
+            filter_expression=_redisvl("query.filter").Tag("scope") == mark_of(scope),
             num_results=count,
         )
         now = self._now()
@@ -115,7 +106,7 @@ class RedisSearchStore:
             b"entry": entry_bytes(entry),
             b"answer": answer_bytes(entry, reply, self.address),
         }
-        words = (life, *(word for pair in fields.items() for word in pair))
+        words: tuple[Word, ...] = (life, *(word for pair in fields.items() for word in pair))
         self._link.run_now(script_of("put"), (self._key(entry.id),), words)
 
     def drop(self, entry_id: str) -> bool:
@@ -124,10 +115,8 @@ class RedisSearchStore:
 
     def invalidate(self, selection: Selection) -> int:
         """Forget the entries that fit, and count them."""
-        from redisvl.query import FilterQuery
-
         fitting = _filter_of(selection)
-        query = FilterQuery(filter_expression=fitting, num_results=_DROPPED_AT_ONCE)
+        query = _redisvl("query").FilterQuery(fitting, num_results=_DROPPED_AT_ONCE)
         query.return_fields("kept")
         gone = 0
         while rows := self._asked(lambda index: index.query(query)):
@@ -155,32 +144,28 @@ class RedisSearchStore:
 
     def __len__(self) -> int:
         """Count the entries of all processes."""
-        from redisvl.query import CountQuery
-
-        query = CountQuery(_filter_of(None))
+        query = _redisvl("query").CountQuery(_filter_of(EVERYTHING))
         return int(self._asked(lambda index: index.query(query)))
 
-    def _asked(self, ask: Callable[[SearchIndex], Any]) -> Any:
+    def _asked(self, ask: Callable[[Any], Any]) -> Any:
         """Ask the index, and make it first where the store has none (any more)."""
-        from redisvl.exceptions import RedisSearchError, RedisVLError
-
         with self._place.judged():
             try:
                 index = self._made = self._made or self._index()
                 try:
                     return ask(index)
-                except RedisSearchError as error:
+                except self._errors.RedisSearchError as error:
                     if "no such index" not in str(error).lower():
                         raise
                     self._create(index)
                     return ask(index)
-            except RedisVLError as error:
+            except self._errors.RedisVLError as error:
                 cause = error.__cause__
                 if isinstance(cause, self._place.trouble):
                     raise cause from error
                 raise StoreUnavailable(f"{self._place.rest.what} refuses: {error}") from error
 
-    def _index(self) -> SearchIndex:
+    def _index(self) -> Any:
         client = self._place.client()
         fields = [{"name": name, "type": "tag"} for name in ("scope", "names", "tags")]
         vector = {"algorithm": "flat", "dims": self._dim, "distance_metric": "cosine"}
@@ -197,17 +182,25 @@ class RedisSearchStore:
             self._create(index)
         return index
 
-    def _create(self, index: SearchIndex) -> None:
-        from redisvl.exceptions import RedisSearchError
-
+    def _create(self, index: Any) -> None:
         try:
             index.create(overwrite=False)
-        except RedisSearchError as error:
+        except self._errors.RedisSearchError as error:
             if "already exists" not in str(error).lower():  # another process was faster
                 raise
 
     def _key(self, entry_id: str) -> bytes:
         return bytes_of(f"{self._name}:entry:{entry_id}")
+
+
+def _redisvl(name: str) -> Any:
+    """Import a module of redisvl, which has no types of its own."""
+    try:
+        return import_module(f"redisvl.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'redis+search:// needs {error.name}: pip install "agentfuse-core[redisvl]"'
+        ) from error
 
 
 def _near_of(row: dict[str, Any]) -> Near | None:
@@ -217,16 +210,13 @@ def _near_of(row: dict[str, Any]) -> Near | None:
         return None
 
 
-def _filter_of(selection: Selection | None) -> FilterExpression:
-    from redisvl.query.filter import FilterExpression, Num, Tag
-
-    fitting = FilterExpression("*")
-    if selection is None:
-        return fitting
+def _filter_of(selection: Selection) -> Any:
+    words = _redisvl("query.filter")
+    fitting = words.FilterExpression("*")
     if selection.key:
-        fitting = fitting & (Tag("names") == mark_of(selection.key))
+        fitting = fitting & (words.Tag("names") == mark_of(selection.key))
     for tag in selection.tags:
-        fitting = fitting & (Tag("tags") == mark_of(tag))
+        fitting = fitting & (words.Tag("tags") == mark_of(tag))
     if selection.before is not None:
-        fitting = fitting & (Num("kept") < selection.before)
+        fitting = fitting & (words.Num("kept") < selection.before)
     return fitting

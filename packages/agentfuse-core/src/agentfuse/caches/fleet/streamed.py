@@ -148,7 +148,9 @@ class StreamedSemanticStore:
         keys = (self._stream, self._born, self._answer(entry.id))
         name = os.urandom(8).hex().encode()
         words = (data, life, self._most, name, entry_bytes(entry), half_bytes(vector))
-        place = place_of(self._link.run_now(script_of("keep"), keys, words))
+        line_id, born = self._link.run_now(script_of("keep"), keys, words)
+        place = place_of(line_id)
+        self._feed.know(born)
         if self._feed.at < place:  # else the feed has brought it, and perhaps a newer one
             self._own[entry.id] = place
             local.keep(entry, vector, _ELSEWHERE)
@@ -208,6 +210,7 @@ class StreamedSemanticStore:
 
     def _begin_anew(self) -> None:
         """Forget all that was read, and read which pairs are forbidden."""
+        self._own.clear()
         self._local.invalidate(EVERYTHING)
         self._recent.clear()
         for pair in self._feed.link.send_now("ZRANGE", self._pairs, 0, -1):
