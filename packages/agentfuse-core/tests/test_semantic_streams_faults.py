@@ -249,24 +249,29 @@ def is_alive(store: StreamedSemanticStore) -> bool:
     return thread is not None and thread.is_alive()
 
 
+def line_of(at: bytes) -> bytes:
+    """Write the line of a good entry with the vector given, and no name of the stream."""
+    return b"\n" + entry_bytes(entry_for("x")) + b"\n" + at
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"nothing": "known"},
-        {"v": "2", "op": "put"},
-        {"v": "1", "op": "explode"},
-        {"v": "1", "op": "put"},
-        {"v": "1", "op": "put", "entry": b"\xff", "vector": b""},
-        {"v": "1", "op": "put", "entry": "[" * 50_000, "vector": half_bytes(vector(1))},
-        {"v": "1", "op": "put", "entry": "[1,2,3,4,5,6,7]", "vector": half_bytes(vector(1))},
-        {"v": "1", "op": "put", "entry": entry_bytes(entry_for("x")), "vector": b"\x00" * 3},
-        {"v": "1", "op": "put", "entry": entry_bytes(entry_for("x")), "vector": b"\xff" * 32},
-        {"v": "1", "op": "put", "entry": entry_bytes(entry_for("x")), "vector": b"\x00" * 32},
-        {"v": "1", "op": "put", "entry": entry_bytes(entry_for("x")), "vector": b"\x00\x3c"},
-        {"v": "1", "op": "del", "id": b"\xff"},
-        {"v": "1", "op": "forget", "which": "{}"},
-        {"v": "1", "op": "forget", "which": "[1, 2]"},
-        {"v": "1", "op": "forbid"},
+        {"put2": b"later"},
+        {"explode1": b"now"},
+        {"put1": b""},
+        {"put1": b"\n\xff\n"},
+        {"put1": b"\n" + b"[" * 50_000 + b"\n" + half_bytes(vector(1))},
+        {"put1": b"\n[1,2,3,4,5,6,7]\n" + half_bytes(vector(1))},
+        {"put1": line_of(b"\x00" * 3)},
+        {"put1": line_of(b"\xff" * 32)},
+        {"put1": line_of(b"\x00" * 32)},
+        {"put1": line_of(b"\x00\x3c")},
+        {"drop1": b"\xff"},
+        {"forget1": b"{}"},
+        {"forget1": b"[1, 2]"},
+        {"forbid1": b"\xff"},
     ],
     ids=range(15),
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agentfuse.connections.redis_scripts import Script
     from agentfuse.semantics import SemanticEntry, Vector
 
-VERSION = b"1"
+PUT = b"put1"
 START = (0, 0)
 Place = tuple[int, int]
 
@@ -79,25 +79,36 @@ def lines_in(reply: Any) -> Iterator[tuple[Place, Line | None, bytes]]:
     last is the name of the stream, where the line says it.
     """
     for line_id, fields in _raw_lines(reply):
-        yield place_of(line_id), line_of(fields), fields.get(b"born", b"")
+        name, data = next(iter(fields.items()), (b"", b""))
+        born, _, _ = data.partition(b"\n") if name == PUT else (b"", b"", b"")
+        yield place_of(line_id), line_of(name, data), born
 
 
-def line_of(fields: dict[bytes, bytes]) -> Line | None:
-    """Read a line; None where it says nothing we know."""
-    read = _READERS.get(fields.get(b"op", b""))
-    if read is None or fields.get(b"v") != VERSION:
+def line_of(name: bytes, data: bytes) -> Line | None:
+    """Read a line's one field, its kind with a version; None where it says nothing we know.
+
+    One field and not several: reading a line over the wire takes as long as it has parts.
+    """
+    read = _READERS.get(name)
+    if read is None:
         return None
     try:
-        return read(fields)
-    except (KeyError, ValueError):
+        return read(data)
+    except ValueError:
         return None
 
 
-_READERS: dict[bytes, Callable[[dict[bytes, bytes]], Line]] = {
-    b"put": lambda fields: Put(entry_of(fields[b"entry"]), vector_of(fields[b"vector"])),
-    b"del": lambda fields: Drop(fields[b"id"].decode("ascii")),
-    b"forget": lambda fields: Forget(selection_of(fields[b"which"])),
-    b"forbid": lambda fields: Forbid(fields[b"pair"].decode("ascii")),
+def _put_of(data: bytes) -> Put:
+    _, _, rest = data.partition(b"\n")
+    entry, _, vector = rest.partition(b"\n")
+    return Put(entry_of(entry), vector_of(vector))
+
+
+_READERS: dict[bytes, Callable[[bytes], Line]] = {
+    PUT: _put_of,
+    b"drop1": lambda data: Drop(data.decode("ascii")),
+    b"forget1": lambda data: Forget(selection_of(data)),
+    b"forbid1": lambda data: Forbid(data.decode("ascii")),
 }
 
 

@@ -44,8 +44,8 @@ WARM = 3.0
 
 MOST_FORBIDDEN = 10_000
 
-# The answers are in Redis; the index needs none.
-_ELSEWHERE = Reply(choices=())
+# The answers are in Redis; the index needs none. One with JSON of its own is weighed in no time.
+_ELSEWHERE = Reply(choices=(), raw="{}")
 
 _DROPPED_AT_ONCE = 500
 
@@ -167,7 +167,7 @@ class StreamedSemanticStore:
         # What others kept a moment ago is to go too.
         self._feed.wait_until_read(WARM, place_of(last))
         gone = local.fitting(selection)
-        line = (b"v", b"1", b"op", b"forget", b"which", selection_bytes(selection))
+        line = (b"forget1", selection_bytes(selection))
         bound = (b"NOMKSTREAM", b"MAXLEN", b"~", self._most, b"*")
         self._link.send_now("XADD", self._stream, *bound, *line)
         return self._drop(gone)

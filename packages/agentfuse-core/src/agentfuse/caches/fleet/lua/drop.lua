@@ -4,8 +4,7 @@ local gone = 0
 for number = 2, #KEYS do
   if redis.call('DEL', KEYS[number]) == 1 then
     gone = gone + 1
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*',
-      'v', '1', 'op', 'del', 'id', ARGV[number])
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'drop1', ARGV[number])
   end
 end
 return gone

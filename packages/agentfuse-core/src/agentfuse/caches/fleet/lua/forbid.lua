@@ -4,5 +4,4 @@
 local now = redis.call('TIME')
 redis.call('ZADD', KEYS[2], now[1] + now[2] / 1000000, ARGV[2])
 redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -ARGV[3] - 1)
-redis.call('XADD', KEYS[1], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[1], '*',
-  'v', '1', 'op', 'forbid', 'pair', ARGV[2])
+redis.call('XADD', KEYS[1], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[1], '*', 'forbid1', ARGV[2])

@@ -6,8 +6,7 @@ redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[4], 'NX')
 local born = redis.call('GET', KEYS[2])
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], '*',
-  'v', '1', 'op', 'put', 'entry', ARGV[5], 'vector', ARGV[6],
-  'born', born)
+  'put1', born .. '\n' .. ARGV[5] .. '\n' .. ARGV[6])
 -- A stream that nobody writes to any more goes when its last answer has gone.
 for _, key in ipairs({ KEYS[1], KEYS[2] }) do
   if redis.call('PTTL', key) < tonumber(ARGV[2]) then
