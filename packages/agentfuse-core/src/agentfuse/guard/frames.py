@@ -12,19 +12,24 @@ if TYPE_CHECKING:
     from agentfuse.guard.pairs import Pair
 
 LONGEST_FILLER = 3
+LONGEST_INSERTION = 2
 
 
 def filler(pair: Pair) -> bool:
-    """Put another word behind the same preposition: "is rice safe for a dog", "for a ferret"."""
+    """Put another noun in the same place: "is rice safe for a dog", "is rice safe for a ferret".
+
+    A word behind a preposition or an article is taken for a noun. Verbs are exchanged too often
+    without another meaning ("change my card", "switch my card").
+    """
     fillers = _fillers(pair.asked.order, pair.kept.order)
     if fillers is None:
         return False
     before, mine, yours, _ = fillers
     return (
         len(mine) == len(yours) == 1
+        and bool(before)
+        and before[-1] in stems_of("preposition") | stems_of("article")
         and _is_other(mine, yours, pair.misspelt)
-        and next((s for s in reversed(before) if s not in stems_of("determiner")), "")
-        in stems_of("preposition")
     )
 
 
@@ -34,23 +39,36 @@ def frame(pair: Pair) -> bool:
     if fillers is None:
         return False
     _, mine, yours, shared = fillers
-    return (
-        len(mine) <= LONGEST_FILLER >= len(yours)
-        and shared >= 2
-        and _is_other(mine, yours, pair.misspelt)
-    )
+    return len(mine) <= LONGEST_FILLER >= len(yours) and shared >= 2 and _is_other(mine, yours, pair.misspelt)
+
+
+def insertion(pair: Pair) -> bool:
+    """Say the same with a word or two more: "reset my password", "reset my email password"."""
+    start, end = _ends_alike(pair.asked.order, pair.kept.order)
+    short, long = sorted((pair.asked.order, pair.kept.order), key=len)
+    if start + end < len(short):
+        return False
+    idle = stems_of("function") | stems_of("idle")
+    added = [stem for stem in long[start : len(long) - end] if stem not in idle]
+    return 0 < len(added) <= LONGEST_INSERTION
+
+
+def _ends_alike(asked: Sequence[str], kept: Sequence[str]) -> tuple[int, int]:
+    """Count the stems that two orders begin with alike, and those that they end with."""
+    length = min(len(asked), len(kept))
+    start = end = 0
+    while start < length and asked[start] == kept[start]:
+        start += 1
+    while end < length - start and asked[-1 - end] == kept[-1 - end]:
+        end += 1
+    return start, end
 
 
 def _fillers(
     asked: Sequence[str], kept: Sequence[str]
 ) -> tuple[Sequence[str], Sequence[str], Sequence[str], int] | None:
     """Give what stands before the piece in which two orders differ, and the piece in each."""
-    start = 0
-    while start < min(len(asked), len(kept)) and asked[start] == kept[start]:
-        start += 1
-    end = 0
-    while end < min(len(asked), len(kept)) - start and asked[-1 - end] == kept[-1 - end]:
-        end += 1
+    start, end = _ends_alike(asked, kept)
     mine, yours = asked[start : len(asked) - end], kept[start : len(kept) - end]
     return (asked[:start], mine, yours, start + end) if mine and yours else None
 
@@ -64,8 +82,6 @@ def _is_other(mine: Sequence[str], yours: Sequence[str], misspelt: frozenset[str
         left
         and right
         and not any(
-            meanings().same(one, other) or {one, other} <= misspelt
-            for one in left
-            for other in right
+            meanings().same(one, other) or {one, other} <= misspelt for one in left for other in right
         )
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agentfuse.guard.meanings import meanings, stems_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from agentfuse.guard.features import Features
     from agentfuse.guard.pairs import Pair
@@ -34,15 +34,21 @@ def direction(pair: Pair) -> bool:
         return False
     if _is_active_for_passive(pair):
         return not any(swapped(pair))
-    return _trade_roles(pair, _roles) or _trade_ends(pair)
+    asked, kept = _roles(pair.asked), _roles(pair.kept)
+    moved = [stem for stem in asked if stem in kept and asked[stem] != kept[stem]]
+    if _trade(asked, kept, combinations(moved[:LONGEST], 2), pair.asked.order) or _trade_ends(pair):
+        return True
+    return _trade(_marks(pair.asked.order), _marks(pair.kept.order), swapped(pair), pair.asked.order)
 
 
-def _trade_roles(pair: Pair, roles_of: Callable[[Features], Mapping[str, str]]) -> bool:
-    asked, kept = roles_of(pair.asked), roles_of(pair.kept)
-    shared = [stem for stem in asked if stem in kept and asked[stem] != kept[stem]]
+def _trade(
+    asked: Mapping[str, str], kept: Mapping[str, str], words: Iterable[tuple[str, str]], order: Sequence[str]
+) -> bool:
+    """Say whether two of the words have each other's part."""
     return any(
-        asked[one] == kept[other] and asked[other] == kept[one]
-        for one, other in combinations(shared[:LONGEST], 2)
+        asked[one] == kept[other] and asked[other] == kept[one] and asked[one] != asked[other]
+        for one, other in words
+        if not _are_joined(order, one, other)
     )
 
 
@@ -71,14 +77,21 @@ def _comparable(pair: Pair, one: str, other: str) -> bool:
 
 
 def word_order(pair: Pair) -> bool:
-    """Say the same words in another order, unless a clause has moved or nothing depends on it."""
-    if not pair.alike() or _is_symmetric(pair) or _is_active_for_passive(pair):
+    """Say the same words, but two of them in each other's place: "older than", "smarter than".
+
+    A piece that has moved as a whole is a way of putting it, and two neighbours that have changed
+    places ("where is my PIN located") are one too.
+    """
+    asked, kept = pair.asked.content, pair.kept.content
+    if len(asked) != len(kept) or _is_symmetric(pair) or _is_active_for_passive(pair):
         return False
-    turned = list(swapped(pair))
-    if not turned or _is_rotated(pair.asked.content, pair.kept.content):
+    moved = [at for at, stem in enumerate(asked) if stem != kept[at]]
+    if len(moved) != 2 or moved[1] - moved[0] < 2:
         return False
-    asked, kept = _roles(pair.asked), _roles(pair.kept)
-    return any(asked[one] != kept[one] and asked[other] != kept[other] for one, other in turned)
+    one, other = (asked[at] for at in moved)
+    if _are_joined(pair.asked.order, one, other):
+        return False
+    return one == kept[moved[1]] and other == kept[moved[0]]
 
 
 def swapped(pair: Pair) -> Iterator[tuple[str, str]]:
@@ -129,6 +142,13 @@ def _roles(text: Features) -> dict[str, str]:
     return roles
 
 
+def _are_joined(order: Sequence[str], one: str, other: str) -> bool:
+    """Say whether two words stand side by side with "and", "or", "versus" between them."""
+    first, last = sorted((order.index(one), order.index(other)))
+    between = order[first + 1 : last]
+    return not stems_of("joining").isdisjoint(between) and stems_of("function").issuperset(between)
+
+
 def _is_symmetric(pair: Pair) -> bool:
     symmetric = stems_of("symmetric")
     return not (symmetric.isdisjoint(pair.asked.stems) or symmetric.isdisjoint(pair.kept.stems))
@@ -136,15 +156,6 @@ def _is_symmetric(pair: Pair) -> bool:
 
 def _is_active_for_passive(pair: Pair) -> bool:
     """Say whether one text says in the passive what the other says in the active."""
-    return (
-        pair.alike()
-        and ("by" in pair.asked.stems) != ("by" in pair.kept.stems)
-        and ("be" in (pair.asked.stems if "by" in pair.asked.stems else pair.kept.stems))
+    return pair.alike() and ("by" in pair.asked.stems) != ("by" in pair.kept.stems) and (
+        "be" in (pair.asked.stems if "by" in pair.asked.stems else pair.kept.stems)
     )
-
-
-def _is_rotated(asked: Sequence[str], kept: Sequence[str]) -> bool:
-    """Say whether one text is the other with its last part put first: a clause to the front."""
-    if len(asked) != len(kept) or len(asked) < 3:
-        return False
-    return any(tuple(asked[at:]) + tuple(asked[:at]) == tuple(kept) for at in range(1, len(asked)))

@@ -62,7 +62,8 @@ def pair_of(asked: Features, kept: Features) -> Pair:
         if other in table.senses and other not in negators and not table.has(other, asked.order)
         for sense in table.clashes(one, other)
     )
-    prefixed = tuple(_prefixed(only_asked, only_kept)) + tuple(_prefixed(only_kept, only_asked))
+    mine, yours = only_asked - negators, only_kept - negators
+    prefixed = tuple(_prefixed(mine, yours)) + tuple(_prefixed(yours, mine))
     return Pair(asked, kept, only_asked, only_kept, clashes, prefixed, typos)
 
 

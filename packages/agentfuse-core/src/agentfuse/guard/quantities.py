@@ -179,6 +179,7 @@ def _measure(
         word = tokens[end].low if end < len(tokens) else ""
     if word.rstrip(".") in {"am", "pm", "o'clock"}:
         _keep_time(_clock(value + (word[:1] if word != "o'clock" else "")), at, found)
+        found.units.add(end)
         return end + 1
     if word == "per" and end + 1 < len(tokens) and tokens[end + 1].low == "cent":
         unit, end = "%", end + 2

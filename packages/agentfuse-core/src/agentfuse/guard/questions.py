@@ -10,16 +10,20 @@ from agentfuse.guard.tables import words_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# What "used to" is read as.
+FORMERLY = "formerly"
 AMOUNTS = frozenset(
     {"many", "much", "long", "often", "old", "far", "fast", "tall", "big", "larg", "soon", "late"}
 )
 TIMES = frozenset({"time", "year", "date", "day", "month", "century"})
-ASKED_BEHIND = frozenset(
-    {"tel", "know", "explain", "wonder", "show", "describ", "in", "at", "on", "of", "me", "for"}
-)
-PERSONS = {
-    "i": "i", "we": "i", "me": "i", "you": "you", "u": "you", "he": "other", "she": "other", "they": "other",
+ASKED_BEHIND = frozenset({"tel", "know", "explain", "wonder", "show", "describ", "in", "at", "on", "of", "me", "for"})
+PERSONS = {"i": "i", "we": "i", "you": "you", "u": "you", "he": "he", "she": "she", "they": "they"}
+VERBS = {
+    "can": "may", "could": "may", "may": "may", "might": "may", "must": "must", "should": "must", "shall": "must",
 }  # fmt: skip
+PRESENT = frozenset({"is", "are", "am", "do", "does", "will"})
+PAST = frozenset({"was", "were", "did", "had"})
+AUXILIARIES = PRESENT | PAST | {"has", "have", "would", "could", "can", "should", "must", "may"}
 
 
 def asked_for(order: Sequence[str]) -> str | None:
@@ -35,14 +39,25 @@ def asked_for(order: Sequence[str]) -> str | None:
 
 def _kind(question: str, after: str) -> str | None:
     if question == "how":
-        return "why" if after == "come" else f"how {after}" if after in AMOUNTS else "how"
+        return "why" if after == "com" else f"how {after}" if after in AMOUNTS else "how"
     if question in {"what", "which"}:
         return "when" if after in TIMES else "why" if after == "reason" else None
     return "who" if question == "whom" else question
 
 
 def polar_of(order: Sequence[str]) -> tuple[str, str] | None:
-    """Give the verb and the person of a question that is answered by yes or no."""
+    """Give the verb and the person of a question that is answered by yes or no, where they matter."""
     if len(order) < 2 or order[0] not in stems_of("modal"):
         return None
-    return order[0], PERSONS.get(order[1], order[1])
+    return VERBS.get(order[0], ""), PERSONS.get(order[1], "")
+
+
+def tense_of(words: Sequence[str], order: Sequence[str]) -> str | None:
+    """Give the tense of a text's first verb of those that tell it: past, or present."""
+    if FORMERLY in order:
+        return "past"
+    for word in words[:8]:
+        low = word.removesuffix("n't").removesuffix("nt")
+        if low in AUXILIARIES:
+            return "past" if low in PAST else "present" if low in PRESENT else None
+    return None

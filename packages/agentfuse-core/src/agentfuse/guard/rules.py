@@ -44,4 +44,5 @@ RULES = (
     Rule("word_order", orders.word_order),
     Rule("filler", frames.filler),
     Rule("frame", frames.frame, strict=True),
+    Rule("insertion", frames.insertion, strict=True),
 )

@@ -34,11 +34,7 @@ def veto(
     pair = pair_of(asked, kept)
     english = pair.english
     for rule in rules:
-        if (
-            (rule.everywhere or english)
-            and (level == "strict" or not rule.strict)
-            and rule.differs(pair)
-        ):
+        if (rule.everywhere or english) and (level == "strict" or not rule.strict) and rule.differs(pair):
             return rule.name
     if coverage and min(covered(asked, kept), covered(kept, asked)) < coverage:
         return COVERAGE

@@ -23,10 +23,8 @@ NEAR_QUESTIONS = frozenset(
         frozenset({"how much", "how many"}),
     }
 )
+LIMITS = frozenset({"only", "solely", "exclusively"})
 MORE_OR_LESS = frozenset({"more", "les"})
-PRESENT = frozenset({"is", "are", "do", "does", "has", "have", "am"})
-PAST = frozenset({"was", "were", "did", "had", "formerly"})
-FUTURE = frozenset({"will", "going"})
 
 
 def numbers(pair: Pair) -> bool:
@@ -80,15 +78,11 @@ def _one_sided(pair: Pair, part: str) -> bool:
 
 def dates(pair: Pair) -> bool:
     """Differ in a day, a month, or when: tomorrow and yesterday, monthly and yearly."""
-    return (
-        any(sense.kind in {"when", "date"} for _, _, sense in pair.clashes)
-        or any(
-            sense.kind == "date"
-            for stem in pair.only_asked | pair.only_kept
-            for sense in meanings().senses.get(stem, ())
-        )
-        and _unmatched_names(pair, "date")
-    )
+    return any(sense.kind in {"when", "date"} for _, _, sense in pair.clashes) or any(
+        sense.kind == "date"
+        for stem in pair.only_asked | pair.only_kept
+        for sense in meanings().senses.get(stem, ())
+    ) and _unmatched_names(pair, "date")
 
 
 def names(pair: Pair) -> bool:
@@ -122,6 +116,8 @@ def negation(pair: Pair) -> bool:
     A word and its opposite count as a denial ("not safe", "dangerous"), and so do a prefix
     ("impossible") and a turn of degree beside another one ("less hopeless").
     """
+    if len(LIMITS & pair.asked.stems) != len(LIMITS & pair.kept.stems):
+        return True  # "only" denies the rest
     turns = _turns(pair)
     odd = (pair.asked.negations + pair.kept.negations) % 2
     if odd and not turns:
@@ -183,15 +179,7 @@ def person(pair: Pair) -> bool:
     if not pair.alike():
         return False
     asked, kept = pair.asked.polar, pair.kept.polar
-    if asked and kept and asked != kept:
+    if asked and kept and any(mine != yours for mine, yours in zip(asked, kept, strict=True) if mine and yours):
         return True
-    tenses = [_tenses(side.words | side.stems) for side in (pair.asked, pair.kept)]
-    return bool(tenses[0] and tenses[1] and tenses[0].isdisjoint(tenses[1]))
-
-
-def _tenses(words: frozenset[str]) -> set[str]:
-    return {
-        name
-        for name, verbs in (("present", PRESENT), ("past", PAST), ("future", FUTURE))
-        if not verbs.isdisjoint(words)
-    }
+    tenses = {pair.asked.tense, pair.kept.tense} - {None}
+    return len(tenses) > 1

@@ -9,9 +9,10 @@ prompts of LangChain, measured), and "how old is he" is answered from another co
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from agentfuse.guard import is_about_now, is_follow_up
 from agentfuse.messages import Reasoning, Text
@@ -21,7 +22,6 @@ from agentfuse.scopes import SCOPES
 from agentfuse.semantics import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Literal
 
     from agentfuse.messages import Json, Message, Reply, Request
@@ -143,22 +143,25 @@ def _without_text(request: Request) -> Request:
 
 def _wants_json(params: Mapping[str, Json]) -> bool:
     """Say whether an answer must be JSON, in any provider's words for it."""
-    config = params.get("output_config")
-    text = params.get("text")
     formats = (
         params.get("response_format"),
         params.get("output_format"),
-        config.get("format") if isinstance(config, dict) else None,
-        text.get("format") if isinstance(text, dict) else None,
+        _inside(params.get("output_config"), "format"),
+        _inside(params.get("text"), "format"),
     )
     mime = params.get("response_mime_type")
     return mime == "application/json" or any(map(_is_json_format, formats))
 
 
-def _is_json_format(value: Any) -> bool:
+def _is_json_format(value: Json) -> bool:
     """Read ``{"type": "json_schema", ...}``; what is no mapping (a class) asks for JSON too."""
-    kind = value.get("type", "json") if isinstance(value, dict) else value
-    return kind not in {None, "", "text"}
+    if not isinstance(value, Mapping):
+        return value is not None and value not in ("", "text")
+    return (_inside(cast("Json", value), "type") or "json") != "text"
+
+
+def _inside(value: Json, word: str) -> Json:
+    return cast("Mapping[str, Json]", value).get(word) if isinstance(value, Mapping) else None
 
 
 def _is_json(text: str) -> bool:

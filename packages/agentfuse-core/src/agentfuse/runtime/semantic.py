@@ -79,8 +79,7 @@ class SemanticCache:
         ``model``, ``messages`` and ``params`` are those of ``completion()``, whose answers it finds
         as well; ``tenant_id`` and ``base_url`` among them. The scope's user counts too.
         """
-        asked = self._asked(_request_of(model, messages, params))
-        return None if asked is None else asked[1].match
+        return self.find(_request_of(model, messages, params))
 
     def put(self, answer: str | Reply, *, model: str, messages: Any, **params: Any) -> str | None:
         """Keep an answer, and give its entry's id; None where it may not be kept.
@@ -92,17 +91,20 @@ class SemanticCache:
         return self.keep(request, reply)
 
     def find(self, request: Request) -> Match | None:
-        """Look a request up, in the policy's own words: what adapters of other caches need."""
-        asked = self._asked(request)
-        return None if asked is None else asked[1].match
+        """Look a request up, in the policy's own words: for caches of other frameworks.
+
+        None as well where ``agentfuse.scope(cache=...)`` says "off" or "exact".
+        """
+        lookup = self._asked(request)
+        return None if lookup is None else lookup.match
 
     def keep(self, request: Request, reply: Reply) -> str | None:
         """Keep an answer to a request, and give its entry's id; None where it may not be kept."""
-        asked = self._asked(request)
-        if asked is None or not may_be_kept_by_meaning(asked[1].question, reply, _RULES):
+        lookup = self._asked(request)
+        if lookup is None or not may_be_kept_by_meaning(lookup.question, reply, _RULES):
             return None
-        self.tier.keep_now(asked[1], reply)
-        return asked[1].question.entry_id
+        self.tier.keep_now(lookup, reply)
+        return lookup.question.entry_id
 
     def warm(
         self,
@@ -146,11 +148,15 @@ class SemanticCache:
         """Write down what is to survive; the cache can be used afterwards."""
         self.tier.close()
 
-    def _asked(self, request: Request) -> tuple[Request, Lookup] | None:
-        scope = replace(current_scope(), cache="")
-        key = key_of(request)
-        question = question_of(request, self.tier.meanings, _RULES, scope, key)
-        return None if question is None else (request, self.tier.find_now(question))
+    def _asked(self, request: Request) -> Lookup | None:
+        scope = current_scope()
+        if scope.cache in {"off", "exact"}:
+            return None
+        if request.tenant is None and scope.tenant:
+            request = replace(request, tenant=scope.tenant)
+        free = replace(scope, cache="")
+        question = question_of(request, self.tier.meanings, _RULES, free, key_of(request))
+        return None if question is None else self.tier.find_now(question)
 
 
 def _terms_of(settings: SemanticSettings, threshold: float) -> Terms:
@@ -172,7 +178,6 @@ def _request_of(model: str, messages: Any, params: dict[str, Any]) -> Request:
     target = target_of(model)
     at = address_of(target, environment(), base_url=base_url)
     body = {"messages": messages, **given}
-    tenant = tenant or current_scope().tenant or None
     request: Request = speech_of(target).request_of(
         target, body, tenant=tenant, stream=False, base_url=at
     )

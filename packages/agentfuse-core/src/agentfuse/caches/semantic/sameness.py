@@ -15,7 +15,7 @@ def says_the_same(one: str, other: str) -> bool:
     Two sentences that say the same in other words come out as different, so that a trial's share
     of wrong answers is an upper bound; give ``same=`` a judge of your own for a closer one.
     """
-    return _plain(one) == _plain(other)
+    return bool(_plain(one) == _plain(other))
 
 
 def _plain(text: str) -> Any:

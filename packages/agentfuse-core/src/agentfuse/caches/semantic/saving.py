@@ -145,7 +145,8 @@ class Saving:
             return
         try:
             reply = reply_of(fields.pop("reply"))
-            entry = SemanticEntry(**{**fields, "tags": tuple(fields["tags"])})
+            tags = tuple(fields.pop("tags"))
+            entry = SemanticEntry(**fields, tags=tags)
         except (ValueError, KeyError, TypeError) as error:
             logging.getLogger("agentfuse").warning(
                 "an entry in %s cannot be read and is left out: %r", self.path, error
