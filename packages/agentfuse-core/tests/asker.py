@@ -2,7 +2,7 @@
 
 python asker.py CACHE UPSTREAM [OPTIONS]; a line ``{"ask": "...", "awaited": true, "tenant": "a"}``
 is answered with ``{"text": ..., "source": ...}`` or ``{"error": ...}``. OPTIONS are those of
-``Fuse``, as JSON.
+``Fuse``, as JSON, and ``store``: the address of a semantic store to use with the default embedder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import openai
 
-from agentfuse import AgentFuseError, Fuse, acompletion, completion, scope
+from agentfuse import AgentFuseError, Fuse, SemanticCache, acompletion, completion, scope
 
 
 class Sources:
@@ -44,6 +44,9 @@ def main() -> None:
     cache, url = sys.argv[1:3]
     options = json.loads(sys.argv[3]) if sys.argv[3:] else {}
     heard = Sources()
+    store = options.pop("store", "")
+    if store:
+        options["semantic"] = SemanticCache(store=store)
     with Fuse(cache=cache, listeners=[heard], spend_book=False, **options) as fuse:
         sys.stdout.write("{}\n")
         sys.stdout.flush()
