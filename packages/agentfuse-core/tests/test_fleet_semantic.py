@@ -131,5 +131,5 @@ def test_pgvector_will_do(upstream: Upstream) -> None:
 
 
 def test_an_address_nobody_knows_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no store of semantic entries is known at"):
+    with pytest.raises(ConfigurationError, match="no semantic store is known at"):
         SemanticCache(store="mongodb://h")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.caches.memory import MemoryCache
 from agentfuse.caches.tiered import TieredCache
+from agentfuse.connections.redis_urls import SCHEMES
 from agentfuse.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def cache_at(address: str | Path, ttl: float, clock: Clock | None = None) -> Tie
     match scheme.lower():
         case "sqlite":
             return _sqlite_at(Path(rest.removeprefix("/")), ttl, clock)
-        case "redis" | "rediss" | "unix" | "redis+cluster" | "rediss+cluster":
-            return _redis_at(str(address), ttl, clock)
-        case "valkey" | "valkeys":
+        case name if name in SCHEMES:
             return _redis_at(str(address), ttl, clock)
         case _:
             raise ConfigurationError(f"no cache is known at {scheme}://: give {KNOWN}")

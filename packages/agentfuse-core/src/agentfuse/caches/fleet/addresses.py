@@ -26,10 +26,8 @@ def semantic_store_at(
 ) -> SemanticStore:
     """Open the store at an address for vectors of ``dim`` numbers; imports its client library.
 
-    ``redis://`` and its like: an index in each process, kept current by a stream, within the bounds
-    given. ``redis+search://`` (``rediss+search://``): the Redis Query Engine. ``postgresql://``:
-    pgvector. These two are bounded by what the server is given. Raises ConfigurationError for any
-    other address.
+    The bounds are those of an index in each process (``redis://`` and its like); the engines are
+    bounded by what their server is given. Raises ConfigurationError for an unknown address.
     """
     scheme = address.partition("://")[0].lower()
     match scheme:
@@ -55,6 +53,4 @@ def semantic_store_at(
 
             return PgVectorStore(address, dim, fingerprint=fingerprint, clock=clock)
         case _:
-            raise ConfigurationError(
-                f"no store of semantic entries is known at {scheme}://: give {KNOWN}"
-            )
+            raise ConfigurationError(f"no semantic store is known at {scheme}://: give {KNOWN}")

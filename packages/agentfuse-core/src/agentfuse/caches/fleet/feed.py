@@ -48,6 +48,7 @@ class Feed:
 
     _thread: threading.Thread | None
     _closing: bool
+    _is_begun: bool
     _born: bytes
     _read: int
 

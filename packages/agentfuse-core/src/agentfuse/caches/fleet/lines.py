@@ -134,9 +134,7 @@ def _raw_lines(reply: Any) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
     """Give ids and fields: RESP2 gives lists, RESP3 a map of lists, a cluster's client dicts."""
     if not reply:
         return
-    streams = cast("dict[Any, Any]", reply).values() if isinstance(reply, dict) else reply
-    first: Any = next(iter(streams))
-    lines: Any = first if isinstance(reply, dict) else first[1]
+    lines: Any = next(iter(dict(reply).values()))
     if lines and isinstance(lines[0][0], list | tuple):
         lines = lines[0]  # a client's own wrapping of RESP3's map
     for line_id, fields in lines:

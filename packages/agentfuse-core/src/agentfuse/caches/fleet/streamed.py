@@ -77,10 +77,8 @@ class StreamedSemanticStore:
         clock: Clock | None = None,
     ) -> None:
         place = RedisStore(url, "the semantic cache", ours=("grace",), namespace=namespace)
-        self._place = place
-        self._link = place.blocking
-        self._now = time.time if clock is None else clock.now
-        self._most = max_entries
+        self._place, self._link = place, place.blocking
+        self._now, self._most = time.time if clock is None else clock.now, max_entries
         grace = place.number("grace", GRACE, fits=lambda value: value >= 0)
         self._made_recent = partial(RecentAnswers, grace)
         self._made_local = partial(
@@ -94,8 +92,8 @@ class StreamedSemanticStore:
         model = sha256(fingerprint.encode()).hexdigest()[:16]
         # One tag for all: a cluster keeps a group on one node, and a script may touch all of it.
         self._prefix = bytes_of(f"{{{place.namespace}:meaning:{model}}}:")
-        self._stream, self._born = self._prefix + b"stream", self._prefix + b"born"
-        self._pairs = self._prefix + b"forbidden"
+        names = (b"stream", b"born", b"forbidden")
+        self._stream, self._born, self._pairs = (self._prefix + name for name in names)
         link, wait = place.waiting()
         self._feed = Feed(
             link,
