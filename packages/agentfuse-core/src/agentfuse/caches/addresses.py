@@ -13,7 +13,10 @@ from agentfuse.errors import ConfigurationError
 if TYPE_CHECKING:
     from agentfuse.ports import Clock
 
-KNOWN = "a path or sqlite:///..., redis://..., rediss://..., unix://..., redis+cluster://..."
+KNOWN = (
+    "a path or sqlite:///..., redis://..., rediss://..., unix://..., redis+cluster://...,"
+    " postgresql://..."
+)
 
 
 def cache_at(address: str | Path, ttl: float, clock: Clock | None = None) -> TieredCache:
@@ -21,7 +24,7 @@ def cache_at(address: str | Path, ttl: float, clock: Clock | None = None) -> Tie
 
     A path, or ``sqlite:///relative.db`` and ``sqlite:////absolute.db``;
     ``redis://host:6379/0?namespace=acme`` (also ``rediss``, ``unix``, ``redis+cluster``, and
-    ``valkey``). Raises ConfigurationError for any other.
+    ``valkey``); ``postgresql://user@host/name``. Raises ConfigurationError for any other.
     """
     scheme, colon, rest = str(address).partition("://")
     if isinstance(address, Path) or not colon:
@@ -31,6 +34,8 @@ def cache_at(address: str | Path, ttl: float, clock: Clock | None = None) -> Tie
             return _sqlite_at(Path(rest.removeprefix("/")), ttl, clock)
         case name if name in SCHEMES:
             return _redis_at(str(address), ttl, clock)
+        case "postgresql" | "postgres":
+            return _postgres_at(str(address), ttl, clock)
         case _:
             raise ConfigurationError(f"no cache is known at {scheme}://: give {KNOWN}")
 
@@ -49,3 +54,10 @@ def _redis_at(url: str, ttl: float, clock: Clock | None) -> TieredCache:
     # A copy in memory is fresh no longer than others may have to wait for what is dropped here.
     front = MemoryCache(ttl=max(back.rules.hold, 1e-9), jitter=0, clock=clock)
     return TieredCache(front, back)
+
+
+def _postgres_at(url: str, ttl: float, clock: Clock | None) -> TieredCache:
+    from agentfuse.caches.postgres import PostgresCache
+
+    back = PostgresCache(url, ttl=ttl, clock=clock)
+    return TieredCache(MemoryCache(ttl=min(back.hold, ttl), jitter=0, clock=clock), back)

@@ -21,6 +21,11 @@ _LEVEL = 1
 # What a compressed answer may unfold to: nobody who can write to the store can fill our memory.
 MOST = 64 * 2**20
 
+# How long a process may serve its own copy of a shared answer, in seconds: a question that a loop
+# repeats then costs no trip, and an answer that another process dropped is gone everywhere within
+# this time.
+HOLD = 2.0
+
 _PLAIN, _ZIPPED = b"1p", b"1z"
 
 

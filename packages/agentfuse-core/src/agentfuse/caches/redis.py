@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.caches.leases import LeasedFlights, LeaseKeeper
 from agentfuse.caches.lifetimes import Lifetime
-from agentfuse.caches.packing import label_of, packed, reply_in
+from agentfuse.caches.packing import HOLD, label_of, packed, reply_in
 from agentfuse.connections.redis_stores import RedisStore
 from agentfuse.connections.redis_words import bytes_of, str_of
 from agentfuse.errors import StoreUnavailable
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from agentfuse.ports import Clock, Flights
     from agentfuse.semantics import Selection
 
-# How long a process may serve its own copy of a shared answer, in seconds, at most a tenth of the
-# answer's lifetime: a question that a loop repeats then costs no trip, and an answer that another
-# process dropped is gone everywhere within this time.
-HOLD = 2.0
+# The share of an answer's life for which a copy may be served, at most: one in so many.
 _SHARE_OF_LIFE = 10
 
 

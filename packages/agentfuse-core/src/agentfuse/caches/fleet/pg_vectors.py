@@ -6,39 +6,28 @@ import time
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from agentfuse.caches.fleet.records import answer_bytes, entry_bytes, entry_of, mark_of
 from agentfuse.caches.packing import reply_in
-from agentfuse.connections.brisk_links import Rest
-from agentfuse.errors import ConfigurationError, StoreUnavailable
+from agentfuse.connections.postgres_tables import PATIENCE, PostgresTables
+from agentfuse.errors import ConfigurationError
 from agentfuse.semantics import Near
 
 try:
-    import psycopg
     from pgvector import HalfVector
-
-    from agentfuse.connections.postgres_lanes import Lane
 except ModuleNotFoundError as missing:
     raise ConfigurationError(
-        f'pgvector needs {missing.name}: pip install "agentfuse-core[pgvector]"'
+        f'entries in PostgreSQL need {missing.name}: pip install "agentfuse-core[pgvector]"'
     ) from missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from agentfuse.messages import Reply
     from agentfuse.ports import Clock
     from agentfuse.semantics import Selection, SemanticEntry, Vector
 
-T = TypeVar("T")
-Connection = psycopg.Connection[tuple[Any, ...]]
-
-# A lookup that takes longer, in seconds, is of no use: the call is made without it.
-PATIENCE = 1.0
-
-_CONNECTIONS = 16
 _KEEPS_PER_PRUNING = 64
 
 _NEAREST = """SELECT entry, -(vector <#> %(at)s::halfvec) FROM agentfuse_semantic_entries
@@ -77,20 +66,16 @@ class PgVectorStore:
         patience: float = PATIENCE,
         clock: Clock | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        words = parse_qsl(parts.query, keep_blank_values=True)
-        name = namespace or dict(words).get("namespace") or "agentfuse"
-        theirs = urlencode([pair for pair in words if pair[0] != "namespace"])
-        self._lane = Lane(
-            urlunsplit(parts._replace(query=theirs)), patience=patience, most=_CONNECTIONS
+        file = Path(__file__).with_suffix(".sql")
+        self._tables = PostgresTables(
+            url, "the semantic cache", file, namespace=namespace, patience=patience
         )
-        host = parts.netloc.rpartition("@")[2]
-        self.address = f"{parts.scheme}://{host}{parts.path}"
-        self._rest = Rest(f"the semantic cache at {self.address}")
+        self.address, self._done = self._tables.address, self._tables.done
         self._now = time.time if clock is None else clock.now
-        self._store = f"{name} {sha256(f'{fingerprint} {dim}'.encode()).hexdigest()[:16]}"
+        self._store = (
+            f"{self._tables.namespace} {sha256(f'{fingerprint} {dim}'.encode()).hexdigest()[:16]}"
+        )
         self._keeps = count(1)
-        self._is_made = False
 
     def nearest(self, scope: str, vector: Vector, count: int) -> Sequence[Near]:
         """Give the entries of one scope nearest to ``vector``, best first: one trip."""
@@ -160,7 +145,7 @@ class PgVectorStore:
 
     def close(self) -> None:
         """Close the connections; the next use opens new ones."""
-        self._lane.close()
+        self._tables.close()
 
     def __len__(self) -> int:
         """Count the entries of all processes, those that have expired included."""
@@ -174,33 +159,6 @@ class PgVectorStore:
         words = (self._store, entry_id, self._now())
         row = self._done(lambda db: db.execute(asked + where, words).fetchone())
         return None if row is None else row[0]
-
-    def _done(self, work: Callable[[Connection], T]) -> T:
-        """Do a piece of work on a connection; whatever goes wrong is a StoreUnavailable."""
-        self._rest.check()
-        try:
-            with self._lane.connection() as connection:
-                if not self._is_made:
-                    self._make(connection)
-                done = work(connection)
-        except psycopg.Error as error:
-            if isinstance(error, psycopg.OperationalError):
-                self._rest.begin(error)
-            self._is_made = False  # a table that is missing is made at the next use
-            raise StoreUnavailable(
-                f"{self._rest.what} is not available: {str(error).strip()}"
-            ) from error
-        self._rest.end()
-        return done
-
-    def _make(self, connection: Connection) -> None:
-        text = Path(__file__).with_suffix(".sql").read_text("utf-8")
-        with connection.transaction():
-            # Of processes that come together one makes the tables, and the others find them made.
-            lock = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-            connection.execute(lock, ("agentfuse semantic entries",))
-            connection.execute(text.encode())
-        self._is_made = True
 
 
 def _near_of(text: str, score: float) -> Near | None:
