@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.courses import BreakerOpened, FellBack, Retried
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
+    from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.semantics import Lookup, SemanticHit
@@ -181,8 +183,9 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down; ``lookup`` what the
-    semantic cache keeps the answer with, if it may.
+    ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
+    others wait for where that is not ``key``; ``course`` tells of the attempts before this one;
+    ``lookup`` is what the semantic cache keeps the answer with, if it may.
     """
 
     id: str
@@ -198,6 +201,13 @@ class Admitted:
     owed: tuple[Limit, ...] = ()
     lookup: Lookup | None = None
     progress: Progress = field(default_factory=Progress)
+    flight: str | None = None
+    course: Course | None = None
+
+    @property
+    def failed(self) -> tuple[Attempt, ...]:
+        """The attempts of this call that failed, oldest first."""
+        return self.course.failed if self.course else ()
 
     @property
     def note(self) -> str:
@@ -232,7 +242,10 @@ class Receipt:
     ``key`` names the answer in the exact cache; ``hit`` says why a semantic one was taken for one.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
-    whose behalf it was made.
+    whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
+    reason and what is booked for it (not in ``cost``). ``prompt_cache_saved`` is what the
+    provider's own cache of prompts took off ``cost``, less what writing to it added: below zero for
+    a write that nobody has read yet.
     """
 
     id: str
@@ -252,6 +265,13 @@ class Receipt:
     scope: Scope = NO_SCOPE
     key: str = ""
     hit: SemanticHit | None = None
+    failed: tuple[Attempt, ...] = ()
+    prompt_cache_saved: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """How many times a provider was asked for this answer."""
+        return len(self.failed) + (self.source == "provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,5 +357,16 @@ class Shadowed:
 
 
 Event = (
-    Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | Shadowed | StoreTrouble
+    Receipt
+    | Refused
+    | Failed
+    | Retried
+    | FellBack
+    | BreakerOpened
+    | Downgraded
+    | Compressed
+    | Alert
+    | Overrun
+    | Shadowed
+    | StoreTrouble
 )
