@@ -261,6 +261,13 @@ class Flights(Protocol):
         """Wait for the leader's answer; None says it has none, so ask for yourself."""
         ...
 
+    async def lead(self, key: str) -> Reply | None:
+        """Lead among processes too, or give another's answer; None says that there is none.
+
+        For who leads here already, and has not found the answer.
+        """
+        ...
+
     def land(self, key: str, reply: Reply | None) -> None:
         """End the caller's flight and hand its answer (or None) to all who wait."""
         ...

@@ -39,10 +39,10 @@ class RunReceipt:
     the air (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after
     which ``retries`` asked again and ``fallbacks`` asked another model, while ``hedges`` asked
     twice at once; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
-    ``alerts`` told that a limit is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
-    ``estimated`` no provider's usage. ``prompt_cache_saved`` is what the providers' own caches of
-    prompts took off what was spent, less what writing to them added. ``breakers_opened`` says how
-    often a model was left alone.
+    ``alerts`` told that a limit is nearly used up, ``overruns`` were billed above their lease,
+    ``unpriced`` have no known price, ``estimated`` no provider's usage. ``prompt_cache_saved`` is
+    what the providers' own caches of prompts took off what was spent, less what writing to them
+    added. ``breakers_opened`` says how often a model was left alone.
     """
 
     budget: int | None

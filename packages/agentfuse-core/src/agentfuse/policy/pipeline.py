@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from agentfuse.tickets import Ticket
 
 Source = Literal["exact", "semantic", "coalesced"]
+_EXACT: Source = "exact"
+_COALESCED: Source = "coalesced"
 
 OUTRUN = "outrun"
 """The kind of an attempt that was answered after another one had won."""
@@ -223,14 +225,16 @@ class Policy:
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
         try:
-            reply = await self._memory.exact(key)
+            reply, source = await self._memory.exact(key), _EXACT
+            if reply is None:
+                reply, source = await self._ports.flights.lead(key), _COALESCED
             if reply is None:
                 return await self._admit(ticket)
         except BaseException:
             self._land(ticket, None)
             raise
         self._land(ticket, reply)
-        return self._answered(ticket, reply, "exact")
+        return self._answered(ticket, reply, source)
 
     def _answered(
         self, ticket: Admitted, reply: Reply, source: Source, hit: SemanticHit | None = None

@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from agentfuse.caches.addresses import cache_at
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
 from agentfuse.caches.memory import MemoryCache
 from agentfuse.errors import ConfigurationError
@@ -32,7 +33,7 @@ from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Ledger, Semantics, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Semantics, Teller
     from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
@@ -60,6 +61,14 @@ class AwaitedClock(BlockingClock):
         import asyncio
 
         await asyncio.sleep(seconds)
+
+
+class Closing(Protocol):
+    """What holds a file or connections."""
+
+    def close(self) -> None:
+        """Close them; the next use opens them again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +111,14 @@ def shared_of(settings: Settings) -> Shared:
     )
 
 
+def opened(shared: Shared) -> tuple[Closing, ...]:
+    """List the stores that came from an address, which are ours to close."""
+    given = (shared.settings.ledger, shared.settings.cache)
+    stores = zip((shared.ledger, shared.cache), given, strict=True)
+    ours = [store for store, choice in stores if isinstance(choice, str | Path)]
+    return tuple(cast("Closing", store) for store in ours if hasattr(store, "close"))
+
+
 def rules_of(settings: Settings) -> Rules:
     """Read the rules off the settings."""
     return Rules(
@@ -138,11 +155,12 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
     """Make the policy's ports for blocking or for awaited callers, over the same stores."""
     own: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
+    cache = shared.cache if blocking else _off_the_loop(shared.cache)
     return Ports(
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
-        cache=shared.cache if blocking else _off_the_loop(shared.cache),
+        cache=cache,
         semantic=_tier_of(shared.semantic, blocking=blocking),
-        flights=flights(shared.flights),
+        flights=_joined(flights(shared.flights), cache),
         health=shared.health,
         prefixes=shared.prefixes,
         clock=shared.settings.clock or own,
@@ -180,17 +198,17 @@ def _cache_of(settings: Settings) -> Cache | None:
     choice = settings.cache
     if choice is False:
         return None
-    memory = MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
     if choice is True:
-        return memory
+        return MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
     if isinstance(choice, str | Path):
-        from agentfuse.caches.sqlite import SqliteCache
-        from agentfuse.caches.tiered import TieredCache
-
-        path = Path(choice).expanduser()
-        back = SqliteCache(path, ttl=settings.cache_ttl, clock=settings.clock)
-        return TieredCache(memory, back)
+        return cache_at(choice, settings.cache_ttl, settings.clock)
     return choice
+
+
+def _joined(flights: Flights, cache: Cache | None) -> Flights:
+    """Join the calls of other processes too where the cache is shared with them and can do so."""
+    over = getattr(cache, "flights_over", None)
+    return flights if over is None else cast("Flights", over(flights))
 
 
 def _semantic_of(settings: Settings) -> SemanticCache | None:

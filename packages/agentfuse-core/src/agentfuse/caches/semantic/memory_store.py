@@ -139,16 +139,21 @@ class MemorySemanticStore:
     def invalidate(self, selection: Selection) -> int:
         """Forget the entries that fit, and count them."""
         with self._lock:
-            fitting = [
-                kept.entry.id
-                for kept in self._entries.values()
-                if selection.fits((kept.entry.key, kept.entry.id), kept.entry.tags, kept.entry.kept)
-            ]
+            fitting = self.fitting(selection)
             for entry_id in fitting:
                 self._remove(entry_id)
         if fitting and self._saving is not None:
             self._saving.changed()
         return len(fitting)
+
+    def fitting(self, selection: Selection) -> list[str]:
+        """List the ids of the entries that fit."""
+        with self._lock:
+            return [
+                kept.entry.id
+                for kept in self._entries.values()
+                if selection.fits((kept.entry.key, kept.entry.id), kept.entry.tags, kept.entry.kept)
+            ]
 
     def forbid(self, pair: str) -> None:
         """Remember a pair that was called wrong; the oldest leave in time."""
