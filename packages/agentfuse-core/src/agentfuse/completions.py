@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from agentfuse.errors import ConfigurationError
-from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
+from agentfuse.providers.clients import DEFAULT_TIMEOUT
 from agentfuse.providers.names import access_of, address_of, target_of
 from agentfuse.providers.reach import require_reach
+from agentfuse.providers.speaking import client_pool, speech_of
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
 from agentfuse.runtime.default import default_fuse
 from agentfuse.runtime.settings import environment
@@ -102,7 +103,7 @@ class _Call:
         target = target_of(model)
         base_url, key = take("base_url", None) or "", take("api_key", None) or ""
         access = partial(access_of, target, environment(), base_url=base_url, api_key=key)
-        speech = _speech_of(target)
+        speech = speech_of(target)
         body = {"messages": messages, **options}
         at = address_of(target, environment(), base_url=base_url)
         request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
@@ -152,20 +153,3 @@ def _fuse_of(fuse: Fuse | None, budget_id: str | None, budget: Dollars | None) -
     if budget_id is not None or budget is not None:
         raise ConfigurationError("give a fuse or a budget, not both: the fuse has its own")
     return fuse
-
-
-def _speech_of(target: Target) -> Any:
-    """Give the module that speaks the target's dialect."""
-    if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages
-
-        return anthropic_messages
-    from agentfuse.providers import openai_chat
-
-    return openai_chat
-
-
-@lru_cache(maxsize=1)
-def client_pool() -> ClientPool:
-    """Give the process's SDK clients."""
-    return ClientPool()

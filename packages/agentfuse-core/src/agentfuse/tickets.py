@@ -163,6 +163,18 @@ class Quote:
     card_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One call as an agent's doing: the whole question's ``key``, and what is ``newest`` in it.
+
+    ``agent`` are the tags of who asks; ``newest`` is a role and the texts of the last messages.
+    """
+
+    key: str
+    agent: tuple[str, ...]
+    newest: tuple[str, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """How far a stream has come: what it ``said``, of ``allowed`` output tokens.
@@ -180,7 +192,8 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down.
+    ``owed`` are the limits of a call that went out while the ledger was down; ``move`` is
+    the call as its agent's doing; ``left_out`` is how many input tokens compression has saved.
     """
 
     id: str
@@ -194,6 +207,8 @@ class Admitted:
     leading: bool = False
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
+    move: Move | None = None
+    left_out: int = 0
     progress: Progress = field(default_factory=Progress)
 
     @property
@@ -224,7 +239,7 @@ class Receipt:
     ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
-    whose behalf it was made.
+    whose behalf it was made. ``left_out`` is how many input tokens compression left out.
     """
 
     id: str
@@ -242,6 +257,7 @@ class Receipt:
     seconds: float = 0.0
     text: str = ""
     scope: Scope = NO_SCOPE
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,21 +282,104 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downgraded:
-    """A call for ``model`` that goes ``to`` a cheaper one, since ``limit`` is nearly used up."""
+    """A call for ``model`` that goes ``to`` a cheaper one.
+
+    ``limit`` is nearly used up; None where it is since a loop goes on.
+    """
 
     id: str
     model: str
     to: str
-    limit: Limit
+    limit: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """What may make a request too long.
+
+    ``limit`` is nearly used up; ``room`` is how many tokens the model's window leaves for input (0
+    where it is not known); a cut is wanted ``above`` so many tokens, or ``after`` so many steps.
+    """
+
+    limit: Limit | None = None
+    room: int = 0
+    above: int | None = None
+    after: int | None = None
+
+
+Why = Literal["budget", "window", "tokens", "steps", "held"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortened:
+    """A request made shorter: its input tokens ``before`` and ``after``, and ``why``.
+
+    ``held`` says that it is cut where an earlier request of the conversation was; ``left_out`` is
+    how many messages are left out.
+    """
+
+    request: Request
+    before: int
+    after: int
+    why: Why
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compressed:
-    """A call that goes out with a shorter request, since ``limit`` is nearly used up."""
+    """A call that goes out with a shorter request: input tokens ``before`` and ``after``.
+
+    ``why`` is budget (``limit`` is nearly used up), window, tokens, steps, or held (cut where an
+    earlier request of the conversation was); ``left_out`` messages are not in it.
+    """
 
     id: str
     model: str
-    limit: Limit
+    limit: Limit | None = None
+    why: Why = "budget"
+    before: int = 0
+    after: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """Repeats without progress: the latest ``actions``, over and over, ``times`` in all.
+
+    ``what`` says what is repeated: tools (the same calls with the same results), requests (the
+    very same question), or answers (the same answer to the same input). ``cost`` is what the
+    repeats have cost so far, without the first round, in nanodollars; ``agents`` are the names of
+    those who go round, where scopes tell them.
+    """
+
+    what: Literal["tools", "requests", "answers"]
+    actions: tuple[str, ...]
+    times: int
+    cost: int = 0
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looping:
+    """A call that goes on with a loop, and what was done: it was ``warn``, downgrade or stop."""
+
+    id: str
+    model: str
+    loop: Loop
+    action: Literal["warn", "downgrade", "stop"]
+    scope: Scope = NO_SCOPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """A call that cost many ``times`` what is ``usual`` for its agent and model (nanodollars)."""
+
+    id: str
+    model: str
+    cost: int
+    usual: int
+    times: float
+    scope: Scope = NO_SCOPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,4 +411,15 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+Event = (
+    Receipt
+    | Refused
+    | Failed
+    | Downgraded
+    | Compressed
+    | Looping
+    | Anomaly
+    | Alert
+    | Overrun
+    | StoreTrouble
+)

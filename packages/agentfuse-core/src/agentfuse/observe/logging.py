@@ -9,9 +9,11 @@ from agentfuse.money import usd
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import (
     Alert,
+    Anomaly,
     Compressed,
     Downgraded,
     Failed,
+    Looping,
     Overrun,
     Receipt,
     Refused,
@@ -50,6 +52,8 @@ def line_of(event: Event) -> str:
             )
         case Downgraded() | Compressed() | Alert():
             return _thrift_line(event)
+        case Looping() | Anomaly():
+            return _warning_line(event)
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
         case StoreTrouble():
@@ -61,9 +65,25 @@ def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
     if isinstance(event, Alert):
         used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
         return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
-    what = f"downgraded {event.model} to {event.to}" if isinstance(event, Downgraded) else ""
-    what = what or f"shortened {event.model}"
-    return f"{what}: {limit.key} is nearly used up [{event.id}]"
+    if isinstance(event, Downgraded):
+        what = f"downgraded {event.model} to {event.to}"
+        why = "a loop goes on" if limit is None else f"{limit.key} is nearly used up"
+    else:
+        what = f"shortened {event.model} from {event.before:,} to {event.after:,} tokens"
+        why = event.why if limit is None else f"{limit.key} is nearly used up"
+    return f"{what}: {why} [{event.id}]"
+
+
+def _warning_line(event: Looping | Anomaly) -> str:
+    if isinstance(event, Anomaly):
+        usual = f"{event.times:.1f} times the usual {usd(event.usual)}"
+        return f"anomaly {event.model}: {usd(event.cost)} is {usual} [{event.id}]"
+    loop = event.loop
+    cost = f", {usd(loop.cost)} spent on it" if loop.cost else ""
+    return (
+        f"loop of {event.model} ({event.action}): the same {loop.what} {loop.times} times{cost}"
+        f" [{event.id}]"
+    )
 
 
 def _refusal_line(model: str, refusal: Refusal | Stop) -> str:

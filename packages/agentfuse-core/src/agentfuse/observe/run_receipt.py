@@ -37,8 +37,9 @@ class RunReceipt:
 
     ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
     (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
-    went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
-    is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
+    went to a cheaper model than asked, ``compressions`` out shorter, ``tokens_left_out`` tokens in
+    all; ``loops`` went on with a loop, ``anomalies`` cost far more than usual, ``alerts`` told that
+    a limit is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
     ``estimated`` no provider's usage.
     """
 
@@ -53,6 +54,9 @@ class RunReceipt:
     failures: int = 0
     downgrades: int = 0
     compressions: int = 0
+    tokens_left_out: int = 0
+    loops: int = 0
+    anomalies: int = 0
     alerts: int = 0
     overruns: int = 0
     unpriced: int = 0
@@ -106,6 +110,9 @@ class RunReceipt:
             "failed attempts": self.failures,
             "asked of a cheaper model": self.downgrades,
             "asked shorter": self.compressions,
+            "input tokens left out": self.tokens_left_out,
+            "went on with a loop": self.loops,
+            "dearer than usual": self.anomalies,
             "billed above their lease": self.overruns,
             "without a price": self.unpriced,
             "estimated": self.estimated,
@@ -117,7 +124,8 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
-            *("failures", "downgrades", "compressions", "alerts"),
+            *("failures", "downgrades", "compressions", "tokens_left_out", "loops"),
+            *("anomalies", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )
         return {

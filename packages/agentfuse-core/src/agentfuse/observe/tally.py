@@ -9,10 +9,12 @@ from threading import Lock
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
     Alert,
+    Anomaly,
     Compressed,
     Downgraded,
     Event,
     Failed,
+    Looping,
     Overrun,
     Receipt,
     Refused,
@@ -21,9 +23,11 @@ from agentfuse.tickets import (
 
 _COUNTED: dict[type, str] = {
     Alert: "alerts",
+    Anomaly: "anomalies",
     Compressed: "compressions",
     Downgraded: "downgrades",
     Failed: "failures",
+    Looping: "loops",
     Overrun: "overruns",
     Refused: "refusals",
     StoreTrouble: "store_troubles",
@@ -47,6 +51,9 @@ class _Sums:
     failures: int = 0
     downgrades: int = 0
     compressions: int = 0
+    tokens_left_out: int = 0
+    loops: int = 0
+    anomalies: int = 0
     alerts: int = 0
     overruns: int = 0
     store_troubles: int = 0
@@ -88,7 +95,9 @@ class Tally:
             counted = _COUNTED.get(type(event))
             if counted is not None:
                 setattr(self._sums, counted, getattr(self._sums, counted) + 1)
-            if isinstance(event, Receipt):
+            if isinstance(event, Looping):
+                self._sums.refusals += event.action == "stop"
+            elif isinstance(event, Receipt):
                 self._add(event)
             elif isinstance(event, Failed):
                 self._spend(event.model, event.cost)
@@ -131,6 +140,7 @@ class Tally:
     def _count(self, receipt: Receipt) -> None:
         sums = self._sums
         sums.saved += receipt.saved
+        sums.tokens_left_out += receipt.left_out
         sums.unpriced += not receipt.priced
         sums.estimated += receipt.estimated
         if receipt.source == "tool":

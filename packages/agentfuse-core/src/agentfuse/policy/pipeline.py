@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from agentfuse.errors import StoreUnavailable
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
+from agentfuse.policy.anomalies import Anomalies
+from agentfuse.policy.brevity import Brevity
 from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
 from agentfuse.policy.gate import Gate
 from agentfuse.policy.keys import key_of
+from agentfuse.policy.loops import Loops
 from agentfuse.policy.metering import meter
 from agentfuse.policy.retrying import delay_of
 from agentfuse.policy.settling import Settling
@@ -37,7 +40,10 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_gate", "_ports", "_rules", "_run", "_settling", "_thrift", "tools")
+    __slots__ = (
+        *("_admission", "_anomalies", "_gate", "_loops", "_ports", "_rules", "_run", "_settling"),
+        *("_thrift", "tools"),
+    )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
         self._ports = ports
@@ -48,7 +54,9 @@ class Policy:
         alerts = Alerts(ports, rules)
         self._settling = Settling(ports, alerts)
         self.tools = ToolBooks(ports, rules, run, alerts)
-        self._thrift = Thrift(ports, rules)
+        self._thrift = Thrift(ports, rules, Brevity(ports, rules, self._ask))
+        self._loops = Loops(ports, rules, run)
+        self._anomalies = Anomalies(ports, rules)
 
     async def begin(self, request: Request) -> Ticket:
         """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice.
@@ -62,11 +70,13 @@ class Policy:
         if stop is not None:
             self._admission.refuse(ticket, stop)
         reply = await self._known(ticket)
+        loop = self._loops.checked(ticket)
         if reply is None:
             limits = self._run.limits(request.model, ticket.started)
-            fitted = await self._thrift.fitted(request, limits, ticket.id)
-            if fitted is not request:
-                ticket = replace(ticket, asked=fitted, request=fitted, key=self._key_of(fitted))
+            eased = self._thrift.downgraded(ticket, loop) if loop is not None else ticket
+            fitted = await self._thrift.fitted(eased, limits)
+            if fitted is not ticket:
+                ticket = replace(fitted, key=self._key_of(fitted.request))
                 reply = await self._known(ticket)
         if reply is not None:
             return self._answered(ticket, reply, "exact")
@@ -78,7 +88,9 @@ class Policy:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
         keep = ticket.key is not None and may_be_kept(reply, self._rules.cache)
         try:
-            await self._settling.settle(ticket, reply)
+            cost = await self._settling.settle(ticket, reply)
+            self._loops.note(ticket, reply, cost)
+            self._anomalies.watch(ticket, cost)
             if keep and ticket.key is not None:
                 await self._keep(ticket.key, reply)
         finally:
@@ -132,14 +144,34 @@ class Policy:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta)
 
+    async def _ask(self, request: Request, api_key: str) -> Reply:
+        """Ask a model for the policy itself: on the same budget, and with a receipt of its own."""
+        ticket = replace(self._ticket_for(self._ports.aimed(request)), move=None)
+        reply = await self._known(ticket)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact").reply
+        ticket = await self._admission.admit(ticket)
+        while True:
+            try:
+                reply = await self._ports.send(ticket.request, api_key)
+                break
+            except BaseException as error:
+                again = await self.fail(ticket, error)
+                if again is None:
+                    raise
+                ticket = again
+        return await self.finish(ticket, reply)
+
     def _ticket_for(self, request: Request) -> Admitted:
+        key, scope = self._key_of(request), current_scope()
         return Admitted(
             id=self._ports.new_id(),
             asked=request,
             request=request,
             started=self._ports.clock.now(),
-            key=self._key_of(request),
-            scope=current_scope(),
+            key=key,
+            scope=scope,
+            move=self._loops.move_of(request, key, scope.tags),
         )
 
     async def _known(self, ticket: Admitted) -> Reply | None:
@@ -176,6 +208,7 @@ class Policy:
 
     def _answered(self, ticket: Admitted, reply: Reply, source: Source) -> Answered:
         request = ticket.request
+        self._loops.note(ticket, reply, 0)
         price = self._settling.price_of(request, reply)
         self._ports.tell(
             Receipt(
@@ -205,6 +238,8 @@ class Policy:
             attempt=ticket.attempt + 1,
             leading=ticket.leading,
             scope=ticket.scope,
+            move=ticket.move,
+            left_out=ticket.left_out,
         )
 
     def _delay(self, ticket: Admitted, failure: Failure) -> float | None:

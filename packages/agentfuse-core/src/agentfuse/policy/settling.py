@@ -24,8 +24,8 @@ class Settling:
     ports: Ports
     alerts: Alerts
 
-    async def settle(self, ticket: Admitted, reply: Reply) -> None:
-        """Book a reply's cost on its lease and tell the receipt."""
+    async def settle(self, ticket: Admitted, reply: Reply) -> int:
+        """Book a reply's cost on its lease, tell the receipt, and give the cost."""
         report, estimated = self._report_of(ticket, reply)
         if not estimated:
             usage = report.usage
@@ -51,8 +51,10 @@ class Settling:
                 seconds=self.ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                left_out=ticket.left_out,
             )
         )
+        return cost
 
     async def abandon(self, ticket: Admitted, *, billed: bool) -> int:
         """Release a failed attempt, or book its estimate where the provider likely billed it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
+from agentfuse.caches.latest import Latest
 from agentfuse.caches.memory import MemoryCache
 from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers.addresses import ledger_at
@@ -25,11 +26,13 @@ from agentfuse.runtime.counting import counting
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.settings import home, refresh_hours
+from agentfuse.runtime.shortening import loop_rules_of, shortener_of
+from agentfuse.runtime.side_calls import aimed, sending
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Ledger, Memo, Teller
     from agentfuse.runtime.settings import Settings
 
 
@@ -70,6 +73,7 @@ class Shared:
     counter: TokenCounter
     switches: Switches
     renewals: Renewals
+    memo: Memo
 
 
 def shared_of(settings: Settings) -> Shared:
@@ -79,6 +83,7 @@ def shared_of(settings: Settings) -> Shared:
         settings=settings,
         ledger=ledger,
         switches=Switches(),
+        memo=Latest(),
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
         flights=FlightTable(),
@@ -100,8 +105,14 @@ def rules_of(settings: Settings) -> Rules:
         max_attempts=1 + settings.max_retries,
         downgrade={model: _substitute_of(to) for model, to in settings.downgrade.items()},
         downgrade_at=round(settings.downgrade_at * 1000),
-        compress=settings.compress,
+        compress=shortener_of(settings),
         compress_at=round(settings.compress_at * 1000),
+        compress_above=settings.compress_above,
+        compress_after=settings.compress_after,
+        context_guard=settings.context_guard,
+        context_windows=settings.context_windows,
+        loops=loop_rules_of(settings),
+        anomaly_at=settings.anomaly_at,
         alert_at=tuple(round(share * 1000) for share in settings.alert_at),
         store_down=settings.on_store_error,
     )
@@ -134,6 +145,9 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         failure_of=failure_of,
         draw=random.random,
         new_id=new_id,
+        memo=shared.memo,
+        aimed=aimed,
+        send=sending(blocking=blocking),
     )
 
 
