@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Json, Request
     from agentfuse.money import Dollars
-    from agentfuse.providers.names import Access, Target
+    from agentfuse.providers.names import Access
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 

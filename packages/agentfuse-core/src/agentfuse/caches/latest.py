@@ -1,4 +1,4 @@
-"""What a process remembers of its conversations and agents: the latest so many, safe for threads."""
+"""What a process remembers of its conversations and agents: the latest so many."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agentfuse.messages import Message, Request
     from agentfuse.tickets import Pressure, Why
 
-# Requests that only add to what the provider keeps: results stand there without their calls. Source:
+# Requests that only add to what the provider keeps: results stand there without their calls.
 # https://platform.openai.com/docs/api-reference/responses/create
 _CONTINUING = frozenset({"conversation", "previous_response_id"})
 

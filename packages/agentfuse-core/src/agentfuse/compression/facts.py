@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.compression.outputs import json_in
+from agentfuse.compression.spans import ANSWERING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ _EDGES = ".,:;!?*#"
 _SHORTEST, _LONGEST = 3, 80
 # The characters around a reference that are kept of a line, and of a JSON object.
 _AROUND, _OBJECT = 160, 400
+# Of a word that many results of tools name, so many are quoted.
+_RESULTS = 2
 
 
 def words_of(message: Message) -> str:
@@ -48,24 +51,28 @@ def index_of(messages: Sequence[Message], places: Iterable[int]) -> dict[str, li
 def pieces_for(
     words: Iterable[str], index: Mapping[str, Sequence[int]], messages: Sequence[Message]
 ) -> Iterator[str]:
-    """Give the lines that tell of these words, the newest mention first, each once.
+    """Give the lines that tell of these words, each once: the most telling and the newest first.
 
-    Of a word that is mentioned often the first and the last mention count: what it is, and how it
-    stands now.
+    What tools said of a word tells more of it than who asked for it.
     """
     mentions = {
-        (place, word)
+        (messages[place].role not in ANSWERING, -place, word)
         for word in words
-        for places in [index.get(word, ())]
-        for place in {*places[:1], *places[-1:]}
+        for place in _telling(index.get(word, ()), messages)
     }
     told: set[str] = set()
-    for place, word in sorted(mentions, key=lambda each: (-each[0], each[1])):
-        message = messages[place]
+    for _, place, word in sorted(mentions):
+        message = messages[-place]
         piece = piece_about(word, words_of(message))
         if piece and piece not in told:
             told.add(piece)
             yield f"- {message.name or message.role}: {piece}"
+
+
+def _telling(places: Sequence[int], messages: Sequence[Message]) -> set[int]:
+    """Choose among many mentions: what tools said last, and the first and the last of all."""
+    results = [place for place in places if messages[place].role in ANSWERING]
+    return {*results[-_RESULTS:], *places[:1], *places[-1:]}
 
 
 def piece_about(word: str, text: str) -> str:

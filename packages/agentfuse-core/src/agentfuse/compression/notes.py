@@ -66,9 +66,16 @@ def short_answers(messages: Sequence[Said]) -> Iterator[str]:
     """
     spoken = [m for m in messages if m.role in {_USER, _ASSISTANT} and m.text and not is_note(m)]
     for question, answer in zip(reversed(spoken[:-1]), reversed(spoken[1:]), strict=True):
-        if len(answer.text) <= _SHORT and question.role != answer.role and not answer.tool_calls:
+        if len(answer.text) <= _SHORT and _answers(question, answer):
             asked = _last_line(words_of(question))
             yield f"- {question.role}: {asked} / {answer.role}: {answer.text.strip()}"
+
+
+def _answers(question: Said, answer: Said) -> bool:
+    """Say whether one answers the other: a user only what ends with a question mark."""
+    if answer.role == _ASSISTANT:
+        return question.role == _USER and not answer.tool_calls
+    return question.role == _ASSISTANT and question.text.rstrip().endswith("?")
 
 
 def within(lines: Iterable[str], tokens: int, count: Callable[[str], int]) -> Iterator[str]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _OF_A_RESULT = 300
 _TASK = (
     "You keep the notes of a conversation between a user and an assistant that calls tools. Extend"
-    " the notes by the new messages. Keep what was decided, what was asked and is still open, names,"
-    " identifiers, numbers and dates word for word; leave out courtesies and what is superseded."
+    " the notes by the new messages. Keep what was decided, what was asked and is still open, and"
+    " names, identifiers, numbers and dates word for word; leave out courtesies and what is superseded."
     " Answer with the notes alone, in at most {words} words."
 )
 
@@ -65,10 +65,14 @@ def squeezed(
 ) -> str:
     """Extend the notes ``before`` by what a function makes of further messages.
 
-    ``shorten`` is given the ratio of tokens to keep; it has no part in what was shortened before.
+    ``shorten`` is given the ratio of tokens to keep. The newer half of the notes is of the new
+    messages; what was shortened before is shortened again only where both would not fit.
     """
     new = transcript_of(messages, talk)
-    room = max(tokens - talk.count(before), tokens // 4)
+    old = talk.count(before)
+    room = max(tokens - old, tokens // 2)
+    if old > tokens - room:
+        before = shorten(before, (tokens - room) / old).strip()
     ratio = min(room / max(talk.count(new), 1), 1.0)
     return "\n".join(filter(None, [before, shorten(new, ratio).strip()]))
 

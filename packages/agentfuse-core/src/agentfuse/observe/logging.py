@@ -50,14 +50,18 @@ def line_of(event: Event) -> str:
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Downgraded() | Compressed() | Alert():
-            return _thrift_line(event)
-        case Looping() | Anomaly():
-            return _warning_line(event)
+        case Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
+            return _told_line(event)
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
         case StoreTrouble():
             return f"trouble with the {event.store}: {event.error}"
+
+
+def _told_line(event: Downgraded | Compressed | Alert | Looping | Anomaly) -> str:
+    return (
+        _warning_line(event) if isinstance(event, Looping | Anomaly) else _thrift_line(event)
+    )
 
 
 def _thrift_line(event: Downgraded | Compressed | Alert) -> str:

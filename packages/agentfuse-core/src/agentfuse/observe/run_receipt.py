@@ -39,8 +39,8 @@ class RunReceipt:
     (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
     went to a cheaper model than asked, ``compressions`` out shorter, ``tokens_left_out`` tokens in
     all; ``loops`` went on with a loop, ``anomalies`` cost far more than usual, ``alerts`` told that
-    a limit is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
-    ``estimated`` no provider's usage.
+    a limit is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no
+    known price, ``estimated`` no provider's usage.
     """
 
     budget: int | None
