@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 Strategy = Literal["keep_recent", "sliding_window", "summarise"]
 
-# What of the target the facts in a note may take, and its short answers: a fifth and a tenth.
-_FACTS, _ANSWERS = 5, 10
+# What of the target the facts in a note may take, and its short answers: a fifth and a tenth, but
+# at least so many tokens.
+_FACTS, _ANSWERS, _LEAST = 5, 10, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,13 @@ class Compressor:
         note = Note(
             count=len(gone),
             summary=await self._summary(plan, talk, before, request, desk),
-            answers=_ordered(within(short_answers(gone), room // _ANSWERS, talk.count)),
+            answers=_ordered(within(short_answers(gone), max(room // _ANSWERS, _LEAST), talk.count)),
         )
         stays = [talk.messages[i] for i in (*plan.kept, *range(plan.reach, len(talk.messages)))]
         words = {word for message in stays for word in references_in(words_of(message))}
         words &= plan.index.keys()
         pieces = pieces_for(words, plan.index, talk.messages)
-        facts = within(pieces, room // _FACTS, talk.count)
+        facts = within(pieces, max(room // _FACTS, _LEAST), talk.count)
         plan = plan.with_note(note.telling(words, facts), talk)
         return replace(plan, floor=plan.size_in(talk))
 

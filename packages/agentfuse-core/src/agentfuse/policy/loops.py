@@ -61,6 +61,10 @@ class LoopRules:
             raise ConfigurationError("LoopRules takes times of 3 or more, and within above zero")
         object.__setattr__(self, "dear_nanodollars", cost_of(self.dear))
 
+    def lets_poll(self, names: Sequence[str]) -> bool:
+        """Say whether one of these tools may be called again and again."""
+        return any(name in self.polls for name in names)
+
     def times_for(self, cost: int) -> int:
         """Give how often a round may be gone, if its repeats have cost so much."""
         return self.times - 1 if cost >= self.dear_nanodollars else self.times
@@ -163,7 +167,9 @@ def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> 
     length, times = found
     round_ = steps[-length:]
     cost = sum(each.cost for each in done[-length * (times - 1) :])
-    if not _is_enough(times, length, cost, rules) or _is_polling(round_, rules):
+    if not _is_enough(times, length, cost, rules) or any(
+        rules.lets_poll(step.names) for step in round_
+    ):
         return None
     return Loop(what="tools", actions=tuple(map(str, round_)), times=times, cost=cost)
 
@@ -198,6 +204,8 @@ def _repeats(
     if not _is_enough(times, length, cost, rules):
         return None
     round_ = done[-length:]
+    if any(rules.lets_poll(each.answer[1::2]) for each in round_):
+        return None
     agents = dict.fromkeys(tag for each in round_ for tag in each.move.agent)
     actions = tuple(each.move.newest[-1][:SHOWN] for each in round_)
     return Loop(what=what, actions=actions, times=times, cost=cost, agents=tuple(agents))
@@ -217,7 +225,3 @@ def _same_answer(one: Done, other: Done, rules: LoopRules) -> bool:
 
 def _is_enough(times: int, length: int, cost: int, rules: LoopRules) -> bool:
     return times >= max(rules.times_for(cost) - (length > 1), 3)
-
-
-def _is_polling(steps: Sequence[Step], rules: LoopRules) -> bool:
-    return any(name in rules.polls for step in steps for name in step.names)
