@@ -153,7 +153,11 @@ def test_a_summary_is_extended_on_the_same_budget(upstream: Upstream) -> None:
         return Say(f"Summary number {len(summaries)}: the user asked for orders.")
 
     with Upstream(responder) as provider:
-        options = {"model": "gpt-4o-mini", "base_url": provider.openai_url, "api_key": "sk-upstream"}
+        options = {
+            "model": "gpt-4o-mini",
+            "base_url": provider.openai_url,
+            "api_key": "sk-upstream",
+        }
         fuse, heard = compressed("summarise", compressor=options)
         sixty(Talk(fuse, provider, "claude-sonnet-4-6"))
         assert {r.status for r in provider.requests} == {200}

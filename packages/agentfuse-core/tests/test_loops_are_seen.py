@@ -209,9 +209,7 @@ def test_progress_is_no_loop(
     assert heard.of(Looping) == []
 
 
-def test_a_tool_that_polls_may_be_called_again_and_again(
-    upstream: Upstream, heard: Heard
-) -> None:
+def test_a_tool_that_polls_may_be_called_again_and_again(upstream: Upstream, heard: Heard) -> None:
     def waiting(number: int) -> Step:
         return "get_status", {"job": 7}, "queued"
 

@@ -192,9 +192,7 @@ class Desk:
 class Shortener(Protocol):
     """Makes requests shorter."""
 
-    async def shortened(
-        self, request: Request, pressure: Pressure, desk: Desk
-    ) -> Shortened | None:
+    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
         """Give a shorter request; None for one that may go out as it is."""
         ...
 

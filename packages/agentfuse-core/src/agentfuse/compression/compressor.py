@@ -69,9 +69,7 @@ class Compressor:
     base_url: str = ""
     api_key: str = ""
 
-    async def shortened(
-        self, request: Request, pressure: Pressure, desk: Desk
-    ) -> Shortened | None:
+    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
         """Give a request that is shorter, or None for one that may stay as it is."""
         if not may_be_shortened(request) or fits_surely(request, pressure, self._after(pressure)):
             return None
@@ -113,7 +111,9 @@ class Compressor:
         note = Note(
             count=len(gone),
             summary=await self._summary(plan, talk, before, request, desk),
-            answers=_ordered(within(short_answers(gone), max(room // _ANSWERS, _LEAST), talk.count)),
+            answers=_ordered(
+                within(short_answers(gone), max(room // _ANSWERS, _LEAST), talk.count)
+            ),
         )
         stays = [talk.messages[i] for i in (*plan.kept, *range(plan.reach, len(talk.messages)))]
         words = {word for message in stays for word in references_in(words_of(message))}
@@ -196,9 +196,7 @@ def _talk_of(request: Request, desk: Desk, known: Known | None) -> Talk:
     sizes = list(known.sizes) if known is not None else []
     sizes += [size_of(message) for message in request.messages[len(sizes) :]]
     frame = desk.counter.by_rules(replace(request, messages=())).tokens
-    return Talk(
-        messages=request.messages, sizes=sizes, frame=frame, size_of=size_of, count=count
-    )
+    return Talk(messages=request.messages, sizes=sizes, frame=frame, size_of=size_of, count=count)
 
 
 def _ordered(lines: Iterable[str]) -> tuple[str, ...]:

@@ -45,7 +45,5 @@ class LLMLingua:
                 raise ConfigurationError(
                     "LLMLingua is not installed: pip install 'agentfuse-core[llmlingua]'"
                 ) from error
-            self._loaded.append(
-                PromptCompressor(self.model, use_llmlingua2=True, device_map="cpu")
-            )
+            self._loaded.append(PromptCompressor(self.model, use_llmlingua2=True, device_map="cpu"))
         return self._loaded[0]

@@ -59,9 +59,7 @@ def line_of(event: Event) -> str:
 
 
 def _told_line(event: Downgraded | Compressed | Alert | Looping | Anomaly) -> str:
-    return (
-        _warning_line(event) if isinstance(event, Looping | Anomaly) else _thrift_line(event)
-    )
+    return _warning_line(event) if isinstance(event, Looping | Anomaly) else _thrift_line(event)
 
 
 def _thrift_line(event: Downgraded | Compressed | Alert) -> str:

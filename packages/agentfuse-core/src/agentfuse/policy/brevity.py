@@ -104,11 +104,9 @@ class Brevity:
 
 def _may_pass(request: Request, window: int) -> bool:
     """Say whether a request is worth counting: no text has more tokens than bytes."""
-    texts = (
-        part.text for m in request.messages for part in m.parts if isinstance(part, Text)
-    )
+    texts = (part.text for m in request.messages for part in m.parts if isinstance(part, Text))
     calls = (call.arguments for m in request.messages for call in m.tool_calls)
-    characters = sum(map(len, texts)) + sum(map(len, calls)) + sum(
-        len(str(tool)) for tool in request.tools
+    characters = (
+        sum(map(len, texts)) + sum(map(len, calls)) + sum(len(str(tool)) for tool in request.tools)
     )
     return 4 * characters > window

@@ -56,9 +56,7 @@ class Thrift:
             return None
         return table.get(request.model) or table.get(bare(request.model))
 
-    def _cheaper(
-        self, ticket: Admitted, substitute: Substitute, reason: Limit | Loop
-    ) -> Admitted:
+    def _cheaper(self, ticket: Admitted, substitute: Substitute, reason: Limit | Loop) -> Admitted:
         request = ticket.request
         cheaper = _asked_of(request, substitute)
         if self._expected(cheaper) >= self._expected(request):

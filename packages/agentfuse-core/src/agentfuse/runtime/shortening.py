@@ -27,9 +27,7 @@ class ByFunction:
 
     function: Callable[[Request], Request]
 
-    async def shortened(
-        self, request: Request, pressure: Pressure, desk: Desk
-    ) -> Shortened | None:
+    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
         """Give what the function makes of a request that is too long."""
         before = desk.counter.by_rules(request).tokens
         why = trigger_of(before, len(request.messages), pressure)
