@@ -97,7 +97,7 @@ def test_a_webhook_is_told_of_dear_calls_and_of_loops(upstream: Upstream) -> Non
     both = threading.Event()
 
     class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library's own name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted.append(json.loads(body))
             self.send_response(200)

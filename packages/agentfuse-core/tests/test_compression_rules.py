@@ -1,4 +1,4 @@
-"""Whatever a conversation is, its short form is one a provider takes and keeps what was promised."""
+"""Whatever is said, its short form is one a provider takes, and keeps what was promised."""
 
 from __future__ import annotations
 

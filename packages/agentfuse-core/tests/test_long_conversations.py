@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agentfuse.testing.upstream.said import Asked
 
 TURNS = 60
+KEY = "sk-upstream"
 MODELS = ["gpt-4o", "claude-sonnet-4-6"]
 
 
@@ -123,7 +125,7 @@ def test_the_cut_is_held_so_that_prompt_caches_keep_the_beginning(upstream: Upst
     assert len(cuts) <= TURNS / 4
     assert len(events) >= 5 * len(cuts)
     bodies = [r.body["messages"] for r in upstream.requests]
-    same = [b[: len(a)] == a for a, b in zip(bodies, bodies[1:], strict=False)]
+    same = [b[: len(a)] == a for a, b in pairwise(bodies)]
     assert sum(same) == len(same) - len(cuts)
 
 

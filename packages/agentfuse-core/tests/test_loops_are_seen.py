@@ -1,4 +1,4 @@
-"""What goes round in circles is seen, warned of, made cheaper or stopped; honest repeats are not."""
+"""What goes round in circles is seen, told, made cheaper or stopped; honest repeats are not."""
 
 from __future__ import annotations
 
@@ -135,11 +135,14 @@ def test_two_agents_that_hand_over_to_each_other_are_stopped(
     upstream: Upstream, heard: Heard
 ) -> None:
     fuse = stopping(heard)
+
+    def go_round() -> None:
+        for name, says in (("writer", "Is it good?"), ("critic", "Write it anew.")) * 10:
+            with scope(tags=(name,)):
+                ask(fuse, upstream, says)
+
     with pytest.raises(LoopDetected) as stop:
-        for _ in range(10):
-            for name, says in (("writer", "Is it good?"), ("critic", "Write it anew.")):
-                with scope(tags=(name,)):
-                    ask(fuse, upstream, says)
+        go_round()
     assert stop.value.loop is not None
     assert set(stop.value.loop.agents) == {"writer", "critic"}
     assert upstream.calls == 6
@@ -164,11 +167,15 @@ def test_the_same_answer_to_the_same_observation_is_a_loop(heard: Heard) -> None
     with Upstream(lambda _: Say("Action: search[fuse]")) as provider:
         fuse = stopping(heard)
         messages: list[Any] = [{"role": "user", "content": "Find out."}]
-        with pytest.raises(LoopDetected) as stop:
+
+        def go_round() -> None:
             for _ in range(20):
                 said = ask(fuse, provider, messages)
                 messages.append({"role": "assistant", "content": said})
                 messages.append({"role": "user", "content": "Observation: nothing"})
+
+        with pytest.raises(LoopDetected) as stop:
+            go_round()
         assert stop.value.loop is not None
         assert stop.value.loop.what == "answers"
         assert provider.calls <= 6

@@ -94,12 +94,14 @@ def piece_about(word: str, text: str) -> str:
 
 def _innermost(value: Any, word: str) -> Any:
     """Find the deepest object with a field of that word; None where no field has it."""
+    items: list[Any] = []
     if isinstance(value, dict):
-        items: list[Any] = list(value.values())
-        if any(word in _shown(each) for each in items) or any(word in key for key in value):
-            return value
-    else:
-        items = value if isinstance(value, list) else []
+        fields: dict[str, Any] = value
+        items = list(fields.values())
+        if any(word in _shown(each) for each in items) or any(word in key for key in fields):
+            return fields
+    elif isinstance(value, list):
+        items = value
     return next((hit for each in items if (hit := _innermost(each, word)) is not None), None)
 
 

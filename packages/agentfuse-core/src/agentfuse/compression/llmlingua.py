@@ -6,6 +6,7 @@ Source: https://github.com/microsoft/LLMLingua (LLMLingua-2, Pan et al., 2024, a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from agentfuse.errors import ConfigurationError
@@ -40,10 +41,11 @@ class LLMLingua:
     def _load(self) -> Any:
         if not self._loaded:
             try:
-                from llmlingua import PromptCompressor
+                library: Any = import_module("llmlingua")
             except ImportError as error:
                 raise ConfigurationError(
                     "LLMLingua is not installed: pip install 'agentfuse-core[llmlingua]'"
                 ) from error
-            self._loaded.append(PromptCompressor(self.model, use_llmlingua2=True, device_map="cpu"))
+            loaded = library.PromptCompressor(self.model, use_llmlingua2=True, device_map="cpu")
+            self._loaded.append(loaded)
         return self._loaded[0]

@@ -63,19 +63,30 @@ def _cut(value: Any, entries: int, characters: int, *, depth: int) -> Any:
     """Shorten a JSON value; a dict keeps its keys as long as there is depth."""
     if isinstance(value, str):
         return _cut_string(value, characters)
-    if not isinstance(value, dict | list):
-        return value
-    if depth <= 0:
-        kind = "fields" if isinstance(value, dict) else "entries"
-        return f"... {len(value)} {kind} left out"
     if isinstance(value, dict):
-        kept: dict[str, Any] = dict(list(value.items())[: entries * 4])
-        cut = {k: _cut(v, entries, characters, depth=depth - 1) for k, v in kept.items()}
-        left = len(value) - len(kept)
-        return {**cut, "...": f"{left} fields left out"} if left else cut
-    kept_entries = [_cut(each, entries, characters, depth=depth - 1) for each in value[:entries]]
-    left = len(value) - len(kept_entries)
-    return [*kept_entries, f"... {left} of {len(value)} entries left out"] if left else kept_entries
+        fields: dict[str, Any] = value
+        return _cut_object(fields, entries, characters, depth)
+    if isinstance(value, list):
+        items: list[Any] = value
+        return _cut_list(items, entries, characters, depth)
+    return value
+
+
+def _cut_object(fields: dict[str, Any], entries: int, characters: int, depth: int) -> Any:
+    if depth <= 0:
+        return f"... {len(fields)} fields left out"
+    kept = list(fields.items())[: entries * 4]
+    cut = {key: _cut(each, entries, characters, depth=depth - 1) for key, each in kept}
+    left = len(fields) - len(kept)
+    return {**cut, "...": f"{left} fields left out"} if left else cut
+
+
+def _cut_list(items: list[Any], entries: int, characters: int, depth: int) -> Any:
+    if depth <= 0:
+        return f"... {len(items)} entries left out"
+    kept = [_cut(each, entries, characters, depth=depth - 1) for each in items[:entries]]
+    left = len(items) - len(kept)
+    return [*kept, f"... {left} of {len(items)} entries left out"] if left else kept
 
 
 def _cut_string(text: str, characters: int) -> str:

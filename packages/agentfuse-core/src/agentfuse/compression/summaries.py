@@ -23,8 +23,8 @@ _OF_A_RESULT = 300
 _TASK = (
     "You keep the notes of a conversation between a user and an assistant that calls tools. Extend"
     " the notes by the new messages. Keep what was decided, what was asked and is still open, and"
-    " names, identifiers, numbers and dates word for word; leave out courtesies and what is superseded."
-    " Answer with the notes alone, in at most {words} words."
+    " names, identifiers, numbers and dates word for word; leave out courtesies and what is"
+    " superseded. Answer with the notes alone, in at most {words} words."
 )
 
 

@@ -64,16 +64,17 @@ def _told_line(event: Downgraded | Compressed | Alert | Looping | Anomaly) -> st
 
 def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
     limit = event.limit
-    if isinstance(event, Alert):
-        used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
-        return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
-    if isinstance(event, Downgraded):
-        what = f"downgraded {event.model} to {event.to}"
-        why = "a loop goes on" if limit is None else f"{limit.key} is nearly used up"
-    else:
-        what = f"shortened {event.model} from {event.before:,} to {event.after:,} tokens"
-        why = event.why if limit is None else f"{limit.key} is nearly used up"
-    return f"{what}: {why} [{event.id}]"
+    near = "" if limit is None else f"{limit.key} is nearly used up"
+    match event:
+        case Alert(limit=limit):
+            used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
+            return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
+        case Downgraded():
+            why = near or "a loop goes on"
+            return f"downgraded {event.model} to {event.to}: {why} [{event.id}]"
+        case Compressed():
+            tokens = f"from {event.before:,} to {event.after:,} tokens"
+            return f"shortened {event.model} {tokens}: {near or event.why} [{event.id}]"
 
 
 def _warning_line(event: Looping | Anomaly) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.compression import Compressor
 from agentfuse.compression.compressor import checked_compressor
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentfuse.messages import Request
+    from agentfuse.policy.loops import Action
     from agentfuse.ports import Desk, Shortener
     from agentfuse.runtime.settings import Settings
     from agentfuse.tickets import Pressure
@@ -56,13 +57,14 @@ def shortener_of(settings: Settings) -> Shortener | None:
         raise ConfigurationError(
             f"compress is a strategy, a Compressor or a function of a request, not {given!r}"
         )
-    return ByFunction(given)
+    function: Callable[[Request], Request] = given
+    return ByFunction(function)
 
 
 def loop_rules_of(settings: Settings) -> LoopRules | None:
     """Read ``loops``; raises ConfigurationError for words that are off."""
-    given = settings.loops
-    rules = LoopRules(given) if isinstance(given, str) else given
+    given: Any = settings.loops
+    rules: Any = LoopRules(cast("Action", given)) if isinstance(given, str) else given
     if rules is not None and not isinstance(rules, LoopRules):
         raise ConfigurationError(
             f"loops is 'warn', 'downgrade', 'stop', LoopRules(...) or None, not {rules!r}"
@@ -71,4 +73,5 @@ def loop_rules_of(settings: Settings) -> LoopRules | None:
         raise ConfigurationError(
             "loops='downgrade' needs the cheaper models: Fuse(downgrade={'gpt-4o': 'gpt-4o-mini'})"
         )
-    return rules
+    found: LoopRules | None = rules
+    return found
