@@ -54,12 +54,10 @@ class Done:
 
 
 def move_of(request: Request, key: str | None, agent: tuple[str, ...]) -> Move | None:
-    """Read a request as a move; None for one that has no key, or is no conversation."""
+    """Read a request as a move; None for one that is no conversation."""
     if request.api == "embeddings" or not request.messages:
         return None
-    name = key if key is not None else key_of(request)
-    if name is None:
-        return None
+    name = key or key_of(request) or _rough_key_of(request)
     newest: list[str] = []
     role = request.messages[-1].role
     for message in reversed(request.messages):
@@ -67,6 +65,16 @@ def move_of(request: Request, key: str | None, agent: tuple[str, ...]) -> Move |
             break
         newest.append(message.text)
     return Move(key=name, agent=agent, newest=(role, *reversed(newest)))
+
+
+def _rough_key_of(request: Request) -> str:
+    """Name a request by its words, where a parameter (a function, an object) cannot be spelt."""
+    words = [
+        (m.role, m.text, tuple((call.name, call.arguments) for call in m.tool_calls))
+        for m in request.messages
+    ]
+    frame = (request.tenant, request.provider, request.model, len(request.tools))
+    return f"rough {hash((*frame, tuple(sorted(request.params)), tuple(words)))}"
 
 
 def answer_of(reply: Reply) -> tuple[str, ...]:
