@@ -21,7 +21,7 @@ class LLMLingua:
     ``compressor`` is a ``llmlingua.PromptCompressor`` that is there already, or None to load
     ``model`` when it is first needed (a download of some 2 GB, on the CPU). Digits stay, since
     figures and identifiers are what notes are for. Raises ConfigurationError where the package is
-    not installed (``pip install agentfuse-core[llmlingua]``).
+    not installed: it is no extra of ours, since its last release (0.2.2) is of April 2024.
     """
 
     compressor: Any = None
@@ -44,7 +44,7 @@ class LLMLingua:
                 library: Any = import_module("llmlingua")
             except ImportError as error:
                 raise ConfigurationError(
-                    "LLMLingua is not installed: pip install 'agentfuse-core[llmlingua]'"
+                    "LLMLingua is not installed: pip install llmlingua (it brings torch with it)"
                 ) from error
             loaded = library.PromptCompressor(self.model, use_llmlingua2=True, device_map="cpu")
             self._loaded.append(loaded)
