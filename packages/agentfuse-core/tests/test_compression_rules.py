@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentfuse import Compressor, ConfigurationError, ContextTooLong, Fuse, completion
+from agentfuse import Compressor, ConfigurationError, Fuse, completion
 from agentfuse.caches.latest import Latest
 from agentfuse.compression import LLMLingua, shortened_output
 from agentfuse.compression.facts import references_in
 from agentfuse.compression.notes import HEAD
+from agentfuse.errors import ContextTooLong
 from agentfuse.messages import Message, Reply, Request, Text, ToolCall
 from agentfuse.ports import Desk
 from agentfuse.providers import anthropic_requests, chat_requests
