@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from long_talks import Heard
 
 from agentfuse import ConfigurationError, Fuse, completion, scope
+from agentfuse.conduct import Anomaly
 from agentfuse.observe.logging import line_of
 from agentfuse.policy.anomalies import LEAST, is_outlier
 from agentfuse.testing import Upstream
-from agentfuse.tickets import Anomaly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,13 +17,14 @@ from agentfuse.compression import LLMLingua, shortened_output
 from agentfuse.compression.facts import references_in
 from agentfuse.compression.notes import HEAD
 from agentfuse.errors import ContextTooLong
+from agentfuse.lengths import Pressure, Shortened
 from agentfuse.messages import Message, Reply, Request, Text, ToolCall
 from agentfuse.ports import Desk
 from agentfuse.providers import anthropic_requests, chat_requests
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream.anthropic_rules import message_problems
 from agentfuse.testing.upstream.openai_rules import chat_problems
-from agentfuse.tickets import Limit, Pressure, Shortened
+from agentfuse.tickets import Limit
 from agentfuse.tokens import TokenCounter
 
 VERSION = {"anthropic-version": "2023-06-01"}

@@ -10,9 +10,10 @@ import pytest
 from long_talks import CODE, PROMPT, Heard, Talk, order_of, questions, tracking_of
 
 from agentfuse import Compressor, Fuse
+from agentfuse.lengths import Compressed
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream import Say
-from agentfuse.tickets import Compressed, Receipt
+from agentfuse.tickets import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

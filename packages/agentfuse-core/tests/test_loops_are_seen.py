@@ -19,11 +19,12 @@ from agentfuse import (
     completion,
     scope,
 )
+from agentfuse.conduct import Looping
 from agentfuse.observe.logging import line_of
 from agentfuse.policy.cycles import cycle_in
 from agentfuse.testing import FrozenClock, Upstream
 from agentfuse.testing.upstream import Call, Say
-from agentfuse.tickets import Downgraded, Looping
+from agentfuse.tickets import Downgraded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from langchain.tools import tool
 from long_talks import CODE, PROMPT, Heard, order_of, questions, result_of, tracking_of
 
 from agentfuse import Compressor, Fuse
-from agentfuse.tickets import Compressed
+from agentfuse.lengths import Compressed
 from agentfuse_langchain import AgentFuseChatModel, AgentFuseMiddleware
 
 if TYPE_CHECKING:

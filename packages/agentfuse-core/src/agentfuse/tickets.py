@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
+    from agentfuse.conduct import Move
+    from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.tokens import StreamCounter
@@ -163,18 +168,6 @@ class Quote:
     card_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One call as an agent's doing: the whole question's ``key``, and what is ``newest`` in it.
-
-    ``agent`` are the tags of who asks; ``newest`` is a role and the texts of the last messages.
-    """
-
-    key: str
-    agent: tuple[str, ...]
-    newest: tuple[str, ...]
-
-
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """How far a stream has come: what it ``said``, of ``allowed`` output tokens.
@@ -192,8 +185,10 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down; ``move`` is
-    the call as its agent's doing; ``left_out`` is how many input tokens compression has saved.
+    ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
+    others wait for where that is not ``key``; ``course`` tells of the attempts before this one.
+    ``move`` is the call as its agent's doing; ``left_out`` is how many input tokens compression has
+    saved.
     """
 
     id: str
@@ -210,6 +205,13 @@ class Admitted:
     move: Move | None = None
     left_out: int = 0
     progress: Progress = field(default_factory=Progress)
+    flight: str | None = None
+    course: Course | None = None
+
+    @property
+    def failed(self) -> tuple[Attempt, ...]:
+        """The attempts of this call that failed, oldest first."""
+        return self.course.failed if self.course else ()
 
     @property
     def note(self) -> str:
@@ -239,7 +241,10 @@ class Receipt:
     ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
-    whose behalf it was made. ``left_out`` is how many input tokens compression left out.
+    whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
+    reason and what is booked for it (not in ``cost``). ``prompt_cache_saved`` is what the
+    provider's own cache of prompts took off ``cost``, less what writing to it added: below zero for
+    a write that nobody has read yet. ``left_out`` is how many input tokens compression left out.
     """
 
     id: str
@@ -258,6 +263,13 @@ class Receipt:
     text: str = ""
     scope: Scope = NO_SCOPE
     left_out: int = 0
+    failed: tuple[Attempt, ...] = ()
+    prompt_cache_saved: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """How many times a provider was asked for this answer."""
+        return len(self.failed) + (self.source == "provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,95 +306,6 @@ class Downgraded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pressure:
-    """What may make a request too long.
-
-    ``limit`` is nearly used up; ``room`` is how many tokens the model's window leaves for input (0
-    where it is not known); a cut is wanted ``above`` so many tokens, or ``after`` so many steps.
-    """
-
-    limit: Limit | None = None
-    room: int = 0
-    above: int | None = None
-    after: int | None = None
-
-
-Why = Literal["budget", "window", "tokens", "steps", "held"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shortened:
-    """A request made shorter: its input tokens ``before`` and ``after``, and ``why``.
-
-    ``held`` says that it is cut where an earlier request of the conversation was; ``left_out`` is
-    how many messages are left out.
-    """
-
-    request: Request
-    before: int
-    after: int
-    why: Why
-    left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compressed:
-    """A call that goes out with a shorter request: input tokens ``before`` and ``after``.
-
-    ``why`` is budget (``limit`` is nearly used up), window, tokens, steps, or held (cut where an
-    earlier request of the conversation was); ``left_out`` messages are not in it.
-    """
-
-    id: str
-    model: str
-    limit: Limit | None = None
-    why: Why = "budget"
-    before: int = 0
-    after: int = 0
-    left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loop:
-    """Repeats without progress: the latest ``actions``, over and over, ``times`` in all.
-
-    ``what`` says what is repeated: tools (the same calls with the same results), requests (the
-    very same question), or answers (the same answer to the same input). ``cost`` is what the
-    repeats have cost so far, without the first round, in nanodollars; ``agents`` are the names of
-    those who go round, where scopes tell them.
-    """
-
-    what: Literal["tools", "requests", "answers"]
-    actions: tuple[str, ...]
-    times: int
-    cost: int = 0
-    agents: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looping:
-    """A call that goes on with a loop, and what was done: it was ``warn``, downgrade or stop."""
-
-    id: str
-    model: str
-    loop: Loop
-    action: Literal["warn", "downgrade", "stop"]
-    scope: Scope = NO_SCOPE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anomaly:
-    """A call that cost many ``times`` what is ``usual`` for its agent and model (nanodollars)."""
-
-    id: str
-    model: str
-    cost: int
-    usual: int
-    times: float
-    scope: Scope = NO_SCOPE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """A share of a limit (``threshold``, in thousandths) is spent; told once for each window.
 
@@ -415,6 +338,9 @@ Event = (
     Receipt
     | Refused
     | Failed
+    | Retried
+    | FellBack
+    | BreakerOpened
     | Downgraded
     | Compressed
     | Looping

@@ -12,17 +12,17 @@ from agentfuse.compression.plans import Plan, Talk, left_out
 from agentfuse.compression.prefixes import prefixes_of
 from agentfuse.compression.summaries import squeezed, summary_of
 from agentfuse.errors import ConfigurationError
+from agentfuse.lengths import Shortened
 from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
-from agentfuse.tickets import Shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from agentfuse.compression.plans import Cutting
+    from agentfuse.lengths import Pressure
     from agentfuse.messages import Message
     from agentfuse.ports import Desk
-    from agentfuse.tickets import Pressure
 
 Strategy = Literal["keep_recent", "sliding_window", "summarise"]
 

@@ -11,8 +11,8 @@ from agentfuse.messages import Text
 if TYPE_CHECKING:
     from agentfuse.compression.compressor import Compressor
     from agentfuse.compression.plans import Plan, Talk
+    from agentfuse.lengths import Pressure, Why
     from agentfuse.messages import Message, Request
-    from agentfuse.tickets import Pressure, Why
 
 # Requests that only add to what the provider keeps: results stand there without their calls.
 # https://platform.openai.com/docs/api-reference/responses/create

@@ -8,9 +8,10 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.conduct import Anomaly, Looping
 from agentfuse.observe.logging import line_of
 from agentfuse.policy.saying import shown
-from agentfuse.tickets import Alert, Anomaly, Looping
+from agentfuse.tickets import Alert
 
 if TYPE_CHECKING:
     from collections.abc import Callable

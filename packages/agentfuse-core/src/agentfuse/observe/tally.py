@@ -6,15 +6,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
     Alert,
-    Anomaly,
-    Compressed,
     Downgraded,
     Event,
     Failed,
-    Looping,
     Overrun,
     Receipt,
     Refused,
@@ -30,6 +30,9 @@ _COUNTED: dict[type, str] = {
     Looping: "loops",
     Overrun: "overruns",
     Refused: "refusals",
+    Retried: "retries",
+    FellBack: "fallbacks",
+    BreakerOpened: "breakers_opened",
     StoreTrouble: "store_troubles",
 }
 
@@ -49,6 +52,9 @@ class _Sums:
     estimated: int = 0
     refusals: int = 0
     failures: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+    breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
     tokens_left_out: int = 0
@@ -59,6 +65,7 @@ class _Sums:
     store_troubles: int = 0
     spent: int = 0
     saved: int = 0
+    prompt_cache_saved: int = 0
 
 
 @dataclass(slots=True)
@@ -141,6 +148,7 @@ class Tally:
         sums = self._sums
         sums.saved += receipt.saved
         sums.tokens_left_out += receipt.left_out
+        sums.prompt_cache_saved += receipt.prompt_cache_saved
         sums.unpriced += not receipt.priced
         sums.estimated += receipt.estimated
         if receipt.source == "tool":

@@ -7,7 +7,7 @@ from math import log
 from statistics import median
 from typing import TYPE_CHECKING
 
-from agentfuse.tickets import Anomaly
+from agentfuse.conduct import Anomaly
 
 if TYPE_CHECKING:
     from agentfuse.policy.given import Ports, Rules

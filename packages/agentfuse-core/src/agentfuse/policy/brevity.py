@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import ContextTooLong, UnknownPrice
+from agentfuse.lengths import Compressed, Pressure
 from agentfuse.messages import Text
 from agentfuse.ports import Desk
 from agentfuse.pricing import context_of
-from agentfuse.tickets import Compressed, Pressure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from agentfuse.lengths import Shortened
     from agentfuse.messages import Reply, Request
     from agentfuse.policy.given import Ports, Rules
-    from agentfuse.tickets import Admitted, Limit, Shortened
+    from agentfuse.tickets import Admitted, Limit
 
 # Room for an answer where the request sets no maximum, in tokens.
 _ANSWER = 1_024
@@ -56,6 +57,16 @@ class Brevity:
         if window and _may_pass(request, window):
             self._require_fit(request, window)
         return ticket
+
+    async def cut(self, request: Request) -> Request:
+        """Give a request about half as long, since its provider found it too long; or as it is."""
+        shortener = self.rules.compress
+        if shortener is None:
+            return request
+        tokens = self.ports.counter.by_rules(request).tokens
+        desk = Desk(self.ports.counter, self.ports.memo, self.ask)
+        outcome = await shortener.shortened(request, Pressure(room=max(tokens - 1, 1)), desk)
+        return request if outcome is None else outcome.request
 
     async def _outcome(
         self, request: Request, limit: Limit | None, window: int

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
+from agentfuse.policy.retrying import RetryRules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from agentfuse.messages import Reply, Request
     from agentfuse.policy.loops import LoopRules
+    from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Ledger, Memo, Shortener, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Memo, Shortener, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -45,7 +47,8 @@ class Rules:
     clamp: bool = True
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
-    max_attempts: int = 1
+    retry: RetryRules = field(default_factory=RetryRules)
+    prompt_caching: Wanted = ""
     downgrade: Mapping[str, Substitute] = NOTHING
     downgrade_at: int = 800
     compress: Shortener | None = None
@@ -72,6 +75,8 @@ class Ports:
     ledger: Ledger
     cache: Cache | None
     flights: Flights
+    health: Health
+    prefixes: Prefixes
     clock: Clock
     book: PriceBook
     counter: TokenCounter

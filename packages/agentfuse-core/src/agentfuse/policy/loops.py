@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.conduct import Loop, Looping
 from agentfuse.errors import ConfigurationError, LoopDetected
 from agentfuse.money import cost_of
 from agentfuse.policy.cycles import cycle_in
 from agentfuse.policy.moves import SHOWN, Done, Step, answer_of, move_of, steps_in
 from agentfuse.policy.saying import loop_text
-from agentfuse.tickets import Loop, Looping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from agentfuse.conduct import Move
     from agentfuse.messages import Reply, Request
     from agentfuse.money import Dollars
     from agentfuse.policy.given import Ports, Rules
     from agentfuse.ports import Run
-    from agentfuse.tickets import Admitted, Move
+    from agentfuse.tickets import Admitted
 
 Action = Literal["warn", "downgrade", "stop"]
 

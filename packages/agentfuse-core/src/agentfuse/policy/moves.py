@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.conduct import Move
 from agentfuse.policy.keys import key_of
-from agentfuse.tickets import Move
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from agentfuse.money import usd
 
 if TYPE_CHECKING:
-    from agentfuse.tickets import Limit, Loop, Refusal, Stop
+    from agentfuse.conduct import Loop
+    from agentfuse.tickets import Limit, Refusal, Stop
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 

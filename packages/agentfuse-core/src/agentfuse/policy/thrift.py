@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agentfuse.policy.substitutes import asked_of, entry_of
 from agentfuse.pricing import context_of, quote_of
 from agentfuse.tickets import Downgraded, Limit
-from agentfuse.tokens.families import bare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agentfuse.conduct import Loop
     from agentfuse.messages import Request
     from agentfuse.policy.brevity import Brevity
     from agentfuse.policy.given import Ports, Rules, Substitute
-    from agentfuse.tickets import Admitted, Balance, Loop
+    from agentfuse.tickets import Admitted, Balance
 
 THOUSAND = 1_000
 
@@ -51,14 +52,11 @@ class Thrift:
         return ticket if substitute is None else self._cheaper(ticket, substitute, loop)
 
     def _substitute_for(self, request: Request) -> Substitute | None:
-        table = self.rules.downgrade
-        if not table:
-            return None
-        return table.get(request.model) or table.get(bare(request.model))
+        return entry_of(self.rules.downgrade, request.model)
 
     def _cheaper(self, ticket: Admitted, substitute: Substitute, reason: Limit | Loop) -> Admitted:
         request = ticket.request
-        cheaper = _asked_of(request, substitute)
+        cheaper = asked_of(request, substitute)
         if self._expected(cheaper) >= self._expected(request):
             return ticket
         limit = reason if isinstance(reason, Limit) else None
@@ -79,10 +77,3 @@ def _used(limits: Sequence[Limit], balances: Sequence[Balance], share: int) -> L
         if not limit.pace and balance.spent * THOUSAND >= limit.amount * share:
             return limit
     return None
-
-
-def _asked_of(request: Request, substitute: Substitute) -> Request:
-    """Ask another model the same; another provider is reached at its own address."""
-    if substitute.provider in {"", request.provider}:
-        return replace(request, model=substitute.model)
-    return replace(request, model=substitute.model, provider=substitute.provider, base_url="")

@@ -9,17 +9,17 @@ from agentfuse.compression import Compressor
 from agentfuse.compression.compressor import checked_compressor
 from agentfuse.compression.cuts import trigger_of
 from agentfuse.errors import ConfigurationError
+from agentfuse.lengths import Shortened
 from agentfuse.policy.loops import LoopRules
-from agentfuse.tickets import Shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentfuse.lengths import Pressure
     from agentfuse.messages import Request
     from agentfuse.policy.loops import Action
     from agentfuse.ports import Desk, Shortener
     from agentfuse.runtime.settings import Settings
-    from agentfuse.tickets import Pressure
 
 
 @dataclass(frozen=True, slots=True)

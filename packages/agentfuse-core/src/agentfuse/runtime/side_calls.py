@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentfuse.providers.names import access_of, address_of, target_of
-from agentfuse.providers.speaking import client_pool, speech_of
 from agentfuse.providers.translation import retell
 from agentfuse.runtime.asking import Asking
+from agentfuse.runtime.calling import client_pool, speech_of
 from agentfuse.runtime.settings import environment
 
 if TYPE_CHECKING:
