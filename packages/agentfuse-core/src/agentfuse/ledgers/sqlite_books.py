@@ -31,7 +31,7 @@ from agentfuse.tickets import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agentfuse.tickets import Limit
 
@@ -241,7 +241,8 @@ class Books:
             states.append(self._state(account, spent, held + more, due))
         known = KnownLease(lease, wording)
         tail.put(lease.id, known)
-        tail.next_deadline = min(tail.next_deadline, deadline)
+        if deadline < tail.next_deadline:
+            tail.next_deadline = deadline
         self._add_step(known, "reserve", amount, states)
         return lease
 
