@@ -126,6 +126,21 @@ def test_a_conversation_goes_on_under_the_same_cut(messages: list[Message], step
     assert second.why in {"held", "budget"}
 
 
+def test_a_message_of_the_moment_at_the_end_does_not_move_the_cut() -> None:
+    """Some agents end each request with the time, or a reminder, that the next does not have."""
+    at, messages = desk(), [say("system", "Be brief.")]
+    for turn in range(12):
+        messages += [say("user", f"order A-{turn} " * 20), *step(turn, ["row " * 50])]
+    heads = []
+    for turn in range(3):
+        messages += step(100 + turn, ["fine"])
+        outcome = shorter(Compressor(), [*messages, say("user", f"It is {turn}.")], at, above=900)
+        assert outcome is not None
+        heads.append((outcome.why, outcome.request.messages[:4]))
+    assert [why for why, _ in heads] == ["tokens", "held", "held"]
+    assert heads[0][1] == heads[1][1] == heads[2][1]
+
+
 def test_short_answers_are_noted_with_their_question() -> None:
     long = "word " * 400
     messages = [

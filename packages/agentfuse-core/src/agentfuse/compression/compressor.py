@@ -82,7 +82,7 @@ class Compressor:
         why, cutting = due(self, talk, plan, pressure, after=self._after(pressure))
         if cutting is not None:
             plan = await self._cut(cutting, talk, plan, request, desk)
-        desk.memo.keep(names[-1], Known(tuple(talk.sizes), plan))
+        _remember(names, talk, plan, desk)
         if plan is None or plan.size_in(talk) >= talk.size:
             return None
         return Shortened(
@@ -174,12 +174,27 @@ def checked_compressor(given: Compressor) -> Compressor:
 
 
 def _known(names: Sequence[bytes], desk: Desk) -> Known | None:
-    """Find the longest beginning of this conversation that was asked before."""
+    """Find what was asked before of this conversation: the longest beginning, the newest plan."""
+    sizes: tuple[int, ...] | None = None
     for name in reversed(names):
         known = desk.memo.find(name)
         if isinstance(known, Known):
-            return known
-    return None
+            sizes = known.sizes if sizes is None else sizes
+            if known.plan is not None:
+                return Known(sizes, known.plan)
+    return None if sizes is None else Known(sizes, None)
+
+
+def _remember(names: Sequence[bytes], talk: Talk, plan: Plan | None, desk: Desk) -> None:
+    """Keep what is known under the whole conversation, and under what others share with it.
+
+    Agents that put a message of the moment at the end of each request share all but that.
+    """
+    sizes = tuple(talk.sizes)
+    desk.memo.keep(names[-1], Known(sizes, plan))
+    shared = len(names) - 1 if plan is None else plan.reach
+    if 0 < shared < len(names):
+        desk.memo.keep(names[shared - 1], Known(sizes[:shared], plan))
 
 
 def _talk_of(request: Request, desk: Desk, known: Known | None) -> Talk:
