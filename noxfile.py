@@ -182,6 +182,13 @@ def accuracy(session: nox.Session) -> None:
     session.run("python", "accuracy/run.py", *session.posargs)
 
 
+@nox.session(name="loops-eval")
+def loops_eval(session: nox.Session) -> None:
+    """Judge the loop detector on traces of agents (``-- --json FILE`` keeps every figure)."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}")
+    session.run("python", "evals/loops/run.py", *session.posargs)
+
+
 @nox.session
 def prices(session: nox.Session) -> None:
     """Compare our prices with a second public list, weekly (``-- --json FILE`` keeps them)."""

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from agentfuse.errors import BudgetExceeded
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
+from agentfuse.policy.anomalies import Anomalies
+from agentfuse.policy.brevity import Brevity
 from agentfuse.policy.deferring import Deferring
 from agentfuse.policy.gate import Gate
+from agentfuse.policy.loops import Loops
 from agentfuse.policy.memory import Memory
 from agentfuse.policy.metering import meter
 from agentfuse.policy.prompts import Prompts
@@ -44,18 +47,8 @@ class Policy:
     """The law for the calls of one run."""
 
     __slots__ = (
-        "_admission",
-        "_gate",
-        "_memory",
-        "_ports",
-        "_prompts",
-        "_resilience",
-        "_rules",
-        "_run",
-        "_settling",
-        "_thrift",
-        "deferring",
-        "tools",
+        *("_admission", "_anomalies", "_gate", "_loops", "_memory", "_ports", "_prompts"),
+        *("_resilience", "_rules", "_run", "_settling", "_thrift", "deferring", "tools"),
     )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
@@ -69,8 +62,11 @@ class Policy:
         self._settling = Settling(ports, alerts)
         self.deferring = Deferring(ports, rules, run, self._settling)
         self.tools = ToolBooks(ports, rules, run, alerts)
-        self._thrift = Thrift(ports, rules)
-        self._resilience = Resilience(ports, rules)
+        brevity = Brevity(ports, rules, self._ask)
+        self._thrift = Thrift(ports, rules, brevity)
+        self._loops = Loops(ports, rules, run)
+        self._anomalies = Anomalies(ports, rules)
+        self._resilience = Resilience(ports, rules, brevity)
         self._prompts = Prompts(ports, rules.prompt_caching)
 
     async def begin(self, request: Request) -> Ticket:
@@ -84,12 +80,14 @@ class Policy:
         stop = await self._gate.stop_for(self._run, request.model)
         if stop is not None:
             self._admission.refuse(ticket, stop)
+        loop = self._loops.checked(ticket)
         known = await self._known(ticket)
         if isinstance(known, Admitted):
             limits = self._run.limits(request.model, ticket.started)
-            fitted = await self._thrift.fitted(request, limits, ticket.id)
-            if fitted is not request:
-                known = await self._known(self._asking(ticket, fitted))
+            eased = self._thrift.downgraded(known, loop) if loop is not None else known
+            fitted = await self._thrift.fitted(eased, limits)
+            if fitted is not known:
+                known = await self._known(self._asking(fitted))
         if isinstance(known, Answered):
             return known
         if known.key is None:
@@ -100,7 +98,9 @@ class Policy:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
         self._resilience.succeeded(ticket)
         try:
-            await self._settling.settle(ticket, reply)
+            cost = await self._settling.settle(ticket, reply)
+            self._loops.note(ticket, reply, cost)
+            self._anomalies.watch(ticket, cost)
             await self._memory.keep(ticket, reply)
         finally:
             self._land(ticket, reply if self._memory.may_keep(ticket, reply) else None)
@@ -174,21 +174,42 @@ class Policy:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta)
 
+    async def _ask(self, request: Request, api_key: str) -> Reply:
+        """Ask a model for the policy itself: on the same budget, and with a receipt of its own."""
+        ticket = replace(self._ticket_for(self._ports.aimed(request)), move=None)
+        reply = await self._memory.exact(ticket.key)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact").reply
+        whose = ticket.request.provider
+        ticket = await self._admit(ticket)
+        while True:
+            try:
+                own = ticket.request.provider == whose
+                reply = await self._ports.send(ticket.request, api_key if own else "")
+                break
+            except BaseException as error:
+                again = await self.fail(ticket, error)
+                if again is None:
+                    raise
+                ticket = again
+        return await self.finish(ticket, reply)
+
     def _ticket_for(self, request: Request) -> Admitted:
         scope = current_scope()
+        key = self._memory.key_of(request, scope)
         return Admitted(
             id=self._ports.new_id(),
             asked=request,
             request=request,
             started=self._ports.clock.now(),
-            key=self._memory.key_of(request, scope),
+            key=key,
             scope=scope,
+            move=self._loops.move_of(request, key, scope.tags),
         )
 
-    def _asking(self, ticket: Admitted, request: Request) -> Admitted:
-        """Ask another request in place of the one that was asked."""
-        key = self._memory.key_of(request, ticket.scope)
-        return replace(ticket, asked=request, request=request, key=key)
+    def _asking(self, ticket: Admitted) -> Admitted:
+        """Name anew what is asked in place of the first request."""
+        return replace(ticket, key=self._memory.key_of(ticket.asked, ticket.scope), lookup=None)
 
     async def _known(self, ticket: Admitted) -> Ticket:
         """Answer exactly, or by meaning, or note on the ticket what was looked up."""
@@ -240,6 +261,7 @@ class Policy:
         self, ticket: Admitted, reply: Reply, source: Source, hit: SemanticHit | None = None
     ) -> Answered:
         request = ticket.request
+        self._loops.note(ticket, reply, 0)
         price = self._settling.price_of(request, reply)
         self._ports.tell(
             Receipt(

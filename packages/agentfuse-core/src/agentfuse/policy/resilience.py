@@ -20,6 +20,7 @@ from agentfuse.tickets import Admitted, Progress
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
+    from agentfuse.policy.brevity import Brevity
     from agentfuse.policy.given import Ports, Rules, Substitute
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Place
@@ -43,6 +44,7 @@ class Resilience:
 
     ports: Ports
     rules: Rules
+    brevity: Brevity
 
     def opened(self, ticket: Admitted) -> Admitted:
         """Let a new call go ahead, to its first fallback where its model is being left alone.
@@ -122,7 +124,7 @@ class Resilience:
         )
         course = _course_of(ticket)
         course = replace(course, failed=(*course.failed, attempt))
-        after = self._after(course, failure, ticket.started)
+        after = await self._after(course, failure, ticket.started)
         if after is None:
             return None
         self._tell(ticket, after, failure.kind)
@@ -130,10 +132,10 @@ class Resilience:
             await self.ports.clock.sleep(after.delay)
         return _turned(ticket, after, attempt=ticket.attempt + 1)
 
-    def _after(self, course: Course, failure: Failure, started: float) -> Next | None:
+    async def _after(self, course: Course, failure: Failure, started: float) -> Next | None:
         left = self._left(started)
         if failure.kind == "context_overflow" and not course.widened and left > 0:
-            wider = self._wider(course)
+            wider = await self._wider(course)
             if wider is not None:
                 return wider
         after = self._retry(course, failure, left)
@@ -146,14 +148,14 @@ class Resilience:
         deadline = self.rules.retry.deadline
         return float("inf") if deadline is None else started + deadline - self.ports.clock.now()
 
-    def _wider(self, course: Course) -> Next | None:
+    async def _wider(self, course: Course) -> Next | None:
         """Give an overflow its one remedy: a larger window, or a shorter request."""
         larger = entry_of(self.rules.retry.larger_window, course.step.model)
         request = course.step
         if larger is not None and is_within_reach(request, larger):
             request = asked_of(request, larger)
-        elif self.rules.compress is not None:
-            request = self.rules.compress(request)
+        else:
+            request = await self.brevity.cut(request)
         if request is course.step or request == course.step:
             return None
         return Next(replace(course, step=request, widened=True), request)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from agentfuse.caches.addresses import cache_at
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
+from agentfuse.caches.latest import Latest
 from agentfuse.caches.memory import MemoryCache
 from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers.addresses import ledger_at
@@ -29,11 +30,13 @@ from agentfuse.runtime.prefixes import Prefixes, wanted_of
 from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.retries import retry_rules_of, substitute_of
 from agentfuse.runtime.settings import home, refresh_hours
+from agentfuse.runtime.shortening import loop_rules_of, shortener_of
+from agentfuse.runtime.side_calls import aimed, sending
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Flights, Ledger, Semantics, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Memo, Semantics, Teller
     from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
@@ -85,6 +88,7 @@ class Shared:
     switches: Switches
     renewals: Renewals
     clock: Clock
+    memo: Memo
     health: Health
     keys: KeyRings
     prefixes: Prefixes
@@ -98,6 +102,7 @@ def shared_of(settings: Settings) -> Shared:
         settings=settings,
         ledger=ledger,
         switches=Switches(),
+        memo=Latest(),
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
         semantic=_semantic_of(settings),
@@ -133,8 +138,14 @@ def rules_of(settings: Settings) -> Rules:
         prompt_caching=wanted_of(settings.prompt_caching),
         downgrade={model: substitute_of(to) for model, to in settings.downgrade.items()},
         downgrade_at=round(settings.downgrade_at * 1000),
-        compress=settings.compress,
+        compress=shortener_of(settings),
         compress_at=round(settings.compress_at * 1000),
+        compress_above=settings.compress_above,
+        compress_after=settings.compress_after,
+        context_guard=settings.context_guard,
+        context_windows=settings.context_windows,
+        loops=loop_rules_of(settings),
+        anomaly_at=settings.anomaly_at,
         alert_at=tuple(round(share * 1000) for share in settings.alert_at),
         store_down=settings.on_store_error,
     )
@@ -171,6 +182,9 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         failure_of=failure_of,
         draw=random.random,
         new_id=new_id,
+        memo=shared.memo,
+        aimed=aimed,
+        send=sending(blocking=blocking),
     )
 
 
