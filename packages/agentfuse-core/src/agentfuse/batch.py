@@ -18,9 +18,10 @@ from agentfuse.providers.batches import BATCHES, MOST
 from agentfuse.providers.chat_replies import SHAPE, completion_body, typed
 from agentfuse.providers.failures import failure_of
 from agentfuse.providers.names import access_of, target_of
+from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import retell
 from agentfuse.runtime.batch_file import BatchFile, Row
-from agentfuse.runtime.calling import client_pool, speech_of
+from agentfuse.runtime.calling import client_pool
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.now import run_now
 from agentfuse.runtime.settings import environment
