@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 # The model's config.json.
 LAYERS, HEADS, WIDTH, EPSILON = 6, 12, 384, np.float32(1e-12)
-ONE, HALF = np.float32(1), np.float32(0.5)
+ONE, HALF, ROOT_HALF = np.float32(1), np.float32(0.5), np.float32(0.5**0.5)
 
 
 class NumpyMiniLM:
@@ -116,7 +116,7 @@ def tensors_in(path: Path) -> dict[str, Array]:
 
 
 def _gelu(x: Array) -> Array:
-    return x * (ONE + _erf(x * np.sqrt(HALF))) * HALF
+    return cast("Array", x * (ONE + _erf(x * ROOT_HALF)) * HALF)  # float32 by float32
 
 
 def _erf(x: Array) -> Array:
