@@ -48,7 +48,6 @@ class Account:
 
 _UNUSED = Account()
 
-
 @dataclass(slots=True)
 class _Closed:
     """A lease that holds nothing any more; ``settled`` says that ``booked`` is final."""

@@ -134,7 +134,11 @@ class Tail:
 
     def may_know(self, lease_id: str) -> bool:
         """Say False where a lease is new, unless it was folded: then it is not added now, either."""
-        return self.db.in_transaction or lease_id in self._leases or lease_id in self._strange
+        return (
+            self.db.in_transaction
+            or lease_id in self._leases
+            or lease_id in self._strange
+        )
 
     def add_now(self) -> bool:
         """Add the one line there is, without a transaction of ours; False: nothing was done.
