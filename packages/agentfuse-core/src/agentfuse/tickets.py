@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.courses import BreakerOpened, FellBack, Retried
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
+    from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.tokens import StreamCounter
@@ -180,7 +182,8 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down.
+    ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
+    others wait for where that is not ``key``; ``course`` tells of the attempts before this one.
     """
 
     id: str
@@ -195,6 +198,13 @@ class Admitted:
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
     progress: Progress = field(default_factory=Progress)
+    flight: str | None = None
+    course: Course | None = None
+
+    @property
+    def failed(self) -> tuple[Attempt, ...]:
+        """The attempts of this call that failed, oldest first."""
+        return self.course.failed if self.course else ()
 
     @property
     def note(self) -> str:
@@ -224,7 +234,10 @@ class Receipt:
     ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
-    whose behalf it was made.
+    whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
+    reason and what is booked for it (not in ``cost``). ``prompt_cache_saved`` is what the
+    provider's own cache of prompts took off ``cost``, less what writing to it added: below zero for
+    a write that nobody has read yet.
     """
 
     id: str
@@ -242,6 +255,13 @@ class Receipt:
     seconds: float = 0.0
     text: str = ""
     scope: Scope = NO_SCOPE
+    failed: tuple[Attempt, ...] = ()
+    prompt_cache_saved: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """How many times a provider was asked for this answer."""
+        return len(self.failed) + (self.source == "provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,4 +332,16 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+Event = (
+    Receipt
+    | Refused
+    | Failed
+    | Retried
+    | FellBack
+    | BreakerOpened
+    | Downgraded
+    | Compressed
+    | Alert
+    | Overrun
+    | StoreTrouble
+)

@@ -13,12 +13,12 @@ from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.alerts import AlertCallback, AlertWebhook
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
-from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.now import run_now
 from agentfuse.runtime.run import Run
+from agentfuse.runtime.sending import asent, sent
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from agentfuse.messages import Delta, Request
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
+    from agentfuse.policy.retrying import RetryRules
     from agentfuse.ports import Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
+    from agentfuse.runtime.keyrings import KeyRings
     from agentfuse.runtime.wiring import Shared
     from agentfuse.tickets import Lease, Ticket
     from agentfuse.tokens import TokenCounter
@@ -99,6 +101,16 @@ class Fuse:
     def counter(self) -> TokenCounter:
         """What counts its requests."""
         return self._shared.counter
+
+    @property
+    def retries(self) -> RetryRules:
+        """What may follow a failed attempt."""
+        return self._rules.retry
+
+    @property
+    def keyrings(self) -> KeyRings:
+        """The keys that take turns."""
+        return self._shared.keys
 
     def session(self, name: str, budget: Dollars | None = None, *, allotted: bool = False) -> Fuse:
         """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold.
@@ -296,7 +308,7 @@ class Fuse:
         if isinstance(outcome, Answered):
             return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
-        return MeteredStream(self, ticket, wire, codec)
+        return MeteredStream(self, ticket, wire, codec, send)
 
     async def astream(
         self,
@@ -309,39 +321,19 @@ class Fuse:
         if isinstance(outcome, Answered):
             return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
-        return AsyncMeteredStream(self, ticket, wire, codec)
+        return AsyncMeteredStream(self, ticket, wire, codec, send)
 
     def _ask(
         self, request: Request, send: Callable[[Request], Result]
     ) -> tuple[Admitted, Result] | Answered:
-        """Begin, and send until it works or no further attempt is worth it."""
-        ticket: Ticket = self.begin(request)
-        while isinstance(ticket, Admitted):
-            try:
-                with Asking(ticket.request.model):
-                    return ticket, send(ticket.request)
-            except BaseException as error:
-                again = self.fail(ticket, error)
-                if again is None:
-                    raise
-                ticket = again
-        return ticket
+        ticket = self.begin(request)
+        return ticket if isinstance(ticket, Answered) else sent(self, ticket, send)
 
     async def _aask(
         self, request: Request, send: Callable[[Request], Awaitable[Result]]
     ) -> tuple[Admitted, Result] | Answered:
-        """Do as ``_ask``, awaited."""
-        ticket: Ticket = await self.abegin(request)
-        while isinstance(ticket, Admitted):
-            try:
-                with Asking(ticket.request.model):
-                    return ticket, await send(ticket.request)
-            except BaseException as error:
-                again = await self.afail(ticket, error)
-                if again is None:
-                    raise
-                ticket = again
-        return ticket
+        ticket = await self.abegin(request)
+        return ticket if isinstance(ticket, Answered) else await asent(self, ticket, send)
 
     @cached_property
     def _blocking(self) -> Policy:
