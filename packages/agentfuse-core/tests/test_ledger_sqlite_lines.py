@@ -188,6 +188,23 @@ def test_a_process_that_slept_while_lines_were_pruned_reads_all_anew(
         assert account_of(other) == Balance(spent=604)
 
 
+def test_a_backup_that_is_put_into_the_file_counts(path: Path, tmp_path: Path) -> None:
+    """A process that runs on goes on from what is in the file, not from what it remembers."""
+    backup = sqlite3.connect(tmp_path / "backup.db")
+    with SqliteLedger(path) as ledger:
+        run_now(ledger.spend((RUN,), Amounts(3)))
+        file = sqlite3.connect(path)
+        file.backup(backup)
+        for _ in range(5):
+            run_now(ledger.spend((RUN,), Amounts(100)))
+        backup.backup(file)
+        file.close()
+        backup.close()
+        assert account_of(ledger) == Balance(spent=3)
+        run_now(ledger.spend((RUN,), Amounts(1)))
+        assert account_of(ledger) == Balance(spent=4)
+
+
 def test_a_file_of_version_1_is_upgraded_with_all_that_is_in_it(path: Path) -> None:
     """Leases open, renewed and closed, accounts, switches, claims and the trail."""
     db = sqlite3.connect(path)

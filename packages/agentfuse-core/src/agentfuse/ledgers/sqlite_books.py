@@ -90,8 +90,9 @@ class Books:
         if known is not None:
             return known.lease
         wording = wording_of(lease.limits)
-        refused = (tail.stops and self._stop_of(lease)) or self._refusal_of(lease, wording)
-        if not refused:
+        stop = self._stop_of(lease) if tail.stops else None
+        refused = stop or self._refusal_of(lease, wording)
+        if refused is None:
             return self._hold(lease, wording)
         known = tail.lease(lease.id)
         return refused if known is None else known.lease

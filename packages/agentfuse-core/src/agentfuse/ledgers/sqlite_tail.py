@@ -44,7 +44,7 @@ _ADD = {
     n: f"INSERT INTO entries ({', '.join(COLUMNS[:n])}) VALUES ({', '.join('?' * n)})"  # noqa: S608
     for n in (10, 12, 17)
 }
-_NEW = "SELECT line, what, lease, note, keys, accounts, deadline FROM entries WHERE line > ?"
+_NEW = "SELECT line, what, lease, note, keys, accounts, deadline FROM entries WHERE line >= ?"
 _ACCOUNT = "SELECT spent, held, due, resets FROM folded_accounts WHERE key = ?"
 _LEASE = "SELECT opened, closed, renewed FROM folded_leases WHERE id = ?"
 _LEASE_LINES = f"SELECT {LEASE_LINE} FROM entries WHERE line IN (?, ?, ?) ORDER BY line"  # noqa: S608
@@ -117,14 +117,17 @@ class Tail:
             self._load()
             return True
         rows = self.db.execute(_NEW, (self.line,)).fetchall()
-        if not rows:
-            return False
-        if rows[0][0] == self.line + 1:
-            self._replay(rows)
-        else:  # lines were pruned before this process had read them
+        # The line that was read last comes again. Where it does not, or the next one is missing, a
+        # backup was put into the file, or lines were pruned before this process had read them.
+        expected = [self.line, self.line + 1] if self.line else [1, 2]
+        if [row[0] for row in rows[:2]] != expected[: len(rows)] or len(rows) < min(self.line, 1):
             self.forget()
             self._load()
-        return True
+            return True
+        new = rows[1:] if self.line else rows
+        if new:
+            self._replay(new)
+        return bool(new)
 
     def lease(self, lease_id: str) -> KnownLease | None:
         """Give a lease, unless it is unknown or forgotten."""
@@ -242,7 +245,7 @@ class Tail:
         self._newest = self._newest_folded()
         self.look_ahead(-NEVER)
         self.stops = dict(self.db.execute("SELECT mark, reason FROM stops"))
-        self._replay(self.db.execute(_NEW, (self.line,)).fetchall())
+        self._replay(self.db.execute(_NEW, (self.line + 1,)).fetchall())
 
     def _replay(self, rows: list[_NewLine]) -> None:
         """Learn from lines that others have written."""
