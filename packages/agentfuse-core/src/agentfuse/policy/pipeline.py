@@ -96,7 +96,8 @@ class Policy:
 
     async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
-        self._resilience.succeeded(ticket)
+        if reply.finish_reason:  # an answer that was cut off says nothing for its model
+            self._resilience.succeeded(ticket)
         try:
             cost = await self._settling.settle(ticket, reply)
             self._loops.note(ticket, reply, cost)
