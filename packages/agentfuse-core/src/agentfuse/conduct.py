@@ -8,7 +8,6 @@ from typing import Literal
 from agentfuse.scopes import NO_SCOPE, Scope
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """One call as an agent's doing: the whole question's ``key``, and what is ``newest`` in it.
