@@ -63,12 +63,11 @@ def _cut(value: Any, entries: int, characters: int, *, depth: int) -> Any:
     """Shorten a JSON value; a dict keeps its keys as long as there is depth."""
     if isinstance(value, str):
         return _cut_string(value, characters)
-    if isinstance(value, dict):
-        fields: dict[str, Any] = value
-        return _cut_object(fields, entries, characters, depth)
-    if isinstance(value, list):
-        items: list[Any] = value
-        return _cut_list(items, entries, characters, depth)
+    kind: Any = type(value)  # exact, as json makes them
+    if kind is dict:
+        return _cut_object(value, entries, characters, depth)
+    if kind is list:
+        return _cut_list(value, entries, characters, depth)
     return value
 
 

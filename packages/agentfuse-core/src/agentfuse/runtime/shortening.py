@@ -57,8 +57,7 @@ def shortener_of(settings: Settings) -> Shortener | None:
         raise ConfigurationError(
             f"compress is a strategy, a Compressor or a function of a request, not {given!r}"
         )
-    function: Callable[[Request], Request] = given
-    return ByFunction(function)
+    return ByFunction(cast("Callable[[Request], Request]", given))
 
 
 def loop_rules_of(settings: Settings) -> LoopRules | None:
