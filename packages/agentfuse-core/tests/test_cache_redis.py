@@ -138,7 +138,7 @@ class TestClusterAwaited(Awaited, TestCluster):
 
 @pytest.fixture
 def cache(server: RedisServer) -> Iterator[RedisCache]:
-    kept = RedisCache(server.url, next(namespaces))
+    kept = RedisCache(server.url, next(namespaces), patience=10)
     yield kept
     kept.close()
 
@@ -189,7 +189,7 @@ def test_a_key_of_another_kind_is_told_and_the_store_is_not_left_alone(cache: Re
 
 def test_an_answer_and_its_copy_never_outlive_their_lifetime(server: RedisServer) -> None:
     """What a process may still serve of its own copy is taken off the life in the store."""
-    cache = RedisCache(server.url, next(namespaces), ttl=100, jitter=0, hold=8)
+    cache = RedisCache(server.url, next(namespaces), ttl=100, jitter=0, hold=8, patience=10)
     run_now(cache.keep("k", said("1")))
     left = run_now(cache.link.send("PTTL", name_of(cache, "k")))
     assert 91_000 < left <= 92_000
@@ -197,7 +197,7 @@ def test_an_answer_and_its_copy_never_outlive_their_lifetime(server: RedisServer
 
 
 def test_what_one_process_drops_another_serves_for_a_moment_at_most(server: RedisServer) -> None:
-    url = f"{server.url}?namespace={next(namespaces)}&hold=5"
+    url = f"{server.url}?namespace={next(namespaces)}&hold=5&patience=10"
     clock = FrozenClock()
     here, there = (cache_at(url, 3_600, clock) for _ in range(2))
     run_now(here.keep("k", said("1")))

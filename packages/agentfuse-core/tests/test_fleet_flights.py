@@ -73,7 +73,7 @@ def askers(server: RedisServer, upstream: Upstream) -> Iterator[Callable[..., li
     started: list[Asker] = []
 
     def start(number: int = 2, query: str = "", **options: Any) -> list[Asker]:
-        url = f"{server.url}?namespace={next(namespaces)}{query}"
+        url = f"{server.url}?namespace={next(namespaces)}&patience=10{query}"
         started.extend(Asker(url, upstream.openai_url, **options) for _ in range(number))
         return started
 
@@ -182,7 +182,7 @@ class Party:
 
 @pytest.fixture
 def cache(server: RedisServer) -> Iterator[RedisCache]:
-    kept = RedisCache(server.url, next(namespaces))
+    kept = RedisCache(server.url, next(namespaces), patience=10)
     yield kept
     kept.close()
 

@@ -61,7 +61,7 @@ def opened(server: RedisServer, namespace: str) -> Iterator[Opening]:
     stores: list[StreamedSemanticStore] = []
 
     def open_one(query: str = "", dim: int = DIM, fingerprint: str = "test") -> Any:
-        url = f"{server.url}?namespace={namespace}{query}"
+        url = f"{server.url}?namespace={namespace}&patience=5{query}"
         stores.append(StreamedSemanticStore(url, dim, fingerprint=fingerprint))
         return stores[-1]
 
@@ -123,7 +123,7 @@ def test_what_one_process_keeps_the_other_has_in_a_moment(
     """It is there when it starts, and what comes later comes by itself."""
     store = opened()
     keep(store, "first")
-    other = Follower(server.url, namespace)
+    other = Follower(f"{server.url}?patience=5", namespace)
     assert other.entries == 1
     times = []
     for number in range(20):
@@ -146,7 +146,7 @@ def test_what_one_process_keeps_the_other_has_in_a_moment(
 def test_a_process_that_is_killed_takes_nothing_with_it(
     server: RedisServer, namespace: str, opened: Any
 ) -> None:
-    other = Follower(server.url, namespace)
+    other = Follower(f"{server.url}?patience=5", namespace)
     other.tell(keep="theirs", at=[1])
     other.hear()
     other.end()
@@ -412,7 +412,7 @@ def test_the_thread_ends_with_its_store(server: RedisServer, namespace: str) -> 
         return sum(thread.name == "agentfuse-feed" for thread in threading.enumerate())
 
     before = feeds()
-    url = f"{server.url}?namespace={namespace}"
+    url = f"{server.url}?namespace={namespace}&patience=5"
     closed, left = (StreamedSemanticStore(url, DIM, fingerprint="test") for _ in range(2))
     keep(closed, "q")
     wait_for(left, "q")

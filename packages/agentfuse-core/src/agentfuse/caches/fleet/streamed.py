@@ -196,6 +196,7 @@ class StreamedSemanticStore:
             self._begin_process()
         self._feed.start()
         if not self._feed.is_read:
+            self._warm = self._warm or time.monotonic() + WARM
             self._feed.wait_until_read(self._warm - time.monotonic())
         return self._local
 
@@ -203,7 +204,7 @@ class StreamedSemanticStore:
         self._local: MemorySemanticStore = self._made_local()
         self._recent: RecentAnswers = self._made_recent()
         self._own: dict[str, Place] = {}
-        self._warm = time.monotonic() + WARM
+        self._warm = 0.0  # until when callers wait for the start, once one has come
         self._process = os.getpid()
 
     def _begin_anew(self) -> None:
