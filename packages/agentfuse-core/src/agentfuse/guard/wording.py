@@ -183,7 +183,8 @@ def question(pair: Pair) -> bool:
 
 def person(pair: Pair) -> bool:
     """Ask of another person, verb or time: can I, can you, should I, did I."""
-    if _genders(pair.asked) != _genders(pair.kept):
+    mine, yours = _genders(pair.asked), _genders(pair.kept)
+    if mine and yours and mine != yours:
         return True
     if not pair.alike():
         return False
