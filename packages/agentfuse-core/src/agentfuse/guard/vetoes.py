@@ -52,4 +52,4 @@ def veto(
     return None
 
 
-_features_of = lru_cache(maxsize=256)(features_of)
+_features_of = lru_cache(maxsize=2048)(features_of)
