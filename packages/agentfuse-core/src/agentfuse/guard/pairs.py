@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Texts that differ in more words than so do not differ by misspelling; the search is quadratic.
 MOST_MISSPELT = 24
+# One-sided words that entries shared between principals may have, however long they are.
+MOST_MISSING = 2
 # These make an opposite of the word that stands behind them.
 PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "mis", "anti", "de")
 
@@ -119,16 +121,17 @@ def _first_difference(one: str, other: str) -> int:
     return min(len(one), len(other))
 
 
-def covered(one: Features, other: Features) -> float:
-    """Give the share of a text's content that the other has too, by word or by meaning."""
-    if not one.content:
-        return 1.0
+def covers(one: Features, other: Features, least: float) -> bool:
+    """Say whether a text has enough of the other's content, by word or by meaning.
+
+    At least the share ``least`` of its words, each counted once however often it is said, and all
+    but two of them: beside a long question an instruction is a small share.
+    """
+    content = frozenset(one.content)
     meant = _sides(other.stems)
-    rest = [stem for stem in one.content if stem not in other.stems]
-    missing = sum(1 for stem in rest if meant.isdisjoint(_sides((stem,))))
-    return 1 - max(0, missing - (len(_misspelt(one.words, other.words)) + 1) // 2) / len(
-        one.content
-    )
+    rest = [stem for stem in content - other.stems if meant.isdisjoint(_sides((stem,)))]
+    missing = len(rest) - (len(_misspelt(one.words, other.words)) + 1) // 2
+    return missing <= min(MOST_MISSING, (1 - least) * len(content))
 
 
 def _sides(stems: Iterable[str]) -> set[tuple[int, int]]:
