@@ -31,8 +31,9 @@ def veto(
     ``level`` "strict" also holds apart texts that are alike but for one piece, whatever it is.
     ``coverage`` above 0 is the least share of each text's content that the other must have too, all
     but two words at that: 0.75 where principals share entries, against texts made to land near a
-    victim's question by what is added to them (arXiv 2601.23088). A text that is not English is judged by the rules that know
-    no language alone: see ``is_english``. ``rules`` leaves some out, to measure them.
+    victim's question by what is added to them (arXiv 2601.23088). A text that is not English is
+    judged by the rules that know no language alone: see ``is_english``. ``rules`` leaves some
+    out, to measure them.
     """
     if isinstance(asked, str):
         asked = _features_of(asked)
