@@ -64,6 +64,12 @@ class StreamedSemanticStore:
     by anybody) is a miss everywhere at once. A thread follows the stream; ``close`` ends it.
     """
 
+    _local: MemorySemanticStore
+    _recent: RecentAnswers
+    _own: dict[str, Place]  # where in the stream the lines stand that this process has written
+    _warm: float
+    _process: int
+
     def __init__(  # noqa: PLR0913 - where it is, and its bounds
         self,
         url: Any,
@@ -201,9 +207,9 @@ class StreamedSemanticStore:
         return self._local
 
     def _begin_process(self) -> None:
-        self._local: MemorySemanticStore = self._made_local()
-        self._recent: RecentAnswers = self._made_recent()
-        self._own: dict[str, Place] = {}
+        self._local = self._made_local()
+        self._recent = self._made_recent()
+        self._own = {}
         self._warm = 0.0  # until when callers wait for the start, once one has come
         self._process = os.getpid()
 
