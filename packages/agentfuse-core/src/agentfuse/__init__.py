@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agentfuse.policy.limits import limit
     from agentfuse.policy.loops import LoopRules
     from agentfuse.runtime.fuse import Fuse
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.scopes import scope
     from agentfuse.session import AgentSession, get_spend_report
 
@@ -45,6 +46,7 @@ __all__ = [
     "LoopRules",
     "ProviderFailed",
     "RateLimited",
+    "SemanticCache",
     "StoreUnavailable",
     "UnknownPrice",
     "WouldSuspend",
@@ -65,6 +67,7 @@ _ROOMS = {
     "Compressor": "agentfuse.compression",
     "Estimate": "agentfuse.estimates",
     "Fuse": "agentfuse.runtime.fuse",
+    "SemanticCache": "agentfuse.runtime.semantic",
     "LoopRules": "agentfuse.policy.loops",
     "acompletion": "agentfuse.completions",
     "completion": "agentfuse.completions",

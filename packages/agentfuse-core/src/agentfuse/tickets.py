@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
 from agentfuse.lengths import Compressed
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
+    from agentfuse.semantics import Lookup, SemanticHit
     from agentfuse.tokens import StreamCounter
     from agentfuse.usage import Usage
 
@@ -186,9 +187,9 @@ class Admitted:
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
     ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
-    others wait for where that is not ``key``; ``course`` tells of the attempts before this one.
-    ``move`` is the call as its agent's doing; ``left_out`` is how many input tokens compression has
-    saved.
+    others wait for where that is not ``key``; ``course`` tells of the attempts before this one;
+    ``lookup`` is what the semantic cache keeps the answer with, if it may. ``move`` is the call as
+    its agent's doing; ``left_out`` is how many input tokens compression has saved.
     """
 
     id: str
@@ -202,6 +203,7 @@ class Admitted:
     leading: bool = False
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
+    lookup: Lookup | None = None
     move: Move | None = None
     left_out: int = 0
     progress: Progress = field(default_factory=Progress)
@@ -224,11 +226,15 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer that needs no provider: from the cache, or from an identical call in flight."""
+    """An answer that needs no provider: from a cache, or from an identical call in flight.
+
+    ``hit`` says why a semantic answer was taken for one.
+    """
 
     id: str
     reply: Reply
-    source: Literal["exact", "coalesced"]
+    source: Literal["exact", "semantic", "coalesced"]
+    hit: SemanticHit | None = None
 
 
 Ticket = Admitted | Answered
@@ -238,7 +244,8 @@ Ticket = Admitted | Answered
 class Receipt:
     """What one call cost and why; money in nanodollars, ``seconds`` from begin to end.
 
-    ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
+    ``source`` is provider, exact or semantic (cache), coalesced (joined an identical call) or tool.
+    ``key`` names the answer in the exact cache; ``hit`` says why a semantic one was taken for one.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
     whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
@@ -250,7 +257,7 @@ class Receipt:
     id: str
     model: str
     provider: str
-    source: Literal["provider", "exact", "coalesced", "tool"]
+    source: Literal["provider", "exact", "semantic", "coalesced", "tool"]
     cost: int = 0
     saved: int = 0
     usage: Usage | None = None
@@ -262,6 +269,8 @@ class Receipt:
     seconds: float = 0.0
     text: str = ""
     scope: Scope = NO_SCOPE
+    key: str = ""
+    hit: SemanticHit | None = None
     left_out: int = 0
     failed: tuple[Attempt, ...] = ()
     prompt_cache_saved: int = 0
@@ -334,12 +343,27 @@ class StoreTrouble:
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadowed:
+    """A call whose mode was shadow: what memory would have said, and whether that was ``right``.
+
+    ``veto`` says why the match would not have been served; empty: it would have been.
+    """
+
+    id: str
+    model: str
+    hit: SemanticHit
+    right: bool
+    veto: str = ""
+
+
 Event = (
     Receipt
     | Refused
     | Failed
     | Retried
     | FellBack
+    | Hedged
     | BreakerOpened
     | Downgraded
     | Compressed
@@ -347,5 +371,6 @@ Event = (
     | Anomaly
     | Alert
     | Overrun
+    | Shadowed
     | StoreTrouble
 )

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
 from agentfuse.lengths import Compressed
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
@@ -17,6 +17,7 @@ from agentfuse.tickets import (
     Overrun,
     Receipt,
     Refused,
+    Shadowed,
     Stop,
     StoreTrouble,
 )
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class LogListener:
-    """Logs receipts at INFO and everything else at WARNING, to the logger of that name."""
+    """Logs receipts and trials at INFO, everything else at WARNING, to the logger of that name."""
 
     def __init__(self, logger: str = "agentfuse") -> None:
         self._logger = logging.getLogger(logger)
 
     def hear(self, event: Event) -> None:
         """Log an event if its level is wanted."""
-        level = logging.INFO if isinstance(event, Receipt) else logging.WARNING
+        level = logging.INFO if isinstance(event, Receipt | Shadowed) else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._logger.log(level, "%s", line_of(event))
 
@@ -50,23 +51,27 @@ def line_of(event: Event) -> str:
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Retried() | FellBack() | BreakerOpened():
+        case Retried() | FellBack() | Hedged() | BreakerOpened():
             return _course_line(event)
         case Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
             return _told_line(event)
-        case Overrun() | StoreTrouble():
+        case Overrun() | Shadowed() | StoreTrouble():
             return _trouble_line(event)
 
 
-def _trouble_line(event: Overrun | StoreTrouble) -> str:
+def _trouble_line(event: Overrun | Shadowed | StoreTrouble) -> str:
+    if isinstance(event, Shadowed):
+        return _shadow_line(event)
     if isinstance(event, StoreTrouble):
         return f"trouble with the {event.store}: {event.error}"
     return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
 
 
-def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
+def _course_line(event: Retried | FellBack | Hedged | BreakerOpened) -> str:
     if isinstance(event, BreakerOpened):
         return f"breaker open: {event.model} of {event.provider} rests for {event.seconds:.0f} s"
+    if isinstance(event, Hedged):
+        return f"asking {event.model} a second time, since it takes long [{event.id}]"
     if isinstance(event, Retried):
         when = f"in {event.delay:.2f} s"
         return f"trying {event.model} again {when} after {event.kind} [{event.id}]"
@@ -103,6 +108,13 @@ def _warning_line(event: Looping | Anomaly) -> str:
         f"loop of {event.model} ({event.action}): the same {loop.what} {loop.times} times{cost}"
         f" [{event.id}]"
     )
+
+
+def _shadow_line(event: Shadowed) -> str:
+    said = "right" if event.right else "wrong"
+    held = f", held back ({event.veto})" if event.veto else ""
+    hit = event.hit
+    return f"shadow {event.model}: {hit.entry_id} is {said} at {hit.score:.3f}{held} [{event.id}]"
 
 
 def _refusal_line(model: str, refusal: Refusal | Stop) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
 from agentfuse.lengths import Compressed
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
@@ -32,6 +32,7 @@ _COUNTED: dict[type, str] = {
     Refused: "refusals",
     Retried: "retries",
     FellBack: "fallbacks",
+    Hedged: "hedges",
     BreakerOpened: "breakers_opened",
     StoreTrouble: "store_troubles",
 }
@@ -46,6 +47,7 @@ class _Sums:
 
     answers: int = 0
     exact: int = 0
+    semantic: int = 0
     coalesced: int = 0
     tool_calls: int = 0
     unpriced: int = 0
@@ -54,6 +56,7 @@ class _Sums:
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
@@ -138,7 +141,7 @@ class Tally:
         model = self._models[receipt.model]
         model.calls += 1
         model.saved += receipt.saved
-        if receipt.source in {"exact", "coalesced"}:
+        if receipt.source in {"exact", "semantic", "coalesced"}:
             model.from_cache += 1
         elif receipt.usage is not None:
             model.input_tokens += receipt.usage.input_tokens
@@ -156,6 +159,7 @@ class Tally:
             return
         sums.answers += 1
         sums.exact += receipt.source == "exact"
+        sums.semantic += receipt.source == "semantic"
         sums.coalesced += receipt.source == "coalesced"
         if receipt.text:
             self._texts.append(receipt.text)

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from agentfuse.policy.loops import LoopRules
     from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Memo, Shortener, Teller
+    from agentfuse.ports import (
+        Cache,
+        Clock,
+        Flights,
+        Health,
+        Ledger,
+        Memo,
+        Semantics,
+        Shortener,
+        Teller,
+    )
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -74,6 +84,7 @@ class Ports:
 
     ledger: Ledger
     cache: Cache | None
+    semantic: Semantics | None
     flights: Flights
     health: Health
     prefixes: Prefixes

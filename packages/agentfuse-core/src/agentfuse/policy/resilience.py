@@ -1,8 +1,9 @@
 """The one owner of retries: what follows a failed attempt, each attempt with its own money.
 
 At most ``1 + max_retries + len(fallbacks)`` attempts for a call, and one more where an overflow has
-a remedy (``larger_window`` or ``compress``). Retries, not fallbacks, draw on the fuse's retry
-budget. A refusal for money is never a reason to go elsewhere.
+a remedy (``larger_window`` or ``compress``), and one where a hedge is asked for. Retries and
+hedges, not fallbacks, draw on the fuse's retry budget. A refusal for money is never a reason to go
+elsewhere.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agentfuse.courses import Attempt, BreakerOpened, Course, FellBack, Retried
+from agentfuse.courses import Attempt, BreakerOpened, Course, FellBack, Hedged, Retried
 from agentfuse.errors import ProviderFailed
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.retrying import ELSEWHERE, ILLNESS, delay_of
 from agentfuse.policy.substitutes import asked_of, entry_of, is_within_reach
-from agentfuse.tickets import Admitted
+from agentfuse.tickets import Admitted, Progress
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
@@ -51,7 +52,7 @@ class Resilience:
         Raises ProviderFailed of kind ``circuit_open`` where there is none.
         """
         rules = self.rules.retry
-        if rules.max_retries:
+        if rules.max_retries or rules.hedge_after:
             self.ports.health.called()
         if not rules.breaks:
             return ticket
@@ -68,6 +69,28 @@ class Resilience:
             )
         self._tell(ticket, after, CIRCUIT_OPEN)
         return _turned(ticket, after, attempt=ticket.attempt)
+
+    def twin(self, ticket: Admitted) -> Admitted | None:
+        """Give the ticket of a second, identical request, if the retry budget has room for it."""
+        if not self.ports.health.may_retry():
+            return None
+        return replace(
+            ticket,
+            id=f"{ticket.id}:h",
+            asked=ticket.request,
+            key=None,
+            leading=False,
+            flight=None,
+            quote=None,
+            lease=None,
+            owed=(),
+            progress=Progress(),
+        )
+
+    def hedged(self, ticket: Admitted) -> None:
+        """Tell that a second request goes out."""
+        request = ticket.request
+        self.ports.tell(Hedged(id=ticket.id, model=request.model, provider=request.provider))
 
     def succeeded(self, ticket: Admitted) -> None:
         """Note that a model answered."""
@@ -238,4 +261,5 @@ def _turned(ticket: Admitted, after: Next, *, attempt: int) -> Admitted:
         scope=ticket.scope,
         flight=ticket.flight or ticket.key,
         course=course,
+        lookup=ticket.lookup if request == ticket.asked else None,
     )

@@ -51,6 +51,7 @@ class Settling:
                 seconds=self.ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                key=ticket.key or "",
                 left_out=ticket.left_out,
                 failed=ticket.failed,
                 prompt_cache_saved=self._prompt_cache_saved(ticket.request, report, cost),
@@ -65,6 +66,14 @@ class Settling:
                 await self.ports.ledger.release(ticket.lease.id)
             return 0
         report = self._estimate_of(ticket, Usage(), "")
+        price = self._price_of(ticket.request, report)
+        cost = price.nanodollars if price else 0
+        await self._book(ticket, _amounts(cost, report.usage))
+        return cost
+
+    async def outrun(self, ticket: Admitted, reply: Reply) -> int:
+        """Book an answer that nobody is given; gives what it cost."""
+        report, _ = self._report_of(ticket, reply)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
         await self._book(ticket, _amounts(cost, report.usage))

@@ -11,16 +11,19 @@ from agentfuse.policy.substitutes import entry_of
 from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
 from agentfuse.providers.failures import failure_of
 from agentfuse.providers.names import access_of, address_of, target_of
+from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
+from agentfuse.runtime.hedging import AsyncHedge, Hedge
 from agentfuse.runtime.settings import environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from agentfuse.messages import Delta, Json, Reply, Request
-    from agentfuse.providers.names import Access, Target
+    from agentfuse.providers.names import Access
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.keyrings import KeyRing
+    from agentfuse.tickets import Answered
 
 
 class Tongue:
@@ -34,6 +37,10 @@ class Tongue:
     def hear(self, codec: Any) -> None:
         """Take the codec of the provider that answered."""
         self._codec = codec
+
+    def answered(self, ticket: Answered) -> None:
+        """Note why a semantic answer was taken for one."""
+        self._codec.answered(ticket)
 
     def reply_of(self, result: Any) -> Reply:
         """Read a whole answer."""
@@ -122,6 +129,18 @@ class Calling:
             began=time.monotonic(),
         )
 
+    @property
+    def sending(self) -> Callable[[Request], Any]:
+        """How a whole answer is asked for: twice at once where that is wanted."""
+        after = self.fuse.retries.hedge_after
+        return self.ask if after is None else Hedge(self.fuse, self.ask, self.codec, after)
+
+    @property
+    def asending(self) -> Callable[[Request], Awaitable[Any]]:
+        """Do as ``sending``, awaited."""
+        after = self.fuse.retries.hedge_after
+        return self.aask if after is None else AsyncHedge(self.fuse, self.aask, self.codec, after)
+
     def ask(self, request: Request) -> Any:
         """Ask the provider and wait."""
         way = self._way(request)
@@ -203,17 +222,6 @@ def _require_keys(fuse: Fuse, request: Request) -> None:
         other = substitute.provider not in {"", request.provider}
         if other and fuse.keyrings.of_provider(substitute.provider) is None:
             access_of(target_of(substitute.model, substitute.provider), environment())
-
-
-def speech_of(target: Target) -> Any:
-    """Give the module that speaks the target's dialect."""
-    if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages
-
-        return anthropic_messages
-    from agentfuse.providers import openai_chat
-
-    return openai_chat
 
 
 @lru_cache(maxsize=1)

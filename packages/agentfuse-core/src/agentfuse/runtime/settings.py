@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitRule
     from agentfuse.policy.loops import Action, LoopRules
     from agentfuse.ports import Cache, Clock, Ledger, Listener
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.tokens import RequestCounter
 
 DAY = 86_400.0
@@ -49,6 +50,7 @@ class Options(TypedDict, total=False):
     alert_webhook: str | None
     cache: bool | str | Path | Cache
     cache_ttl: float
+    semantic: bool | str | SemanticCache
     max_temperature: float
     side_effect_tools: Sequence[str]
     clamp: bool
@@ -61,6 +63,7 @@ class Options(TypedDict, total=False):
     larger_window: Mapping[str, str]
     retry_budget: float
     breaker: bool | None
+    hedge_after: float | None
     keys: Mapping[str, Sequence[str]]
     prompt_caching: bool | Literal["5m", "1h"]
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None
@@ -110,7 +113,9 @@ class Settings:
     its call is alive. ``spend_book`` is the journal behind ``get_spend_report``.
 
     What is remembered: ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
-    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. ``semantic`` also
+    answers a question that means the same as an earlier one: True or a preset ("strict",
+    "balanced", "wide"), or a ``SemanticCache``; it is off by default. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``.
 
@@ -129,7 +134,9 @@ class Settings:
     asking can reach it; a conversation that is too long goes to the model in ``larger_window``, or
     through ``compress``. No attempt begins ``deadline`` seconds after the call did. ``breaker``
     leaves a model alone for a while that keeps failing: None is where fallbacks are named.
-    ``keys`` are several keys of a provider for ``completion()``: one that is at its limit rests.
+    ``completion()`` asks a second time at once where a whole answer takes longer than
+    ``hedge_after`` seconds: both are paid. ``keys`` are several keys of a provider for it: one that
+    is at its limit rests.
 
     ``prompt_caching`` has the provider keep the beginning of prompts: True where it was seen to
     come back, "5m" or "1h" at once and for so long.
@@ -153,6 +160,7 @@ class Settings:
     alert_webhook: str | None = None
     cache: bool | str | Path | Cache = True
     cache_ttl: float = DAY
+    semantic: bool | str | SemanticCache = False
     max_temperature: float = 0.5
     side_effect_tools: Sequence[str] = ()
     clamp: bool = True
@@ -165,6 +173,7 @@ class Settings:
     larger_window: Mapping[str, str] = NOTHING
     retry_budget: float = 0.2
     breaker: bool | None = None
+    hedge_after: float | None = None
     keys: Mapping[str, Sequence[str]] = field(default=NOTHING, repr=False)
     prompt_caching: bool | Literal["5m", "1h"] = False
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None = None
@@ -201,8 +210,9 @@ class Settings:
             _require(0 < share <= 1, word, share, "a share")
         alerts = settings.alert_at
         _require(all(0 < share <= 1 for share in alerts), "alert_at", alerts, "shares")
-        deadline = settings.deadline
-        _require(deadline is None or deadline > 0, "deadline", deadline, "above zero, or None")
+        for word in ("deadline", "hedge_after"):
+            time = getattr(settings, word)
+            _require(time is None or time > 0, word, time, "above zero, or None")
         caching = settings.prompt_caching
         _require(
             caching in (True, False, "5m", "1h"), "prompt_caching", caching, "a bool or a time"
@@ -239,6 +249,12 @@ def refresh_hours() -> float | None:
             f"AGENTFUSE_REGISTRY_REFRESH_HOURS is a number of hours above zero, not {given!r}"
         )
     return hours
+
+
+def models_folder() -> Path | None:
+    """Give the folder of model folders, ``AGENTFUSE_MODELS``, or None: installed packages alone."""
+    chosen = os.environ.get("AGENTFUSE_MODELS")
+    return Path(chosen) if chosen else None
 
 
 def home() -> Path:

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentfuse.providers.names import access_of, address_of, target_of
+from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import retell
 from agentfuse.runtime.asking import Asking
-from agentfuse.runtime.calling import client_pool, speech_of
+from agentfuse.runtime.calling import client_pool
 from agentfuse.runtime.settings import environment
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from agentfuse.caches.addresses import cache_at
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
 from agentfuse.caches.latest import Latest
 from agentfuse.caches.memory import MemoryCache
@@ -35,7 +36,8 @@ from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Ledger, Memo, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Memo, Semantics, Teller
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
 
@@ -64,6 +66,14 @@ class AwaitedClock(BlockingClock):
         await asyncio.sleep(seconds)
 
 
+class Closing(Protocol):
+    """What holds a file or connections."""
+
+    def close(self) -> None:
+        """Close them; the next use opens them again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """What a fuse and its sessions have in common."""
@@ -71,11 +81,13 @@ class Shared:
     settings: Settings
     ledger: Ledger
     cache: Cache | None
+    semantic: SemanticCache | None
     flights: FlightTable
     book: PriceBook
     counter: TokenCounter
     switches: Switches
     renewals: Renewals
+    clock: Clock
     memo: Memo
     health: Health
     keys: KeyRings
@@ -85,6 +97,7 @@ class Shared:
 def shared_of(settings: Settings) -> Shared:
     """Make the stores and books of a fuse."""
     ledger = _ledger_of(settings)
+    clock = settings.clock or BlockingClock()
     return Shared(
         settings=settings,
         ledger=ledger,
@@ -92,13 +105,23 @@ def shared_of(settings: Settings) -> Shared:
         memo=Latest(),
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
+        semantic=_semantic_of(settings),
         flights=FlightTable(),
         prefixes=Prefixes(),
-        health=Health(settings.clock or BlockingClock(), settings.retry_budget),
-        keys=KeyRings(settings.keys, settings.clock or BlockingClock()),
+        clock=clock,
+        health=Health(clock, settings.retry_budget),
+        keys=KeyRings(settings.keys, clock),
         book=_book_of(settings),
         counter=TokenCounter(settings.counters),
     )
+
+
+def opened(shared: Shared) -> tuple[Closing, ...]:
+    """List the stores that came from an address, which are ours to close."""
+    given = (shared.settings.ledger, shared.settings.cache)
+    stores = zip((shared.ledger, shared.cache), given, strict=True)
+    ours = [store for store, choice in stores if isinstance(choice, str | Path)]
+    return tuple(cast("Closing", store) for store in ours if hasattr(store, "close"))
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -141,15 +164,17 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
 
 def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
     """Make the policy's ports for blocking or for awaited callers, over the same stores."""
-    clock: Clock = BlockingClock() if blocking else AwaitedClock()
+    own: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
+    cache = shared.cache if blocking else _off_the_loop(shared.cache)
     return Ports(
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
-        cache=shared.cache if blocking else _off_the_loop(shared.cache),
-        flights=flights(shared.flights),
+        cache=cache,
+        semantic=_tier_of(shared.semantic, blocking=blocking),
+        flights=_joined(flights(shared.flights), cache),
         health=shared.health,
         prefixes=shared.prefixes,
-        clock=shared.settings.clock or clock,
+        clock=shared.settings.clock or own,
         book=shared.book,
         counter=shared.counter,
         count=counting(shared.counter, tell, blocking=blocking),
@@ -187,17 +212,38 @@ def _cache_of(settings: Settings) -> Cache | None:
     choice = settings.cache
     if choice is False:
         return None
-    memory = MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
     if choice is True:
-        return memory
+        return MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
     if isinstance(choice, str | Path):
-        from agentfuse.caches.sqlite import SqliteCache
-        from agentfuse.caches.tiered import TieredCache
-
-        path = Path(choice).expanduser()
-        back = SqliteCache(path, ttl=settings.cache_ttl, clock=settings.clock)
-        return TieredCache(memory, back)
+        return cache_at(choice, settings.cache_ttl, settings.clock)
     return choice
+
+
+def _joined(flights: Flights, cache: Cache | None) -> Flights:
+    """Join the calls of other processes too where the cache is shared with them and can do so."""
+    over = getattr(cache, "flights_over", None)
+    return flights if over is None else cast("Flights", over(flights))
+
+
+def _semantic_of(settings: Settings) -> SemanticCache | None:
+    choice = settings.semantic
+    if choice is False:
+        return None
+    from agentfuse.runtime.semantic import SemanticCache
+
+    if isinstance(choice, SemanticCache):
+        return choice
+    if choice is not True and not isinstance(cast("object", choice), str):
+        raise ConfigurationError(
+            f"semantic takes True, a preset or a SemanticCache, not {choice!r}"
+        )
+    return SemanticCache("balanced" if choice is True else choice, clock=settings.clock)
+
+
+def _tier_of(semantic: SemanticCache | None, *, blocking: bool) -> Semantics | None:
+    if semantic is None:
+        return None
+    return semantic.tier if blocking else semantic.tier.awaited()
 
 
 def _ledger_of(settings: Settings) -> Ledger:
