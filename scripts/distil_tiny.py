@@ -37,7 +37,7 @@ RARE = 1e-4  # model2vec's `sif_coefficient`: a token met as often as that weigh
 
 
 def vectors_of_tokens(model: NumpyMiniLM) -> Array:
-    """Give what the model says of each token alone: ``[30522, 384]``, in some four minutes of one core."""
+    """Give what the model says of each token alone: ``[30522, 384]``, in four minutes or so."""
     vectors = np.empty((VOCABULARY, model.dim), np.float32)
     for token in range(VOCABULARY):
         vectors[token] = model.pooled([FIRST, token, LAST])

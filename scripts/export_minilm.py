@@ -69,6 +69,7 @@ class Layer(nn.Module):
         self.norm = norm(weights, f"{start}output.LayerNorm")
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Let the tokens look at each other, then each at itself."""
         query, key, value = (
             part(states).view(-1, HEADS, WIDTH // HEADS).transpose(0, 1)
             for part in (self.query, self.key, self.value)
@@ -93,6 +94,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(weights, number) for number in range(LAYERS))
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Give the vector of a text."""
         states = self.norm(self.words[ids] + self.places[: ids.shape[0]])
         for layer in self.layers:
             states = layer(states)

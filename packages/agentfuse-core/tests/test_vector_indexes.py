@@ -114,7 +114,8 @@ def test_blocks_come_and_go_without_losing_a_row() -> None:
         assert index.nearest(asked, 3, 0.5)[0][1] == pytest.approx(1.0)
         assert str(number) in dict(index.nearest(asked, 40, 0.5))
     ids, vectors = index.rows()
-    assert ids and all(
+    assert len(ids) == len(index)
+    assert all(
         np.arctan2(y, x) == pytest.approx(angles[int(each)], abs=1e-5)
         for each, (x, y) in zip(ids[::500], vectors[::500], strict=True)
     )

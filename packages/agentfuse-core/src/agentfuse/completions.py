@@ -54,7 +54,7 @@ def completion(
         call = _call_of(model, messages, options, stream=stream)
         if stream:
             return call.fuse.stream(call.request, call.open_stream, call.codec)
-        answer: ChatCompletion = call.fuse.call(call.request, call.ask, call.codec)
+        answer: ChatCompletion = call.fuse.call(call.request, call.sending, call.codec)
         return answer
 
 
@@ -74,7 +74,7 @@ async def acompletion(
         call = _call_of(model, messages, options, stream=stream)
         if stream:
             return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
-        answer: ChatCompletion = await call.fuse.acall(call.request, call.aask, call.codec)
+        answer: ChatCompletion = await call.fuse.acall(call.request, call.asending, call.codec)
         return answer
 
 

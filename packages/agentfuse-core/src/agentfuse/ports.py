@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from numpy import float32
     from numpy.typing import NDArray
 
     from agentfuse.errors import BudgetExceeded
-    from agentfuse.messages import Delta, Reply
+    from agentfuse.lengths import Pressure, Shortened
+    from agentfuse.messages import Delta, Reply, Request
     from agentfuse.semantics import (
         Lookup,
         Meanings,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         Settlement,
         Stop,
     )
+    from agentfuse.tokens import TokenCounter
 
 
 class Clock(Protocol):
@@ -261,6 +264,13 @@ class Flights(Protocol):
         """Wait for the leader's answer; None says it has none, so ask for yourself."""
         ...
 
+    async def lead(self, key: str) -> Reply | None:
+        """Lead among processes too, or give another's answer; None says that there is none.
+
+        For who leads here already, and has not found the answer.
+        """
+        ...
+
     def land(self, key: str, reply: Reply | None) -> None:
         """End the caller's flight and hand its answer (or None) to all who wait."""
         ...
@@ -315,6 +325,46 @@ class Run(Protocol):
 
     def completed(self, stop: BudgetExceeded) -> BudgetExceeded:
         """Give a stop what the run has done so far: its receipt and its results."""
+        ...
+
+
+class Memo(Protocol):
+    """What this process remembers of conversations and agents: so many entries, then the oldest go.
+
+    Safe for threads. A key and its value are the caller's own business.
+    """
+
+    def find(self, key: object) -> Any:
+        """Give a value, or None."""
+        ...
+
+    def keep(self, key: object, value: object) -> None:
+        """Keep a value, in place of any older one."""
+        ...
+
+    def change(self, key: object, make: Callable[[Any], Any]) -> Any:
+        """Put what ``make`` makes of the value (or None) in its place, at once, and give it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a shortener works with.
+
+    ``ask`` asks a model on the same budget; its second argument is an API key, or empty for the
+    environment's.
+    """
+
+    counter: TokenCounter
+    memo: Memo
+    ask: Callable[[Request, str], Awaitable[Reply]]
+
+
+class Shortener(Protocol):
+    """Makes requests shorter."""
+
+    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
+        """Give a shorter request; None for one that may go out as it is."""
         ...
 
 

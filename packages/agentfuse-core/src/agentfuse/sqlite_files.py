@@ -63,9 +63,22 @@ class SqliteFile:
         self._inherited: list[sqlite3.Connection] = []
         self._begin()
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do ``work`` with a connection."""
-        return self._do(work)
+    def read(self, work: Callable[..., T], *more: object) -> T:
+        """Do ``work`` with a connection, and what ``more`` it takes."""
+        import sqlite3  # as late as this, it costs those nothing who have no such file
+
+        self._notice_fork()
+        with self._lock:
+            try:
+                return work(self._opened(), *more)
+            except (sqlite3.Error, OSError) as error:
+                if self._schema.precious or not _is_damage(error):
+                    raise self._unavailable(error) from error
+                self._replace(error)
+            try:
+                return work(self._opened(), *more)
+            except (sqlite3.Error, OSError) as error:
+                raise self._unavailable(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``work`` in one transaction that no other writer shares, or not at all."""
@@ -81,7 +94,7 @@ class SqliteFile:
                 raise
             return result
 
-        return self._do(transact)
+        return self.read(transact)
 
     def follow(self) -> None:
         """Let the next use open the file anew where another one lies at its path by now."""
@@ -109,22 +122,6 @@ class SqliteFile:
         if self._connection is not None:
             self._inherited.append(self._connection)
         self._begin()
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        import sqlite3
-
-        self._notice_fork()
-        with self._lock:
-            try:
-                return work(self._opened())
-            except (sqlite3.Error, OSError) as error:
-                if self._schema.precious or not _is_damage(error):
-                    raise self._unavailable(error) from error
-                self._replace(error)
-            try:
-                return work(self._opened())
-            except (sqlite3.Error, OSError) as error:
-                raise self._unavailable(error) from error
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None:

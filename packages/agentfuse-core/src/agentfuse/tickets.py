@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
+    from agentfuse.conduct import Move
     from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
@@ -185,7 +188,8 @@ class Admitted:
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
     ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
     others wait for where that is not ``key``; ``course`` tells of the attempts before this one;
-    ``lookup`` is what the semantic cache keeps the answer with, if it may.
+    ``lookup`` is what the semantic cache keeps the answer with, if it may. ``move`` is the call as
+    its agent's doing; ``left_out`` is how many input tokens compression has saved.
     """
 
     id: str
@@ -200,6 +204,8 @@ class Admitted:
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
     lookup: Lookup | None = None
+    move: Move | None = None
+    left_out: int = 0
     progress: Progress = field(default_factory=Progress)
     flight: str | None = None
     course: Course | None = None
@@ -245,7 +251,7 @@ class Receipt:
     whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
     reason and what is booked for it (not in ``cost``). ``prompt_cache_saved`` is what the
     provider's own cache of prompts took off ``cost``, less what writing to it added: below zero for
-    a write that nobody has read yet.
+    a write that nobody has read yet. ``left_out`` is how many input tokens compression left out.
     """
 
     id: str
@@ -265,6 +271,7 @@ class Receipt:
     scope: Scope = NO_SCOPE
     key: str = ""
     hit: SemanticHit | None = None
+    left_out: int = 0
     failed: tuple[Attempt, ...] = ()
     prompt_cache_saved: int = 0
 
@@ -296,21 +303,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downgraded:
-    """A call for ``model`` that goes ``to`` a cheaper one, since ``limit`` is nearly used up."""
+    """A call for ``model`` that goes ``to`` a cheaper one.
+
+    ``limit`` is nearly used up; None where it is since a loop goes on.
+    """
 
     id: str
     model: str
     to: str
-    limit: Limit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compressed:
-    """A call that goes out with a shorter request, since ``limit`` is nearly used up."""
-
-    id: str
-    model: str
-    limit: Limit
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,9 +363,12 @@ Event = (
     | Failed
     | Retried
     | FellBack
+    | Hedged
     | BreakerOpened
     | Downgraded
     | Compressed
+    | Looping
+    | Anomaly
     | Alert
     | Overrun
     | Shadowed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from agentfuse.ports import Cache
 from agentfuse.semantics import EVERYTHING
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from agentfuse.caches.memory import MemoryCache
     from agentfuse.messages import Reply
+    from agentfuse.ports import Flights
     from agentfuse.semantics import Selection
 
 
@@ -54,6 +55,17 @@ class TieredCache:
         """Forget the answer in both tiers; raises what the back raises."""
         await self._front.drop(key)
         await self._back.drop(key)
+
+    def flights_over(self, inner: Flights) -> Flights:
+        """Join identical calls as the back does."""
+        over = getattr(self._back, "flights_over", None)
+        return inner if over is None else cast("Flights", over(inner))
+
+    def close(self) -> None:
+        """Close the back's file or connections; the next use opens them again."""
+        close = getattr(self._back, "close", None)
+        if close is not None:
+            close()
 
     async def invalidate(self, selection: Selection) -> int:
         """Forget what fits in the back, and count it; raises what the back raises.

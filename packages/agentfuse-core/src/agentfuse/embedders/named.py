@@ -34,7 +34,7 @@ def embedder_named(choice: str | Embedder, *, models: Path | None = None) -> Emb
         return _checked(choice)
     if choice in _local():
         place = folder_of(choice, None, models)
-        return _once((choice, str(place)), lambda: _local()[choice](place))
+        return _once((choice, str(place)), lambda: _local()[choice]()(place))
     if "/" in choice:
         return _once((choice, ""), lambda: kinds.SentenceTransformerEmbedder(choice))
     raise ConfigurationError(
@@ -43,11 +43,12 @@ def embedder_named(choice: str | Embedder, *, models: Path | None = None) -> Emb
     )
 
 
-def _local() -> dict[str, Callable[[Path], Embedder]]:
+def _local() -> dict[str, Callable[[], Callable[[Path], Embedder]]]:
+    """Give the classes by their words, each imported when it is called for."""
     return {
-        "minilm": lambda place: kinds.OnnxMiniLM(place),
-        "tiny": lambda place: kinds.StaticTable(place),
-        "numpy": lambda place: kinds.NumpyMiniLM(place),
+        "minilm": lambda: kinds.OnnxMiniLM,
+        "tiny": lambda: kinds.StaticTable,
+        "numpy": lambda: kinds.NumpyMiniLM,
     }
 
 

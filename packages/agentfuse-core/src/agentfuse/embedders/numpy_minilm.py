@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WEIGHTS = "model.safetensors"
 # The model's config.json.
 LAYERS, HEADS, WIDTH, EPSILON = 6, 12, 384, np.float32(1e-12)
+ONE, HALF, ROOT_HALF = np.float32(1), np.float32(0.5), np.float32(0.5**0.5)
 
 
 class NumpyMiniLM:
@@ -80,7 +81,8 @@ class NumpyMiniLM:
         scores = query @ key.swapaxes(1, 2) / np.float32((WIDTH / HEADS) ** 0.5)
         shares = np.exp(scores - scores.max(-1, keepdims=True))
         shares /= shares.sum(-1, keepdims=True)
-        return (shares @ value).swapaxes(0, 1).reshape(len(states), WIDTH)
+        attended: Array = (shares @ value).swapaxes(0, 1).reshape(len(states), WIDTH)
+        return attended
 
     def _linear(self, name: str, states: Array) -> Array:
         return states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
@@ -88,7 +90,8 @@ class NumpyMiniLM:
     def _norm(self, name: str, states: Array) -> Array:
         centred = states - states.mean(-1, keepdims=True)
         spread = np.sqrt((centred * centred).mean(-1, keepdims=True) + EPSILON)
-        return centred / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+        normed: Array = centred / spread * self._weights[f"{name}.weight"]
+        return normed + self._weights[f"{name}.bias"]
 
 
 def tensors_in(path: Path) -> dict[str, Array]:
@@ -113,14 +116,15 @@ def tensors_in(path: Path) -> dict[str, Array]:
 
 
 def _gelu(x: Array) -> Array:
-    return x * (1 + _erf(x * np.float32(0.5**0.5))) / 2
+    return cast("Array", x * (ONE + _erf(x * ROOT_HALF)) * HALF)  # float32 by float32
 
 
 def _erf(x: Array) -> Array:
     """Give the error function, off by at most 1.5e-7 (Abramowitz and Stegun, 7.1.26)."""
-    far = np.abs(x)
-    t = 1 / (1 + np.float32(0.3275911) * far)
-    series = np.float32(1.061405429)
+    far: Array = np.abs(x)
+    t: Array = np.reciprocal(ONE + np.float32(0.3275911) * far)
+    series: Array = np.full_like(t, 1.061405429)
     for term in (-1.453152027, 1.421413741, -0.284496736, 0.254829592):
         series = series * t + np.float32(term)
-    return np.copysign(1 - series * t * np.exp(-far * far), x)
+    within: Array = np.copysign(ONE - series * t * np.exp(-far * far), x)
+    return within

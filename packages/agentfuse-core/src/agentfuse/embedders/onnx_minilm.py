@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from agentfuse.embedders.model_folders import digest_of, folder_of
 from agentfuse.embedders.units import mean_of
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+onnxruntime: Any = import_module("onnxruntime")  # it has no types
 
 GRAPH = "minilm-int8.onnx"
 
@@ -50,5 +52,6 @@ class OnnxMiniLM:
         return mean_of([self._vector(ids) for ids in windows], [len(ids) for ids in windows])
 
     def _vector(self, ids: list[int]) -> NDArray[np.float32]:
-        outputs = self._session.run(["vector"], {"ids": np.array(ids, np.int64)})
-        return cast("NDArray[np.float32]", outputs[0])
+        vector: NDArray[np.float32]
+        (vector,) = self._session.run(["vector"], {"ids": np.array(ids, np.int64)})
+        return vector

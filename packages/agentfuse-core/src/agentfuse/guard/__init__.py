@@ -12,8 +12,8 @@ from agentfuse.guard.languages import is_english
 from agentfuse.guard.rules import RULES, Rule
 from agentfuse.guard.vetoes import Level, veto
 
-# Part of every scope's key: raised with each change of the rules or the tables, so that what an older
-# guard let in is not served under a newer one's name.
+# Part of every scope's key: raised with each change of the rules or the tables, so that two guards
+# never share entries.
 VERSION = 1
 
 __all__ = [

@@ -15,13 +15,15 @@ FEWEST = 3
 # "it" and "that" point to something said before; "it is raining" does not, and is not told apart.
 POINTING = re.compile(
     r"^(and|but|so|or|then|also|ok|okay|yes|no|why|how|what|when|where|who)?\s*"
-    r"(what|how) about\b|^(and|but|then|also)\b|\b(it|that|this|those|these|them|him|her|he|she|they)\b",
+    r"(what|how) about\b|^(and|but|then|also)\b"
+    r"|\b(it|that|this|those|these|them|him|her|he|she|they)\b",
     re.IGNORECASE,
 )
 TIME_PHRASE = re.compile(
-    r"\b(this|next|last|past|coming|previous) (second|minute|hour|morning|afternoon|evening|night|week|weekend|month"
-    r"|quarter|year|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
-    r"|\b(right|just) now\b|\bso far\b|\bup to date\b|\bat the moment\b|\bthese days\b|\bas of\b|\bago\b",
+    r"\b(this|next|last|past|coming|previous) (second|minute|hour|morning|afternoon|evening|night"
+    r"|week|weekend|month|quarter|year|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b"
+    r"|\b(right|just) now\b|\bso far\b|\bup to date\b|\bat the moment\b|\bthese days\b"
+    r"|\bas of\b|\bago\b",
     re.IGNORECASE,
 )
 # Scripts that put no space between words; each character carries about half a word.
@@ -54,7 +56,7 @@ def is_follow_up(text: str) -> bool:
 
 def _asks(text: str) -> bool:
     """Say whether a short text puts a question that is whole: one that begins as questions do."""
-    first = text.split()[0].casefold().strip(",.!?") if text.split() else ""
+    first = text.split(maxsplit=1)[0].casefold().strip(",.!?") if text.split() else ""
     return first in words_of("question") | words_of("modal") and len(text.split()) > 2
 
 
@@ -67,6 +69,6 @@ def _unspaced(text: str) -> bool:
 
 
 def is_about_now(text: str) -> bool:
-    """Say whether the right answer hangs on when it is asked: "today", "the latest", "next week"."""
+    """Say whether the answer hangs on when it is asked: "today", "the latest", "next week"."""
     words = {token.low for token in tokens_of(plain(text)) if token.kind == "word"}
     return not words_of("now").isdisjoint(words) or TIME_PHRASE.search(text) is not None

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agentfuse.guard.languages import is_english
 from agentfuse.guard.meanings import meanings, stems_of
-from agentfuse.guard.questions import FORMERLY, asked_for, polar_of, tense_of
 from agentfuse.guard.quantities import Quantities, quantities_of, units
+from agentfuse.guard.questions import FORMERLY, asked_for, polar_of, tense_of
 from agentfuse.guard.reading import QUOTED, Token, plain, tokens_of
 from agentfuse.guard.stems import stem_of
-from agentfuse.guard.tables import words_of
+from agentfuse.guard.tables import lines_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # "don't", "dont" and "do not" read alike.
 CONTRACTED = re.compile(
-    r"^(can|don|doesn|didn|isn|aren|wasn|weren|won|wouldn|shouldn|couldn|haven|hasn|hadn|mustn|needn|ain|shan)'?t$"
+    r"^(can|don|doesn|didn|isn|aren|wasn|weren|won|wouldn|shouldn"
+    r"|couldn|haven|hasn|hadn|mustn|needn|ain|shan)'?t$"
 )
 ENDED = re.compile(r"^(.+)('s|'re|'ve|'ll|'d|'m|s')$")
 WHOLE = {"cannot": ("can", "not"), "won't": ("will", "not"), "wont": ("will", "not")}
-WRAPPINGS = tuple(
-    sorted(
-        (
-            tuple(stem_of(word) for word in phrase.split())
-            for phrase in (
-                "can you help me|could you help me|can you tell me|could you tell me|can you explain|quick question"
-                "|can someone tell me|can anyone tell me|do you know|i want to know|i would like to know|i was wondering"
-                "|i wonder|i need to know|tell me|just wondering|one question|question|i have a question|help me|so|and|but"
-                "|is there a way to know|any idea|i need help|my question be|thank you|would you mind tell me"
-            ).split("|")
-        ),
-        key=len,
-        reverse=True,
-    )
-)
 # "I don't know how to" asks how to.
 UNSURE = frozenset({"know", "sur", "certain", "understand", "clear", "awar"})
 # Acronyms that are words by now: their capitals name nobody.
@@ -156,9 +143,16 @@ def _stems(low: str) -> list[str]:
     return [respelt(ended[1] if ended else low)]
 
 
+@cache
+def wrappings() -> tuple[tuple[str, ...], ...]:
+    """Give the phrases that questions are wrapped in, longest first."""
+    phrases = (tuple(map(stem_of, line.split())) for _, line in lines_of("wrappings.txt"))
+    return tuple(sorted(phrases, key=len, reverse=True))
+
+
 @lru_cache(maxsize=16_384)
 def respelt(low: str) -> str:
-    """Give a word's stem; of a word that no table knows, the one it is with two letters swapped back.
+    """Give a word's stem; of an unknown word, the known one it is with two letters swapped.
 
     Otherwise a misspelt "loewr" would be no opposite of "raise".
     """
@@ -173,17 +167,27 @@ def respelt(low: str) -> str:
     return stem
 
 
+def _wrapping_at(order: Sequence[str], at: int) -> int:
+    """Give the length of the phrase of politeness that begins at a place, or 0."""
+    phrases = (phrase for phrase in wrappings() if tuple(order[at : at + len(phrase)]) == phrase)
+    return len(next(phrases, ()))
+
+
 def _asked(order: list[str]) -> list[str]:
-    """Leave out the words of politeness that a question is wrapped in, and mark "used to" as past."""
+    """Leave out the politeness around a question, and mark "used to" as past."""
     at = 0
     while at < len(order):
-        length = next((len(p) for p in WRAPPINGS if tuple(order[at : at + len(p)]) == p), 0)
+        length = _wrapping_at(order, at)
         if not length:
             break
         at += length
     rest = order[at:] or order
     for place in range(len(rest) - 1):
-        if rest[place] == "use" and rest[place + 1] == "to" and (not place or rest[place - 1] != "be"):
+        if (
+            rest[place] == "use"
+            and rest[place + 1] == "to"
+            and (not place or rest[place - 1] != "be")
+        ):
             rest[place] = FORMERLY
     return rest
 
@@ -192,7 +196,11 @@ def _is_name(token: Token) -> bool:
     """Say whether a word's capitals name something: none is owed to the beginning of a sentence."""
     text = token.text
     function = words_of("function")
-    if token.low in WORDS_IN_CAPITALS or (token.low in function and token.text != "US") or token.low.startswith("i'"):
+    if (
+        token.low in WORDS_IN_CAPITALS
+        or (token.low in function and token.text != "US")
+        or token.low.startswith("i'")
+    ):
         return False
     if not text[1:].islower() and len(text) > 1 and text != token.low:
         return True  # ISO, iPhone, PostgreSQL
@@ -255,9 +263,7 @@ def _negates(order: Sequence[str], at: int) -> bool:
 def _counted(order: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Give each number with the word behind it."""
     return tuple(
-        (after, stem)
-        for stem, after in zip(order, order[1:], strict=False)
-        if stem[0] == "#" and after[0] not in "#@"
+        (after, stem) for stem, after in pairwise(order) if stem[0] == "#" and after[0] not in "#@"
     )
 
 
@@ -269,7 +275,9 @@ def _loose_units(words: set[str]) -> frozenset[str]:
 
 
 # Units that are words of other meaning when no number stands before them.
-AMBIGUOUS = frozenset({"second", "feet", "foot", "yard", "yards", "degree", "degrees", "people", "cups"})
+AMBIGUOUS = frozenset(
+    {"second", "feet", "foot", "yard", "yards", "degree", "degrees", "people", "cups"}
+)
 
 
 def _quoted(text: str) -> frozenset[str]:

@@ -39,7 +39,11 @@ def frame(pair: Pair) -> bool:
     if fillers is None:
         return False
     _, mine, yours, shared = fillers
-    return len(mine) <= LONGEST_FILLER >= len(yours) and shared >= 2 and _is_other(mine, yours, pair.misspelt)
+    return (
+        len(mine) <= LONGEST_FILLER >= len(yours)
+        and shared >= 2
+        and _is_other(mine, yours, pair.misspelt)
+    )
 
 
 def insertion(pair: Pair) -> bool:
@@ -82,6 +86,8 @@ def _is_other(mine: Sequence[str], yours: Sequence[str], misspelt: frozenset[str
         left
         and right
         and not any(
-            meanings().same(one, other) or {one, other} <= misspelt for one in left for other in right
+            meanings().same(one, other) or {one, other} <= misspelt
+            for one in left
+            for other in right
         )
     )

@@ -56,8 +56,10 @@ class Meanings:
         return any(self.same(stem, other) for other in others)
 
     def is_name(self, stem: str) -> bool:
-        """Say whether a stem is a name in lower case too."""
-        return any(sense.kind in NAMES for sense in self.senses.get(stem, ()))
+        """Say whether a stem is a name in lower case too, and no other word."""
+        return stem not in stems_of("ordinary") and any(
+            sense.kind in NAMES for sense in self.senses.get(stem, ())
+        )
 
 
 def joined(words: Iterable[str]) -> str:

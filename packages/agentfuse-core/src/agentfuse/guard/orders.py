@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 LONGEST = 24
 SOURCE, TARGET = "from", "to"
 # How a way's two ends are told: by a preposition, or by a verb whose object the end is.
-ENDS = {
-    "from": SOURCE, "out": SOURCE, "depart": SOURCE, "leav": SOURCE, "leave": SOURCE, "off": SOURCE, "origin": SOURCE,
-    "to": TARGET, "into": TARGET, "onto": TARGET, "toward": TARGET, "towards": TARGET, "arriv": TARGET, "reach": TARGET,
-    "bound": TARGET,
-}  # fmt: skip
+_SOURCES = ("from", "out", "off", "depart", "leav", "leave", "origin")
+_TARGETS = ("to", "into", "onto", "toward", "towards", "arriv", "reach", "bound")
+ENDS = dict.fromkeys(_SOURCES, SOURCE) | dict.fromkeys(_TARGETS, TARGET)
 
 
 def direction(pair: Pair) -> bool:
@@ -38,11 +36,16 @@ def direction(pair: Pair) -> bool:
     moved = [stem for stem in asked if stem in kept and asked[stem] != kept[stem]]
     if _trade(asked, kept, combinations(moved[:LONGEST], 2), pair.asked.order) or _trade_ends(pair):
         return True
-    return _trade(_marks(pair.asked.order), _marks(pair.kept.order), swapped(pair), pair.asked.order)
+    return _trade(
+        _marks(pair.asked.order), _marks(pair.kept.order), swapped(pair), pair.asked.order
+    )
 
 
 def _trade(
-    asked: Mapping[str, str], kept: Mapping[str, str], words: Iterable[tuple[str, str]], order: Sequence[str]
+    asked: Mapping[str, str],
+    kept: Mapping[str, str],
+    words: Iterable[tuple[str, str]],
+    order: Sequence[str],
 ) -> bool:
     """Say whether two of the words have each other's part."""
     return any(
@@ -95,7 +98,7 @@ def word_order(pair: Pair) -> bool:
 
 
 def swapped(pair: Pair) -> Iterator[tuple[str, str]]:
-    """Give the words of both texts that follow each other in one order here and in the other there."""
+    """Give the pairs of shared words that follow each other the other way round."""
     asked, kept = _places(pair.asked.content), _places(pair.kept.content)
     shared = [stem for stem in asked if stem in kept]
     if [kept[stem] for stem in shared] == sorted(kept[stem] for stem in shared):
@@ -114,9 +117,7 @@ def _marks(order: Sequence[str]) -> dict[str, str]:
     """Give what stands before each content word: a preposition, or the content word before."""
     marks: dict[str, str] = {}
     mark = before = ""
-    determiners, function, prepositions = (
-        stems_of("determiner"), stems_of("function"), stems_of("preposition"),
-    )  # fmt: skip
+    determiners, function = stems_of("determiner"), stems_of("function")
     for stem in order:
         if stem in determiners:
             continue
@@ -156,6 +157,8 @@ def _is_symmetric(pair: Pair) -> bool:
 
 def _is_active_for_passive(pair: Pair) -> bool:
     """Say whether one text says in the passive what the other says in the active."""
-    return pair.alike() and ("by" in pair.asked.stems) != ("by" in pair.kept.stems) and (
-        "be" in (pair.asked.stems if "by" in pair.asked.stems else pair.kept.stems)
+    return (
+        pair.alike()
+        and ("by" in pair.asked.stems) != ("by" in pair.kept.stems)
+        and ("be" in (pair.asked.stems if "by" in pair.asked.stems else pair.kept.stems))
     )

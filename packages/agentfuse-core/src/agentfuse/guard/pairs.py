@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agentfuse.guard.features import Features
     from agentfuse.guard.meanings import Sense
 
-# "in" from "un" is told by the table of opposites; these make an opposite of what stands behind them.
+# These make an opposite of the word that stands behind them.
 PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "mis", "anti", "de")
 
 
@@ -88,7 +88,7 @@ def _prefixed(ones: frozenset[str], others: frozenset[str]) -> Iterator[tuple[st
 
 
 def is_misspelt(one: str, other: str) -> bool:
-    """Say whether one word is the other with two letters swapped, or with one letter doubled or lost.
+    """Say whether one word is the other with two letters swapped, or one doubled or lost.
 
     A letter in place of another is no misspelling here: it makes words (Iran, Iraq). Words that the
     tables know are spelt right.
@@ -115,7 +115,7 @@ def _first_difference(one: str, other: str) -> int:
 
 
 def covered(one: Features, other: Features) -> float:
-    """Give the share of a text's content that the other has too, by word, meaning or misspelling."""
+    """Give the share of a text's content that the other has too, by word or by meaning."""
     if not one.content:
         return 1.0
     table = meanings()

@@ -1,6 +1,6 @@
 """Numbers, quantities with units, and times of day, in one spelling each.
 
-``2,746``, ``2746`` and ``two thousand seven hundred and forty-six`` are one number; ``90 minutes`` and
+``2,746`` and ``two thousand seven hundred and forty-six`` are one number; ``90 minutes`` and
 ``1.5 hours`` one quantity; ``6 pm``, ``18:00`` and ``six p.m.`` one time.
 """
 
@@ -20,14 +20,48 @@ if TYPE_CHECKING:
     from agentfuse.guard.reading import Token
 
 SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+)
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 ORDINALS = (
-    "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-    "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-).split()
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+)
 UNITS_BELOW_100 = {
     **{word: value for value, word in enumerate(SMALL)},
     **{word: 10 * value for value, word in enumerate(TENS, 2)},
@@ -157,7 +191,7 @@ def _words_value(tokens: Sequence[Token], at: int) -> tuple[int, int]:
             current += UNITS_BELOW_100[low]
         elif low == "hundred":
             current = max(current, 1) * 100
-        elif low in SCALES and end > at or low == "thousand":
+        elif (low in SCALES and end > at) or low == "thousand":
             total, current = total + max(current, 1) * SCALES[low], 0
         elif not (low == "and" and current >= 100 and _counts(tokens, end + 1)):
             break

@@ -16,10 +16,13 @@ AMOUNTS = frozenset(
     {"many", "much", "long", "often", "old", "far", "fast", "tall", "big", "larg", "soon", "late"}
 )
 TIMES = frozenset({"time", "year", "date", "day", "month", "century"})
-ASKED_BEHIND = frozenset({"tel", "know", "explain", "wonder", "show", "describ", "in", "at", "on", "of", "me", "for"})
+ASKED_BEHIND = frozenset(
+    {"tel", "know", "explain", "wonder", "show", "describ", "in", "at", "on", "of", "me", "for"}
+)
 PERSONS = {"i": "i", "we": "i", "you": "you", "u": "you", "he": "he", "she": "she", "they": "they"}
 VERBS = {
-    "can": "may", "could": "may", "may": "may", "might": "may", "must": "must", "should": "must", "shall": "must",
+    "can": "may", "could": "may", "may": "may", "might": "may", "must": "must", "should": "must",
+    "shall": "must",
 }  # fmt: skip
 PRESENT = frozenset({"is", "are", "am", "do", "does", "will"})
 PAST = frozenset({"was", "were", "did", "had"})
@@ -46,7 +49,7 @@ def _kind(question: str, after: str) -> str | None:
 
 
 def polar_of(order: Sequence[str]) -> tuple[str, str] | None:
-    """Give the verb and the person of a question that is answered by yes or no, where they matter."""
+    """Give verb and person of a question for yes or no, where they matter."""
     if len(order) < 2 or order[0] not in stems_of("modal"):
         return None
     return VERBS.get(order[0], ""), PERSONS.get(order[1], "")

@@ -6,7 +6,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-EXTENSIONS = "py|js|ts|tsx|jsx|java|go|rs|rb|php|c|h|cpp|cs|sh|sql|json|ya?ml|toml|csv|xml|html|css|md|txt|pdf|docx?|xlsx?|pptx?|png|jpe?g|gif|svg|mp[34]|zip|gz|log|ini|env|exe|ipynb"
+EXTENSIONS = (
+    "py|js|ts|tsx|jsx|java|go|rs|rb|php|c|h|cpp|cs|sh|sql|json|ya?ml|toml|csv|xml|html|css|md|txt"
+    "|pdf|docx?|xlsx?|pptx?|png|jpe?g|gif|svg|mp[34]|zip|gz|log|ini|env|exe|ipynb"
+)
 
 # The first alternative that fits wins: what is more special stands further up.
 TOKEN = re.compile(
@@ -23,7 +26,7 @@ TOKEN = re.compile(
     | (?P<time>\b\d{{1,2}}(?::[0-5]\d){{1,2}}(?:\s?[ap]\.?m\b\.?)? | \b\d{{1,2}}\s?[ap]\.?m\b\.?)
     | (?P<number>(?:(?<!\S)[-−])?(?:[$€£¥₹₩]\s?)?
         (?:\d{{1,3}}(?:,\d{{2,3}})+(?:\.\d+)?|\d+(?:[.:/]\d+)*|(?<!\d)\.\d+)
-        (?:st|nd|rd|th)?(?P<suffix>[a-z]+\d*|%|\s?[€£¥₹°]c?)?)
+        (?:st|nd|rd|th)?(?P<suffix>[a-z]+\d*|\s?[%€£¥₹°]c?)?)
     | (?P<word>[^\W\d_]+(?:['’][^\W\d_]+)*)
     | (?P<end>[.?!:;\n]+)
     | (?P<comma>,)
@@ -35,7 +38,7 @@ QUOTED = re.compile(r"“([^”]+)”|«([^»]+)»|\"([^\"]+)\"|(?<![\w'])'([^']
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token: its kind (a group of ``TOKEN``), as written, in lower case, first of a sentence."""
+    """A token: its kind (a group of ``TOKEN``), as written, in lower case."""
 
     kind: str
     text: str

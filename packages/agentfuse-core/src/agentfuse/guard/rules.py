@@ -1,4 +1,4 @@
-"""The rules, as data: each has a name, says for which texts it holds, and what it finds to differ."""
+"""The rules, as data: a name, the texts for which it holds, and what it finds to differ."""
 
 from __future__ import annotations
 

@@ -26,7 +26,14 @@ def veto(
     *,
     rules: Sequence[Rule] = RULES,
 ) -> str | None:
-    """Name what forbids answering ``asked`` with the answer kept for ``kept``; None if nothing does."""
+    """Name what forbids giving ``asked`` the answer kept for ``kept``; None if nothing does.
+
+    ``level`` "strict" also holds apart texts that are alike but for one piece, whatever it is.
+    ``coverage`` is the least share of each text's content that the other must have too: against
+    texts made to land near a victim's question by what is added to them (arXiv 2601.23088), 0.75
+    where principals share entries. A text that is not English is judged by the rules that know
+    no language alone: see ``is_english``. ``rules`` leaves some out, to measure them.
+    """
     if isinstance(asked, str):
         asked = _features_of(asked)
     if isinstance(kept, str):
@@ -34,7 +41,11 @@ def veto(
     pair = pair_of(asked, kept)
     english = pair.english
     for rule in rules:
-        if (rule.everywhere or english) and (level == "strict" or not rule.strict) and rule.differs(pair):
+        if (
+            (rule.everywhere or english)
+            and (level == "strict" or not rule.strict)
+            and rule.differs(pair)
+        ):
             return rule.name
     if coverage and min(covered(asked, kept), covered(kept, asked)) < coverage:
         return COVERAGE

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from agentfuse.guard.meanings import NAMES, meanings, stems_of
 from agentfuse.guard.pairs import is_misspelt
-from agentfuse.guard.quantities import ONE, units as known_units
+from agentfuse.guard.quantities import ONE
+from agentfuse.guard.quantities import units as known_units
 
 if TYPE_CHECKING:
     from agentfuse.guard.features import Features
@@ -24,7 +25,7 @@ NEAR_QUESTIONS = frozenset(
     }
 )
 LIMITS = frozenset({"only", "solely", "exclusively"})
-MORE_OR_LESS = frozenset({"more", "les"})
+MORE_OR_LESS = frozenset({"mor", "les"})
 
 
 def numbers(pair: Pair) -> bool:
@@ -71,23 +72,27 @@ def code(pair: Pair) -> bool:
 def _one_sided(pair: Pair, part: str) -> bool:
     for side, other in ((pair.asked, pair.kept), (pair.kept, pair.asked)):
         for piece in getattr(side, part) - getattr(other, part):
-            if not (piece in other.stems or len(piece) > 2 and f" {piece}" in f" {other.low}"):
+            if not (piece in other.stems or (len(piece) > 2 and f" {piece}" in f" {other.low}")):
                 return True
     return False
 
 
 def dates(pair: Pair) -> bool:
     """Differ in a day, a month, or when: tomorrow and yesterday, monthly and yearly."""
-    return any(sense.kind in {"when", "date"} for _, _, sense in pair.clashes) or any(
-        sense.kind == "date"
-        for stem in pair.only_asked | pair.only_kept
-        for sense in meanings().senses.get(stem, ())
-    ) and _unmatched_names(pair, "date")
+    return any(sense.kind in {"when", "date"} for _, _, sense in pair.clashes) or (
+        any(
+            sense.kind == "date"
+            for stem in pair.only_asked | pair.only_kept
+            for sense in meanings().senses.get(stem, ())
+        )
+        and _unmatched_names(pair, "date")
+    )
 
 
 def names(pair: Pair) -> bool:
     """Differ in a name: one that a text writes large, or that the tables know."""
-    return _unmatched_names(pair, "named")
+    named = any(sense.kind == "named" for _, _, sense in pair.clashes)
+    return named or _unmatched_names(pair, "named")
 
 
 def _unmatched_names(pair: Pair, kind: str) -> bool:
@@ -141,7 +146,7 @@ def _turned(pair: Pair, kinds: frozenset[str]) -> set[frozenset[str]]:
 
 
 def antonyms(pair: Pair) -> bool:
-    """Hold opposites: buy and sell, first and last, landlord and tenant, possible and impossible."""
+    """Hold opposites: buy and sell, first and last, landlord and tenant, safe and dangerous."""
     if any(sense.kind == "opposite" for _, _, sense in pair.clashes):
         return True
     turned = _turned(pair, TURNING)
@@ -150,7 +155,7 @@ def antonyms(pair: Pair) -> bool:
     odd = (pair.asked.negations + pair.kept.negations) % 2
     if len(turned) == 1:
         return not odd
-    return odd or len(turned) > 2 or MORE_OR_LESS not in turned
+    return bool(odd) or len(turned) > 2 or MORE_OR_LESS not in turned
 
 
 def _joins_otherwise(pair: Pair) -> bool:
@@ -162,7 +167,7 @@ def _joins_otherwise(pair: Pair) -> bool:
 
 
 def siblings(pair: Pair) -> bool:
-    """Hold two kinds of one thing: dog and hamster, JSON and a haiku, credit card and debit card."""
+    """Hold two kinds of one thing: dog and hamster, JSON and haiku, credit and debit card."""
     return any(sense.kind == "sibling" for _, _, sense in pair.clashes)
 
 
@@ -175,11 +180,15 @@ def question(pair: Pair) -> bool:
 
 
 def person(pair: Pair) -> bool:
-    """Ask of another person, with another verb, or of another time: can I, can you, should I, did I."""
+    """Ask of another person, verb or time: can I, can you, should I, did I."""
     if not pair.alike():
         return False
     asked, kept = pair.asked.polar, pair.kept.polar
-    if asked and kept and any(mine != yours for mine, yours in zip(asked, kept, strict=True) if mine and yours):
+    if (
+        asked
+        and kept
+        and any(mine != yours for mine, yours in zip(asked, kept, strict=True) if mine and yours)
+    ):
         return True
     tenses = {pair.asked.tense, pair.kept.tense} - {None}
     return len(tenses) > 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import (
     Alert,
-    Compressed,
     Downgraded,
     Failed,
     Overrun,
@@ -50,10 +51,10 @@ def line_of(event: Event) -> str:
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Retried() | FellBack() | BreakerOpened():
+        case Retried() | FellBack() | Hedged() | BreakerOpened():
             return _course_line(event)
-        case Downgraded() | Compressed() | Alert():
-            return _thrift_line(event)
+        case Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
+            return _told_line(event)
         case Overrun() | Shadowed() | StoreTrouble():
             return _trouble_line(event)
 
@@ -66,9 +67,11 @@ def _trouble_line(event: Overrun | Shadowed | StoreTrouble) -> str:
     return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
 
 
-def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
+def _course_line(event: Retried | FellBack | Hedged | BreakerOpened) -> str:
     if isinstance(event, BreakerOpened):
         return f"breaker open: {event.model} of {event.provider} rests for {event.seconds:.0f} s"
+    if isinstance(event, Hedged):
+        return f"asking {event.model} a second time, since it takes long [{event.id}]"
     if isinstance(event, Retried):
         when = f"in {event.delay:.2f} s"
         return f"trying {event.model} again {when} after {event.kind} [{event.id}]"
@@ -76,14 +79,35 @@ def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
     return f"falling back from {event.model} to {to} after {event.kind} [{event.id}]"
 
 
+def _told_line(event: Downgraded | Compressed | Alert | Looping | Anomaly) -> str:
+    return _warning_line(event) if isinstance(event, Looping | Anomaly) else _thrift_line(event)
+
+
 def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
     limit = event.limit
-    if isinstance(event, Alert):
-        used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
-        return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
-    what = f"downgraded {event.model} to {event.to}" if isinstance(event, Downgraded) else ""
-    what = what or f"shortened {event.model}"
-    return f"{what}: {limit.key} is nearly used up [{event.id}]"
+    near = "" if limit is None else f"{limit.key} is nearly used up"
+    match event:
+        case Alert(limit=limit):
+            used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
+            return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
+        case Downgraded():
+            why = near or "a loop goes on"
+            return f"downgraded {event.model} to {event.to}: {why} [{event.id}]"
+        case Compressed():
+            tokens = f"from {event.before:,} to {event.after:,} tokens"
+            return f"shortened {event.model} {tokens}: {near or event.why} [{event.id}]"
+
+
+def _warning_line(event: Looping | Anomaly) -> str:
+    if isinstance(event, Anomaly):
+        usual = f"{event.times:.1f} times the usual {usd(event.usual)}"
+        return f"anomaly {event.model}: {usd(event.cost)} is {usual} [{event.id}]"
+    loop = event.loop
+    cost = f", {usd(loop.cost)} spent on it" if loop.cost else ""
+    return (
+        f"loop of {event.model} ({event.action}): the same {loop.what} {loop.times} times{cost}"
+        f" [{event.id}]"
+    )
 
 
 def _shadow_line(event: Shadowed) -> str:

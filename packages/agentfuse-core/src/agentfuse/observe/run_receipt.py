@@ -37,12 +37,13 @@ class RunReceipt:
 
     ``answers`` came from the provider, a cache (``exact``, ``semantic``) or an identical call in
     the air (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after
-    which ``retries`` asked again and ``fallbacks`` asked another model; ``downgrades``
-    went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
-    is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
-    ``estimated`` no provider's usage. ``prompt_cache_saved`` is what the providers' own caches of
-    prompts took off what was spent, less what writing to them added. ``breakers_opened`` says how
-    often a model was left alone.
+    which ``retries`` asked again and ``fallbacks`` asked another model, while ``hedges`` asked
+    twice at once; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
+    ``tokens_left_out`` tokens in all; ``loops`` went on with a loop, ``anomalies`` cost far more
+    than usual, ``alerts`` told that a limit is nearly used up, ``overruns`` were billed above their
+    lease, ``unpriced`` have no known price, ``estimated`` no provider's usage.
+    ``prompt_cache_saved`` is what the providers' own caches of prompts took off what was spent,
+    less what writing to them added. ``breakers_opened`` says how often a model was left alone.
     """
 
     budget: int | None
@@ -58,9 +59,13 @@ class RunReceipt:
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
+    tokens_left_out: int = 0
+    loops: int = 0
+    anomalies: int = 0
     alerts: int = 0
     overruns: int = 0
     unpriced: int = 0
@@ -121,9 +126,13 @@ class RunReceipt:
             "failed attempts": self.failures,
             "asked again": self.retries,
             "asked of a fallback": self.fallbacks,
+            "asked twice at once": self.hedges,
             "left alone for a while": self.breakers_opened,
             "asked of a cheaper model": self.downgrades,
             "asked shorter": self.compressions,
+            "input tokens left out": self.tokens_left_out,
+            "went on with a loop": self.loops,
+            "dearer than usual": self.anomalies,
             "billed above their lease": self.overruns,
             "without a price": self.unpriced,
             "estimated": self.estimated,
@@ -135,8 +144,8 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "semantic", "coalesced", "tool_calls", "refusals"),
-            *("failures", "retries", "fallbacks", "breakers_opened"),
-            *("downgrades", "compressions", "alerts"),
+            *("failures", "retries", "fallbacks", "hedges", "breakers_opened"),
+            *("downgrades", "compressions", "tokens_left_out", "loops", "anomalies", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )
         return {

@@ -6,11 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
     Alert,
-    Compressed,
     Downgraded,
     Event,
     Failed,
@@ -22,13 +23,16 @@ from agentfuse.tickets import (
 
 _COUNTED: dict[type, str] = {
     Alert: "alerts",
+    Anomaly: "anomalies",
     Compressed: "compressions",
     Downgraded: "downgrades",
     Failed: "failures",
+    Looping: "loops",
     Overrun: "overruns",
     Refused: "refusals",
     Retried: "retries",
     FellBack: "fallbacks",
+    Hedged: "hedges",
     BreakerOpened: "breakers_opened",
     StoreTrouble: "store_troubles",
 }
@@ -52,9 +56,13 @@ class _Sums:
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
+    tokens_left_out: int = 0
+    loops: int = 0
+    anomalies: int = 0
     alerts: int = 0
     overruns: int = 0
     store_troubles: int = 0
@@ -97,7 +105,9 @@ class Tally:
             counted = _COUNTED.get(type(event))
             if counted is not None:
                 setattr(self._sums, counted, getattr(self._sums, counted) + 1)
-            if isinstance(event, Receipt):
+            if isinstance(event, Looping):
+                self._sums.refusals += event.action == "stop"
+            elif isinstance(event, Receipt):
                 self._add(event)
             elif isinstance(event, Failed):
                 self._spend(event.model, event.cost)
@@ -140,6 +150,7 @@ class Tally:
     def _count(self, receipt: Receipt) -> None:
         sums = self._sums
         sums.saved += receipt.saved
+        sums.tokens_left_out += receipt.left_out
         sums.prompt_cache_saved += receipt.prompt_cache_saved
         sums.unpriced += not receipt.priced
         sums.estimated += receipt.estimated

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.errors import BudgetExceeded
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
+from agentfuse.policy.anomalies import Anomalies
+from agentfuse.policy.brevity import Brevity
+from agentfuse.policy.deferring import Deferring
 from agentfuse.policy.gate import Gate
+from agentfuse.policy.loops import Loops
 from agentfuse.policy.memory import Memory
 from agentfuse.policy.metering import meter
 from agentfuse.policy.prompts import Prompts
@@ -27,6 +32,11 @@ if TYPE_CHECKING:
     from agentfuse.tickets import Ticket
 
 Source = Literal["exact", "semantic", "coalesced"]
+_EXACT: Source = "exact"
+_COALESCED: Source = "coalesced"
+
+OUTRUN = "outrun"
+"""The kind of an attempt that was answered after another one had won."""
 
 # A waiter whose leader came back empty may lead itself once; after that it asks alone, so that a
 # consumer of an open stream who asks the same again can never wait for itself.
@@ -37,17 +47,8 @@ class Policy:
     """The law for the calls of one run."""
 
     __slots__ = (
-        "_admission",
-        "_gate",
-        "_memory",
-        "_ports",
-        "_prompts",
-        "_resilience",
-        "_rules",
-        "_run",
-        "_settling",
-        "_thrift",
-        "tools",
+        *("_admission", "_anomalies", "_gate", "_loops", "_memory", "_ports", "_prompts"),
+        *("_resilience", "_rules", "_run", "_settling", "_thrift", "deferring", "tools"),
     )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
@@ -59,9 +60,13 @@ class Policy:
         self._memory = Memory(ports, rules)
         alerts = Alerts(ports, rules)
         self._settling = Settling(ports, alerts)
+        self.deferring = Deferring(ports, rules, run, self._settling)
         self.tools = ToolBooks(ports, rules, run, alerts)
-        self._thrift = Thrift(ports, rules)
-        self._resilience = Resilience(ports, rules)
+        brevity = Brevity(ports, rules, self._ask)
+        self._thrift = Thrift(ports, rules, brevity)
+        self._loops = Loops(ports, rules, run)
+        self._anomalies = Anomalies(ports, rules)
+        self._resilience = Resilience(ports, rules, brevity)
         self._prompts = Prompts(ports, rules.prompt_caching)
 
     async def begin(self, request: Request) -> Ticket:
@@ -75,12 +80,14 @@ class Policy:
         stop = await self._gate.stop_for(self._run, request.model)
         if stop is not None:
             self._admission.refuse(ticket, stop)
+        loop = self._loops.checked(ticket)
         known = await self._known(ticket)
         if isinstance(known, Admitted):
             limits = self._run.limits(request.model, ticket.started)
-            fitted = await self._thrift.fitted(request, limits, ticket.id)
-            if fitted is not request:
-                known = await self._known(self._asking(ticket, fitted))
+            eased = self._thrift.downgraded(known, loop) if loop is not None else known
+            fitted = await self._thrift.fitted(eased, limits)
+            if fitted is not known:
+                known = await self._known(self._asking(fitted))
         if isinstance(known, Answered):
             return known
         if known.key is None:
@@ -89,9 +96,12 @@ class Policy:
 
     async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
-        self._resilience.succeeded(ticket)
+        if reply.finish_reason:  # an answer that was cut off says nothing for its model
+            self._resilience.succeeded(ticket)
         try:
-            await self._settling.settle(ticket, reply)
+            cost = await self._settling.settle(ticket, reply)
+            self._loops.note(ticket, reply, cost)
+            self._anomalies.watch(ticket, cost)
             await self._memory.keep(ticket, reply)
         finally:
             self._land(ticket, reply if self._memory.may_keep(ticket, reply) else None)
@@ -109,16 +119,7 @@ class Policy:
         self._resilience.failed(ticket, failure)
         try:
             cost = await self._settling.abandon(ticket, billed=failure.billed)
-            self._ports.tell(
-                Failed(
-                    id=ticket.id,
-                    model=ticket.request.model,
-                    provider=ticket.request.provider,
-                    kind=failure.kind,
-                    attempt=ticket.attempt,
-                    cost=cost,
-                )
-            )
+            self._tell_failed(ticket, failure.kind, cost)
             again = None if final else await self._resilience.again(ticket, failure, cost)
             if again is not None:
                 return await self._admission.admit(self._marked(again))
@@ -127,6 +128,36 @@ class Policy:
             raise
         self._land(ticket, None)
         return None
+
+    async def hedge(self, ticket: Admitted) -> Admitted | None:
+        """Set the money aside for a second, identical request; None where it does not fit."""
+        twin = self._resilience.twin(ticket)
+        if twin is None:
+            return None
+        try:
+            twin = await self._admission.admit(twin)
+        except BudgetExceeded:
+            return None
+        self._resilience.hedged(twin)
+        return twin
+
+    async def outrun(self, ticket: Admitted, reply: Reply) -> None:
+        """Book an answer that came second, which nobody is given."""
+        cost = await self._settling.outrun(ticket, reply)
+        self._tell_failed(ticket, OUTRUN, cost)
+
+    def _tell_failed(self, ticket: Admitted, kind: str, cost: int) -> None:
+        request = ticket.request
+        self._ports.tell(
+            Failed(
+                id=ticket.id,
+                model=request.model,
+                provider=request.provider,
+                kind=kind,
+                attempt=ticket.attempt,
+                cost=cost,
+            )
+        )
 
     async def used(self) -> float:
         """Give the share spent of the limit that is nearest its end; 0 without a limit."""
@@ -144,21 +175,42 @@ class Policy:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta)
 
+    async def _ask(self, request: Request, api_key: str) -> Reply:
+        """Ask a model for the policy itself: on the same budget, and with a receipt of its own."""
+        ticket = replace(self._ticket_for(self._ports.aimed(request)), move=None)
+        reply = await self._memory.exact(ticket.key)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact").reply
+        whose = ticket.request.provider
+        ticket = await self._admit(ticket)
+        while True:
+            try:
+                own = ticket.request.provider == whose
+                reply = await self._ports.send(ticket.request, api_key if own else "")
+                break
+            except BaseException as error:
+                again = await self.fail(ticket, error)
+                if again is None:
+                    raise
+                ticket = again
+        return await self.finish(ticket, reply)
+
     def _ticket_for(self, request: Request) -> Admitted:
         scope = current_scope()
+        key = self._memory.key_of(request, scope)
         return Admitted(
             id=self._ports.new_id(),
             asked=request,
             request=request,
             started=self._ports.clock.now(),
-            key=self._memory.key_of(request, scope),
+            key=key,
             scope=scope,
+            move=self._loops.move_of(request, key, scope.tags),
         )
 
-    def _asking(self, ticket: Admitted, request: Request) -> Admitted:
-        """Ask another request in place of the one that was asked."""
-        key = self._memory.key_of(request, ticket.scope)
-        return replace(ticket, asked=request, request=request, key=key)
+    def _asking(self, ticket: Admitted) -> Admitted:
+        """Name anew what is asked in place of the first request."""
+        return replace(ticket, key=self._memory.key_of(ticket.asked, ticket.scope), lookup=None)
 
     async def _known(self, ticket: Admitted) -> Ticket:
         """Answer exactly, or by meaning, or note on the ticket what was looked up."""
@@ -195,19 +247,22 @@ class Policy:
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
         try:
-            reply = await self._memory.exact(key)
+            reply, source = await self._memory.exact(key), _EXACT
+            if reply is None:
+                reply, source = await self._ports.flights.lead(key), _COALESCED
             if reply is None:
                 return await self._admit(ticket)
         except BaseException:
             self._land(ticket, None)
             raise
         self._land(ticket, reply)
-        return self._answered(ticket, reply, "exact")
+        return self._answered(ticket, reply, source)
 
     def _answered(
         self, ticket: Admitted, reply: Reply, source: Source, hit: SemanticHit | None = None
     ) -> Answered:
         request = ticket.request
+        self._loops.note(ticket, reply, 0)
         price = self._settling.price_of(request, reply)
         self._ports.tell(
             Receipt(

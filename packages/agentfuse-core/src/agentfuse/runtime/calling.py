@@ -13,10 +13,11 @@ from agentfuse.providers.failures import failure_of
 from agentfuse.providers.names import access_of, address_of, target_of
 from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
+from agentfuse.runtime.hedging import AsyncHedge, Hedge
 from agentfuse.runtime.settings import environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from agentfuse.messages import Delta, Json, Reply, Request
     from agentfuse.providers.names import Access
@@ -127,6 +128,18 @@ class Calling:
             timeout=timeout,
             began=time.monotonic(),
         )
+
+    @property
+    def sending(self) -> Callable[[Request], Any]:
+        """How a whole answer is asked for: twice at once where that is wanted."""
+        after = self.fuse.retries.hedge_after
+        return self.ask if after is None else Hedge(self.fuse, self.ask, self.codec, after)
+
+    @property
+    def asending(self) -> Callable[[Request], Awaitable[Any]]:
+        """Do as ``sending``, awaited."""
+        after = self.fuse.retries.hedge_after
+        return self.aask if after is None else AsyncHedge(self.fuse, self.aask, self.codec, after)
 
     def ask(self, request: Request) -> Any:
         """Ask the provider and wait."""

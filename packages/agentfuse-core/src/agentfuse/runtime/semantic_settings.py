@@ -39,7 +39,7 @@ class SemanticOptions(TypedDict, total=False):
     max_bytes: int
     max_scopes: int
     path: str | Path | None
-    store: SemanticStore | None
+    store: SemanticStore | str | None
     namespace: str
     share_across_users: bool
     about_now: bool
@@ -88,7 +88,7 @@ class SemanticSettings:
     max_bytes: int = 512 * 2**20
     max_scopes: int = 10_000
     path: str | Path | None = None
-    store: SemanticStore | None = None
+    store: SemanticStore | str | None = None
     namespace: str = ""
     share_across_users: bool = False
     about_now: bool = False
@@ -138,6 +138,17 @@ class SemanticSettings:
 
     def made_store(self, embedder: Embedder) -> SemanticStore:
         """Give the place of the entries."""
+        if isinstance(self.store, str):
+            from agentfuse.caches.fleet.addresses import semantic_store_at
+
+            return semantic_store_at(
+                self.store,
+                embedder.dim,
+                fingerprint=embedder.fingerprint,
+                max_entries=self.max_entries,
+                max_bytes=self.max_bytes,
+                clock=self.clock,
+            )
         if self.store is not None:
             return self.store
         from agentfuse.caches.semantic.memory_store import MemorySemanticStore

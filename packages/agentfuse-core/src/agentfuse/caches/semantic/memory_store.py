@@ -41,10 +41,10 @@ class MemorySemanticStore:
 
     One small index for each scope, made by ``index`` of a number of dimensions; what is below a
     cosine of ``floor`` is never given, which lets an index pass over most of its vectors. The least
-    recently used leave first, over all scopes. With a ``path`` the entries are read when the store is made,
-    and written (whole, in one step) by a thread some seconds after a change and by ``close``: a
-    process killed on the spot loses those seconds. A file that is damaged or of another embedder
-    is set aside and said to the ``agentfuse`` logger.
+    recently used leave first, over all scopes. With a ``path`` the entries are read when the store
+    is made, and written (whole, in one step) by a thread some seconds after a change and by
+    ``close``: a process killed on the spot loses those seconds. A file that is damaged or of
+    another embedder is set aside and said to the ``agentfuse`` logger.
     """
 
     def __init__(  # noqa: PLR0913 - each is one bound of the same store
@@ -142,16 +142,21 @@ class MemorySemanticStore:
     def invalidate(self, selection: Selection) -> int:
         """Forget the entries that fit, and count them."""
         with self._lock:
-            fitting = [
-                kept.entry.id
-                for kept in self._entries.values()
-                if selection.fits((kept.entry.key, kept.entry.id), kept.entry.tags, kept.entry.kept)
-            ]
+            fitting = self.fitting(selection)
             for entry_id in fitting:
                 self._remove(entry_id)
         if fitting and self._saving is not None:
             self._saving.changed()
         return len(fitting)
+
+    def fitting(self, selection: Selection) -> list[str]:
+        """List the ids of the entries that fit."""
+        with self._lock:
+            return [
+                kept.entry.id
+                for kept in self._entries.values()
+                if selection.fits((kept.entry.key, kept.entry.id), kept.entry.tags, kept.entry.kept)
+            ]
 
     def forbid(self, pair: str) -> None:
         """Remember a pair that was called wrong; the oldest leave in time."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-import faiss
 import numpy as np
 
 from agentfuse.caches.vectors.checked import checked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+faiss: Any = import_module("faiss")  # what it says of its types is not so
 
 GRAPH_FROM = 100_000  # where a flat scan takes longer (3 ms) than adding to a graph (0.3 ms) weighs
 LINKS = 16  # of a node in the graph; top-1 recall was complete with it at 100,000
@@ -27,7 +31,7 @@ Storage = Literal["fp16", "int8"]
 
 
 class FaissIndex:
-    """Vectors ``[dim]`` as fp16 (exact to 1e-3) or int8 (to 3e-3), from 100,000 on in an HNSW graph.
+    """Vectors as fp16 (exact to 1e-3) or int8 (to 3e-3), from 100,000 on in an HNSW graph.
 
     A graph finds nearly all that is near, not certainly all: a miss more, never a wrong score. It
     can't forget either, so what is removed is passed over until a new part takes the place of the
@@ -142,7 +146,7 @@ class _Part:
         self.dead += 1
         self._alive[place >> 3] &= np.uint8(~(1 << (place & 7)) & 0xFF)
 
-    def living(self) -> Any:
+    def living(self) -> Iterator[tuple[int, str]]:
         """Go through the living rows from the oldest: a list that is walked once in all."""
         while self._next < len(self.ids) and self.ids[self._next] is None:
             self._next += 1
@@ -162,12 +166,16 @@ class _Part:
             options["efSearch"] = max(64, 2 * count)
         kind = faiss.SearchParametersHNSW if self.graph else faiss.SearchParameters
         scores, places = self._index.search(vector[None], count, params=kind(**options))
-        return [
-            (entry_id, float(score))
-            for score, place in zip(scores[0], places[0], strict=True)
-            if place >= 0 and score >= at_least and (entry_id := self.ids[place]) is not None
-        ]
+        found: list[tuple[str, float]] = []
+        rows: list[tuple[float, int]] = list(zip(scores[0], places[0], strict=True))
+        for score, place in rows:
+            entry_id = self.ids[place] if place >= 0 else None
+            if entry_id is not None and score >= at_least:
+                found.append((entry_id, float(score)))
+        return found
 
     def vector_at(self, place: int) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._index.reconstruct(place)
-        return vector / np.sqrt(vector @ vector)
+        length = np.sqrt(vector @ vector)
+        whole: NDArray[np.float32] = (vector / length).astype(np.float32, copy=False)
+        return whole

@@ -1,7 +1,7 @@
 """The word lists the rules read, each parsed once, at first use.
 
-One group a line: members are set apart by commas, words of one meaning by ``=``, and the two or more
-sides of an opposition by ``/``. A ``#`` begins a comment; ``[kind]`` on a line of its own says what the
+One group a line: members are set apart by commas, words of one meaning by ``=``, and the sides
+of an opposition by ``/``. A ``#`` begins a comment; ``[kind]`` on a line of its own says what the
 groups below it are.
 """
 

@@ -1,4 +1,4 @@
-"""Where a Redis ledger lives: its URL read, and the clients made for it."""
+"""Where a Redis lives: its URL read, and the clients made for it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from agentfuse.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix", "redis+cluster", "rediss+cluster")
 # What redis-py calls them.
 _THEIRS = {"valkey": "redis", "valkeys": "rediss"}
-OURS = ("namespace", "patience", "slices", "processes", "slice")
 
 # Tasks of one loop share this many connections; threads have one each.
 _CONNECTIONS = 64
@@ -30,20 +29,20 @@ class Place:
     options: dict[str, str]
 
 
-def place_of(url: str) -> Place:
+def place_of(url: str, ours: Collection[str]) -> Place:
     """Read ``redis://host:6379/0?namespace=acme``, or another of ``SCHEMES``.
 
-    What stands behind ``?`` and is not ours is redis-py's. Raises ConfigurationError for another
-    scheme.
+    What stands behind ``?`` and is not one of ``ours`` is redis-py's. Raises
+    ConfigurationError for another scheme.
     """
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
         raise ConfigurationError(
-            f"a Redis ledger's URL begins with one of {', '.join(SCHEMES)}, not {parts.scheme!r}"
+            f"a Redis' URL begins with one of {', '.join(SCHEMES)}, not {parts.scheme!r}"
         )
     query = parse_qsl(parts.query, keep_blank_values=True)
-    options = {name: value for name, value in query if name in OURS}
-    rest = urlencode([pair for pair in query if pair[0] not in OURS])
+    options = {name: value for name, value in query if name in ours}
+    rest = urlencode([pair for pair in query if pair[0] not in ours])
     scheme, _, cluster = parts.scheme.partition("+")
     host = parts.netloc.rpartition("@")[2]
     return Place(

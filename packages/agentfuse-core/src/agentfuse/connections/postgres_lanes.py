@@ -257,4 +257,4 @@ def _milliseconds(patience: float) -> str:
 
 
 def _busy(most: int, patience: float) -> str:
-    return f"none of the ledger's {most} connections to PostgreSQL was free for {patience:g} s"
+    return f"none of {most} connections to PostgreSQL was free for {patience:g} s"
