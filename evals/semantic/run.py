@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bounds import checked
 from intervals import share
 from matching import ALL, PRESETS, Reading
+from product import compared
 from reading import (
     CONVERSATIONS,
     PAIRS,
@@ -72,6 +73,8 @@ def main() -> None:
         for name in STREAMS
         if name in names
     }
+    if args.product:
+        figures["product"] = _product_figures(args, names, embedder, vectors)
     figures["conversations"] = {}
     if CONVERSATIONS in names:
         figures["conversations"] = _conversation_figures(conversations_in(args.data), vectors, read)
@@ -89,6 +92,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="keep every figure in this file")
     parser.add_argument("--only", nargs="+", help="measure these sets alone")
     parser.add_argument("--rules", action="store_true", help="what each rule of the guard brings")
+    parser.add_argument("--product", type=int, default=0, help="replay so many requests through it")
     parser.add_argument("--embedder", default="minilm", help="a name that Fuse(semantic=) takes")
     return parser.parse_args()
 
@@ -136,6 +140,20 @@ def _stream_figures(
         _print_outcome(matching, figures[matching.name])
     if name == "stream_seed100":
         figures["how"] = _told(outcome_of(stream, PRESETS[1], read))
+    return figures
+
+
+def _product_figures(
+    args: argparse.Namespace, names: set[str], embedder: Any, vectors: Vectors
+) -> dict[str, Any]:
+    """Replay the beginnings of the streams through the public cache, and compare."""
+    figures: dict[str, Any] = {}
+    for name in (name for name in STREAMS if name in names):
+        rows = stream_in(args.data, name)[: args.product]
+        stream = stream_of(rows, vectors.matrix([text for text, _ in rows]))
+        ours = outcome_of(stream, PRESETS[1], Reading())
+        figures[name] = compared(rows, ours, PRESETS[1], embedder, vectors)
+        print(f"{name} through SemanticCache: {figures[name]}")
     return figures
 
 

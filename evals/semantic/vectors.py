@@ -29,6 +29,10 @@ class Vectors:
         """Give the vectors of texts, one a row."""
         return np.stack([self._rows[_key(text)] for text in texts])
 
+    def of(self, text: str) -> Any:
+        """Give a text's vector."""
+        return self._rows[_key(text)]
+
     def cosine(self, one: str, other: str) -> float:
         """Give the cosine of two texts."""
         return float(self._rows[_key(one)] @ self._rows[_key(other)])

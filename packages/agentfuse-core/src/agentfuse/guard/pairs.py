@@ -9,11 +9,15 @@ from agentfuse.guard.meanings import meanings, stems_of
 from agentfuse.guard.stems import VOWELS, stem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agentfuse.guard.features import Features
     from agentfuse.guard.meanings import Sense
 
+# Texts that differ in more words than so do not differ by misspelling; the search is quadratic.
+MOST_MISSPELT = 24
+# One-sided words that entries shared between principals may have, however long they are.
+MOST_MISSING = 2
 # These make an opposite of the word that stands behind them.
 PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "mis", "anti", "de")
 
@@ -50,7 +54,7 @@ def pair_of(asked: Features, kept: Features) -> Pair:
     only_asked, only_kept = asked.stems - kept.stems, kept.stems - asked.stems
     typos: frozenset[str] = frozenset()
     if only_asked and only_kept:
-        typos = _misspelt(asked.words - kept.words, kept.words - asked.words)
+        typos = _misspelt(asked.words, kept.words)
         only_asked -= typos
         only_kept -= typos
     table, negators = meanings(), stems_of("negator")
@@ -69,6 +73,9 @@ def pair_of(asked: Features, kept: Features) -> Pair:
 
 def _misspelt(ones: frozenset[str], others: frozenset[str]) -> frozenset[str]:
     """Give the stems of the words that are misspellings of each other."""
+    ones, others = ones - others, others - ones
+    if max(len(ones), len(others)) > MOST_MISSPELT:
+        return frozenset()
     return frozenset(
         stem_of(word)
         for one in ones
@@ -114,14 +121,20 @@ def _first_difference(one: str, other: str) -> int:
     return min(len(one), len(other))
 
 
-def covered(one: Features, other: Features) -> float:
-    """Give the share of a text's content that the other has too, by word or by meaning."""
-    if not one.content:
-        return 1.0
-    table = meanings()
-    found = sum(
-        stem in other.stems
-        or any(table.same(stem, there) or is_misspelt(stem, there) for there in other.content)
-        for stem in one.content
-    )
-    return found / len(one.content)
+def covers(one: Features, other: Features, least: float) -> bool:
+    """Say whether a text has enough of the other's content, by word or by meaning.
+
+    At least the share ``least`` of its words, each counted once however often it is said, and all
+    but two of them: beside a long question an instruction is a small share.
+    """
+    content = frozenset(one.content)
+    meant = _sides(other.stems)
+    rest = [stem for stem in content - other.stems if meant.isdisjoint(_sides((stem,)))]
+    missing = len(rest) - (len(_misspelt(one.words, other.words)) + 1) // 2
+    return missing <= min(MOST_MISSING, (1 - least) * len(content))
+
+
+def _sides(stems: Iterable[str]) -> set[tuple[int, int]]:
+    """Give the places of words in the tables; words of one place say the same."""
+    senses = meanings().senses
+    return {(sense.group, sense.side) for stem in stems for sense in senses.get(stem, ())}

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from agentfuse.guard.features import Features, features_of
-from agentfuse.guard.pairs import covered, pair_of
+from agentfuse.guard.pairs import covers, pair_of
 from agentfuse.guard.rules import RULES
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ def veto(
     """Name what forbids giving ``asked`` the answer kept for ``kept``; None if nothing does.
 
     ``level`` "strict" also holds apart texts that are alike but for one piece, whatever it is.
-    ``coverage`` is the least share of each text's content that the other must have too: against
-    texts made to land near a victim's question by what is added to them (arXiv 2601.23088), 0.75
-    where principals share entries. A text that is not English is judged by the rules that know
-    no language alone: see ``is_english``. ``rules`` leaves some out, to measure them.
+    ``coverage`` above 0 is the least share of each text's content that the other must have too, all
+    but two words at that: 0.75 where principals share entries, against texts made to land near a
+    victim's question by what is added to them (arXiv 2601.23088). A text that is not English is
+    judged by the rules that know no language alone: see ``is_english``. ``rules`` leaves some
+    out, to measure them.
     """
     if isinstance(asked, str):
         asked = _features_of(asked)
@@ -47,9 +48,9 @@ def veto(
             and rule.differs(pair)
         ):
             return rule.name
-    if coverage and min(covered(asked, kept), covered(kept, asked)) < coverage:
+    if coverage and not (covers(asked, kept, coverage) and covers(kept, asked, coverage)):
         return COVERAGE
     return None
 
 
-_features_of = lru_cache(maxsize=256)(features_of)
+_features_of = lru_cache(maxsize=2048)(features_of)

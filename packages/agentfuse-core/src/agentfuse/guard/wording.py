@@ -24,6 +24,8 @@ NEAR_QUESTIONS = frozenset(
         frozenset({"how much", "how many"}),
     }
 )
+# "Would he reject her", "would she reject him".
+GENDERS = {"he": "m", "him": "m", "his": "m", "she": "f", "her": "f", "hers": "f"}
 LIMITS = frozenset({"only", "solely", "exclusively"})
 MORE_OR_LESS = frozenset({"mor", "les"})
 
@@ -181,6 +183,9 @@ def question(pair: Pair) -> bool:
 
 def person(pair: Pair) -> bool:
     """Ask of another person, verb or time: can I, can you, should I, did I."""
+    mine, yours = _genders(pair.asked), _genders(pair.kept)
+    if mine and yours and mine != yours:
+        return True
     if not pair.alike():
         return False
     asked, kept = pair.asked.polar, pair.kept.polar
@@ -192,3 +197,7 @@ def person(pair: Pair) -> bool:
         return True
     tenses = {pair.asked.tense, pair.kept.tense} - {None}
     return len(tenses) > 1
+
+
+def _genders(text: Features) -> list[str]:
+    return [GENDERS[stem] for stem in text.order if stem in GENDERS]

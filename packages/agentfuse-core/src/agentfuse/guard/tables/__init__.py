@@ -37,7 +37,7 @@ def words_of(kind: str) -> frozenset[str]:
 def lines_of(name: str) -> Iterator[tuple[str, str]]:
     """Give each line of a table, with the kind it stands under."""
     kind = ""
-    for line in files(__package__).joinpath(name).read_text("utf-8").splitlines():
+    for line in files("agentfuse.guard.tables").joinpath(name).read_text("utf-8").splitlines():
         text = line.partition("#")[0].strip()
         if text.startswith("["):
             kind = text.strip("[]")
