@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from numpy import float32
     from numpy.typing import NDArray
 
     from agentfuse.errors import BudgetExceeded
-    from agentfuse.lengths import Pressure, Shortened
-    from agentfuse.messages import Delta, Reply, Request
+    from agentfuse.messages import Delta, Reply
     from agentfuse.semantics import (
         Lookup,
         Meanings,
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
         Settlement,
         Stop,
     )
-    from agentfuse.tokens import TokenCounter
 
 
 class Clock(Protocol):
@@ -344,27 +341,6 @@ class Memo(Protocol):
 
     def change(self, key: object, make: Callable[[Any], Any]) -> Any:
         """Put what ``make`` makes of the value (or None) in its place, at once, and give it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a shortener works with.
-
-    ``ask`` asks a model on the same budget; its second argument is an API key, or empty for the
-    environment's.
-    """
-
-    counter: TokenCounter
-    memo: Memo
-    ask: Callable[[Request, str], Awaitable[Reply]]
-
-
-class Shortener(Protocol):
-    """Makes requests shorter."""
-
-    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
-        """Give a shorter request; None for one that may go out as it is."""
         ...
 
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
-from agentfuse.guard import is_about_now, is_follow_up
 from agentfuse.messages import Reasoning, Text
 from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
 from agentfuse.policy.keys import key_of
@@ -117,6 +116,8 @@ def _asks_for_one_text(request: Request) -> bool:
 
 def _text_asked(request: Request, meanings: Meanings) -> str | None:
     """Give the text to compare; None where it is none, too long, about now, or hangs on history."""
+    from agentfuse.guard import is_about_now, is_follow_up  # its tables are for who compares
+
     last = request.messages[-1] if request.messages else None
     if last is None or last.role != "user" or last.tool_calls or not _is_text(last):
         return None

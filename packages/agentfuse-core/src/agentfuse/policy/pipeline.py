@@ -220,7 +220,7 @@ class Policy:
         lookup = await self._memory.by_meaning(ticket)
         if lookup is not None and lookup.match is not None:
             return self._answered(ticket, lookup.match.reply, "semantic", lookup.match.hit)
-        return replace(ticket, lookup=lookup) if lookup is not None else ticket
+        return ticket if lookup is ticket.lookup else replace(ticket, lookup=lookup)
 
     async def _join(self, ticket: Admitted, key: str) -> Ticket:
         """Wait for an identical call in the air, or lead one."""

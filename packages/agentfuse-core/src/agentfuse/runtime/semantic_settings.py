@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from agentfuse.caches.semantic.sameness import says_the_same
+from agentfuse.caches.semantic.tier import TRIAL_FLOOR
 from agentfuse.caches.semantic.trials import TrialLog
 from agentfuse.errors import ConfigurationError
 
@@ -160,6 +161,7 @@ class SemanticSettings:
             max_scopes=self.max_scopes,
             path=self.path,
             clock=self.clock,
+            floor=min(TRIAL_FLOOR, self.least_cosine(embedder.fingerprint)),
         )
 
     def made_log(self) -> TrialLog | None:

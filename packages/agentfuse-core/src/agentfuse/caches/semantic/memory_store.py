@@ -39,11 +39,12 @@ class _Kept(NamedTuple):
 class MemorySemanticStore:
     """At most ``max_entries`` entries, about ``max_bytes``, and ``max_scopes`` scopes.
 
-    One small index for each scope, made by ``index`` of a number of dimensions. The least recently
-    used leave first, over all scopes. With a ``path`` the entries are read when the store is made,
-    and written (whole, in one step) by a thread some seconds after a change and by ``close``: a
-    process killed on the spot loses those seconds. A file that is damaged or of another embedder
-    is set aside and said to the ``agentfuse`` logger.
+    One small index for each scope, made by ``index`` of a number of dimensions; what is below a
+    cosine of ``floor`` is never given, which lets an index pass over most of its vectors. The least
+    recently used leave first, over all scopes. With a ``path`` the entries are read when the store
+    is made, and written (whole, in one step) by a thread some seconds after a change and by
+    ``close``: a process killed on the spot loses those seconds. A file that is damaged or of
+    another embedder is set aside and said to the ``agentfuse`` logger.
     """
 
     def __init__(  # noqa: PLR0913 - each is one bound of the same store
@@ -57,7 +58,9 @@ class MemorySemanticStore:
         path: Path | str | None = None,
         clock: Clock | None = None,
         index: Callable[[int], Index] = NumpyIndex,
+        floor: float = OPPOSITE,
     ) -> None:
+        self._floor = floor
         self.dim = dim
         self._bounds = (max_entries, max_bytes, max_scopes)
         self._now = time.time if clock is None else clock.now
@@ -79,7 +82,7 @@ class MemorySemanticStore:
                 return ()
             self._scopes.move_to_end(scope)
             now = self._now()
-            found = index.nearest(vector, count, OPPOSITE)
+            found = index.nearest(vector, count, self._floor)
             stale = [id_ for id_, _ in found if self._entries[id_].entry.expires <= now]
             if stale:
                 for entry_id in stale:
