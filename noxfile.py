@@ -26,6 +26,8 @@ CONSTRAINTS_TOGETHER = "constraints-together.txt"
 ON_OPENAI_2 = {"agentfuse-crewai", "agentfuse-llama-index", TOGETHER}
 # What needs PyTorch, and is passed over where there is none.
 TORCH_TESTS = "packages/agentfuse-core/tests/test_embedders_in_torch.py"
+# The extra that brings torch: gigabytes, and another build of it for each kind of machine.
+TORCH = "sentence-transformers"
 # Settings of this machine's uv would leak addresses and paths into what `lock` writes.
 NO_UV_SETTINGS = {name: None for name in os.environ if name.startswith("UV_")}
 
@@ -249,11 +251,13 @@ def lock(session: nox.Session) -> None:
             for group in groups_of(source)
             if group not in left
         ]
+        extras = {extra for source in sources for extra in extras_of(source)} - {TORCH}
         session.run(
             *("uv", "pip", "compile", "--python-version=3.11", "--upgrade"),
             # CrewAI ends at Python 3.13, and a universal resolution looks beyond it.
             *(() if file == CONSTRAINTS_TOGETHER else ("--universal",)),
-            *("--no-config", "--no-header", "--no-annotate", "--all-extras", "--quiet"),
+            *("--no-config", "--no-header", "--no-annotate", "--quiet"),
+            *(f"--extra={extra}" for extra in sorted(extras)),
             *("--no-emit-index-url", "--no-emit-find-links", f"--output-file={file}"),
             *(f"--no-emit-package={name}" for name in PACKAGES),
             *groups,
@@ -261,6 +265,11 @@ def lock(session: nox.Session) -> None:
             env=NO_UV_SETTINGS,
             external=True,
         )
+
+
+def extras_of(source: str) -> list[str]:
+    """Name the extras of a pyproject file."""
+    return sorted(nox.project.load_toml(ROOT / source)["project"].get("optional-dependencies", {}))
 
 
 def groups_of(source: str) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.guard import is_follow_up
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,24 +33,17 @@ def compared(
     embedder: Any,
     vectors: Vectors,
 ) -> dict[str, int]:
-    """Count the requests that both answer alike, and why the rest differ.
-
-    ``left_out`` were not let into the tier: follow-ups, and texts that are too short or too long.
-    """
+    """Count the texts that both answer alike: from the same kept text, or not by meaning."""
     served = _served(rows, matching, Remembered(embedder.fingerprint, embedder.dim, vectors))
     replayed = {hit.asked: hit.kept for hit in ours.by_meaning}
     texts = dict.fromkeys(text for text, _ in rows)
     differ = [text for text in texts if served.get(text) != replayed.get(text)]
-    left_out = [
-        text for text in differ if is_follow_up(text) or is_follow_up(replayed.get(text, ""))
-    ]
     return {
         "texts": len(texts),
         "hits": len(served),
         "hits_of_replay": len(replayed),
         "alike": len(texts) - len(differ),
-        "left_out": len(left_out),
-        "differ": len(differ) - len(left_out),
+        "differ": len(differ),
     }
 
 

@@ -17,9 +17,8 @@ from agentfuse.compression import LLMLingua, shortened_output
 from agentfuse.compression.facts import references_in
 from agentfuse.compression.notes import HEAD
 from agentfuse.errors import ContextTooLong
-from agentfuse.lengths import Pressure, Shortened
+from agentfuse.lengths import Desk, Pressure, Shortened
 from agentfuse.messages import Message, Reply, Request, Text, ToolCall
-from agentfuse.ports import Desk
 from agentfuse.providers import anthropic_requests, chat_requests
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream.anthropic_rules import message_problems

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from agentfuse.messages import Request
+    from collections.abc import Awaitable, Callable
+
+    from agentfuse.messages import Reply, Request
+    from agentfuse.ports import Memo
     from agentfuse.tickets import Limit
+    from agentfuse.tokens import TokenCounter
 
 Why = Literal["budget", "window", "tokens", "steps", "held"]
 
@@ -56,3 +60,24 @@ class Compressed:
     before: int = 0
     after: int = 0
     left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a shortener works with.
+
+    ``ask`` asks a model on the same budget; its second argument is an API key, or empty for the
+    environment's.
+    """
+
+    counter: TokenCounter
+    memo: Memo
+    ask: Callable[[Request, str], Awaitable[Reply]]
+
+
+class Shortener(Protocol):
+    """Makes requests shorter."""
+
+    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
+        """Give a shorter request; None for one that may go out as it is."""
+        ...

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agentfuse.semantic_ports import Embedder, Index, Semantics, SemanticStore
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
     from agentfuse.errors import BudgetExceeded
-    from agentfuse.lengths import Pressure, Shortened
-    from agentfuse.messages import Delta, Reply, Request
+    from agentfuse.messages import Delta, Reply
     from agentfuse.semantics import Selection
     from agentfuse.tickets import (
         Amounts,
@@ -26,13 +24,11 @@ if TYPE_CHECKING:
         Settlement,
         Stop,
     )
-    from agentfuse.tokens import TokenCounter
 
 __all__ = [
     "Cache",
     "Clock",
     "Codec",
-    "Desk",
     "Embedder",
     "Flights",
     "Health",
@@ -43,7 +39,6 @@ __all__ = [
     "Run",
     "SemanticStore",
     "Semantics",
-    "Shortener",
     "Teller",
 ]
 
@@ -233,27 +228,6 @@ class Memo(Protocol):
 
     def change(self, key: object, make: Callable[[Any], Any]) -> Any:
         """Put what ``make`` makes of the value (or None) in its place, at once, and give it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What a shortener works with.
-
-    ``ask`` asks a model on the same budget; its second argument is an API key, or empty for the
-    environment's.
-    """
-
-    counter: TokenCounter
-    memo: Memo
-    ask: Callable[[Request, str], Awaitable[Reply]]
-
-
-class Shortener(Protocol):
-    """Makes requests shorter."""
-
-    async def shortened(self, request: Request, pressure: Pressure, desk: Desk) -> Shortened | None:
-        """Give a shorter request; None for one that may go out as it is."""
         ...
 
 

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from agentfuse.compression.plans import Cutting
-    from agentfuse.lengths import Pressure
+    from agentfuse.lengths import Desk, Pressure
     from agentfuse.messages import Message
-    from agentfuse.ports import Desk
 
 Strategy = Literal["keep_recent", "sliding_window", "summarise"]
 

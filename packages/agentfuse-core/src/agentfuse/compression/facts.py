@@ -94,13 +94,13 @@ def piece_about(word: str, text: str) -> str:
 
 def _innermost(value: Any, word: str) -> Any:
     """Find the deepest object with a field of that word; None where no field has it."""
-    kind: Any = type(value)  # exact, as json makes them
+    kind = value.__class__.__name__  # exact, as json makes them
     items: list[Any] = []
-    if kind is dict:
+    if kind == "dict":
         items = list(value.values())
         if any(word in _shown(each) for each in items) or any(word in key for key in value):
             return value
-    elif kind is list:
+    elif kind == "list":
         items = value
     return next((hit for each in items if (hit := _innermost(each, word)) is not None), None)
 

@@ -63,10 +63,10 @@ def _cut(value: Any, entries: int, characters: int, *, depth: int) -> Any:
     """Shorten a JSON value; a dict keeps its keys as long as there is depth."""
     if isinstance(value, str):
         return _cut_string(value, characters)
-    kind: Any = type(value)  # exact, as json makes them
-    if kind is dict:
+    kind = value.__class__.__name__  # exact, as json makes them
+    if kind == "dict":
         return _cut_object(value, entries, characters, depth)
-    if kind is list:
+    if kind == "list":
         return _cut_list(value, entries, characters, depth)
     return value
 

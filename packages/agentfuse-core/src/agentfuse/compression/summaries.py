@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agentfuse.compression.plans import Talk
+    from agentfuse.lengths import Desk
     from agentfuse.messages import Request
-    from agentfuse.ports import Desk
 
 # A tool's result says what it has to in so many tokens, for a summary.
 _OF_A_RESULT = 300

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.errors import ContextTooLong, UnknownPrice
-from agentfuse.lengths import Compressed, Pressure
+from agentfuse.lengths import Compressed, Desk, Pressure
 from agentfuse.messages import Text
-from agentfuse.ports import Desk
 from agentfuse.pricing import context_of
 
 if TYPE_CHECKING:

@@ -12,21 +12,12 @@ from agentfuse.policy.retrying import RetryRules
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from agentfuse.lengths import Shortener
     from agentfuse.messages import Reply, Request
     from agentfuse.policy.loops import LoopRules
     from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import (
-        Cache,
-        Clock,
-        Flights,
-        Health,
-        Ledger,
-        Memo,
-        Semantics,
-        Shortener,
-        Teller,
-    )
+    from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Memo, Semantics, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 

@@ -15,10 +15,9 @@ from agentfuse.policy.loops import LoopRules
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentfuse.lengths import Pressure
+    from agentfuse.lengths import Desk, Pressure, Shortener
     from agentfuse.messages import Request
     from agentfuse.policy.loops import Action
-    from agentfuse.ports import Desk, Shortener
     from agentfuse.runtime.settings import Settings
 
 
