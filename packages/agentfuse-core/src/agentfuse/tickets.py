@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.nothing import NOTHING
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.tokens import StreamCounter
@@ -163,6 +166,28 @@ class Quote:
     card_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Which model a router chose for a call that asked for ``asked``, and why.
+
+    ``p_ok`` is the expected score (0 to 1) and ``expected_cost`` the price in nanodollars of each
+    candidate that could take the call. ``propensity`` is the chance with which ``model`` was
+    chosen (1 where nothing was drawn). ``policy_id`` names what was learned when it was made. An
+    empty ``provider`` is the one that was asked.
+    """
+
+    id: str
+    model: str
+    asked: str
+    provider: str = ""
+    p_ok: Mapping[str, float] = NOTHING
+    expected_cost: Mapping[str, int] = NOTHING
+    reason: str = ""
+    policy_id: str = ""
+    propensity: float = 1.0
+    tag: str = ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """How far a stream has come: what it ``said``, of ``allowed`` output tokens.
@@ -180,7 +205,8 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down.
+    ``owed`` are the limits of a call that went out while the ledger was down; ``decision`` is the
+    router's, where one chose the model.
     """
 
     id: str
@@ -194,6 +220,7 @@ class Admitted:
     leading: bool = False
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
+    decision: Decision | None = None
     progress: Progress = field(default_factory=Progress)
 
     @property
@@ -242,6 +269,7 @@ class Receipt:
     seconds: float = 0.0
     text: str = ""
     scope: Scope = NO_SCOPE
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +290,14 @@ class Failed:
     kind: str
     attempt: int
     cost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """A call for which a router chose the model, the one asked for or another."""
+
+    id: str
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,4 +348,4 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+Event = Receipt | Refused | Failed | Routed | Downgraded | Compressed | Alert | Overrun | StoreTrouble

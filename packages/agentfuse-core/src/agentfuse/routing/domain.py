@@ -1,0 +1,111 @@
+"""Whether today's requests are like those the text model was fitted on; where not, it is not asked.
+
+Weights fitted on one kind of prompt rank another kind no better than a coin, and sometimes worse.
+Two checks: each request alone, by its share of words never seen and its shape, and the last
+requests together, by how far their means have moved.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentfuse.messages import Json
+
+# Means are compared over so many requests, and from so many on.
+WINDOW = 200
+_FEWEST = 20
+
+# How far a mean may move, in standard deviations of one request: a third, which is a small effect
+# (Cohen 1988: 0.2 small, 0.5 medium), and three standard errors on top, so that chance seldom does.
+_MOVED = 0.33
+_ERRORS = 3.0
+
+NAMES = (
+    "words never seen",
+    "length",
+    "word count",
+    "digits",
+    "signs",
+    "capitals",
+    "lines",
+    "word length",
+    "questions",
+    "colons",
+    "expected gain",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What the fitted prompts were like.
+
+    ``centre`` and ``scale`` are the mean and deviation of each of ``NAMES``; ``unseen`` and
+    ``odd`` are the shares of new words and the squared distances that 1 in 200 of them passed.
+    """
+
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+    unseen: float
+    odd: float
+
+    def stranger(self, measures: Sequence[float]) -> str:
+        """Say why one request is outside; empty where it is not."""
+        if measures[0] > self.unseen:
+            return f"{measures[0]:.0%} of its words were never seen"
+        distance = self.distance(measures)
+        if distance > self.odd:
+            return f"its shape is unlike those fitted on ({distance:.1f} where {self.odd:.1f} was)"
+        return ""
+
+    def distance(self, measures: Sequence[float]) -> float:
+        """Give the mean squared deviation of the shape, in units of the fitted one."""
+        each = zip(measures[1:-1], self.centre[1:-1], self.scale[1:-1], strict=True)
+        return sum(((m - c) / s) ** 2 for m, c, s in each) / (len(measures) - 2)
+
+    def to_json(self) -> dict[str, Json]:
+        """Give what a file holds."""
+        held: dict[str, Json] = {"centre": list(self.centre), "scale": list(self.scale)}
+        return held | {"unseen": self.unseen, "odd": self.odd}
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Json]) -> Self:
+        """Read what ``to_json`` gave."""
+        centre, scale = tuple(given["centre"]), tuple(given["scale"])
+        return cls(centre, scale, float(given["unseen"]), float(given["odd"]))
+
+
+@dataclass(slots=True)
+class Drift:
+    """The latest requests, and how far their means have moved from a domain's."""
+
+    domain: Domain
+    _latest: deque[tuple[float, ...]] = field(
+        default_factory=lambda: deque[tuple[float, ...]](maxlen=WINDOW), init=False, repr=False
+    )
+    _sums: list[float] = field(default_factory=list[float], init=False, repr=False)
+
+    def moved(self, measures: Sequence[float]) -> str:
+        """Take a request in; say what has moved, or nothing."""
+        domain = self.domain
+        each = zip(measures, domain.centre, domain.scale, strict=True)
+        # One outlier may not move a mean by itself.
+        row = tuple(max(-3.0, min(3.0, (m - c) / s)) for m, c, s in each)
+        sums = self._sums or [0.0] * len(row)
+        gone = self._latest[0] if len(self._latest) == WINDOW else (0.0,) * len(row)
+        self._sums = [s + new - old for s, new, old in zip(sums, row, gone, strict=True)]
+        self._latest.append(row)
+        count = len(self._latest)
+        if count < _FEWEST:
+            return ""
+        bound = (_MOVED + _ERRORS / sqrt(count)) * count
+        most = max(range(len(row)), key=lambda place: abs(self._sums[place]))
+        if abs(self._sums[most]) <= bound:
+            return ""
+        shift = self._sums[most] / count
+        return f"{NAMES[most]} moved by {shift:+.2f} deviations over the last {count} requests"

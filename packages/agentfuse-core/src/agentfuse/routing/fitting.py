@@ -1,0 +1,270 @@
+"""Fit a router to outcomes: estimates on all of them, targets on estimates that had not seen them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from zlib import crc32
+
+from agentfuse.errors import ConfigurationError
+from agentfuse.routing.domain import Domain
+from agentfuse.routing.frontier import Frontier, Point
+from agentfuse.routing.knowledge import PRIOR_MASS, Knowledge
+from agentfuse.routing.text_model import TextModel, numpy_or_explain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentfuse.routing.features import Sketch
+    from agentfuse.routing.outcomes import Outcome
+    from agentfuse.routing.text_model import Array
+
+FOLDS = 4
+FEWEST = 20
+"""Below so many outcomes there is nothing to fit, and no fold to hold out."""
+_PRICES = 201
+# What an unlikely choice may weigh at most: 1 / 0.05 rows.
+_LEAST_CHANCE = 0.05
+_STRANGE = 0.995
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Held:
+    """Outcomes with what was promised for each by a model that had not seen it.
+
+    ``targets`` and ``promised`` have a row for each outcome and a column for each model.
+    """
+
+    models: tuple[str, ...]
+    strong: str
+    costs: Mapping[str, float]
+    targets: Array
+    promised: Array
+
+
+def fit(
+    outcomes: Sequence[Outcome],
+    *,
+    models: Sequence[str],
+    strong: str,
+    costs: Mapping[str, float],
+) -> Knowledge:
+    """Learn from outcomes; ``costs`` are each model's price as a share of the strong one's.
+
+    Needs numpy. Raises ConfigurationError for fewer than ``FEWEST`` outcomes, or a model without
+    any.
+    """
+    np = numpy_or_explain()
+    rows = [each for each in outcomes if any(model in each.scores for model in models)]
+    _check(rows, models, strong, costs)
+    targets, seen = _targets_of(rows, models)
+    promised, unseen = _promised(rows, models, targets)
+    counts = _counts(rows, targets - promised, seen)
+    held = _with_tags(rows, promised, targets, seen)
+    sketches = [each.sketch for each in rows if each.sketch is not None]
+    text = None
+    if sketches and len(sketches) == len(rows):
+        text = TextModel.fitted(models, sketches, targets)
+    held_out = Held(
+        models=tuple(models), strong=strong, costs=costs, targets=targets, promised=held
+    )
+    named = {
+        tag: {models[m]: (float(n[m]), float(s[m])) for m in range(len(models))}
+        for tag, (n, s) in counts.items()
+    }
+    return Knowledge(
+        models=tuple(models),
+        strong=strong,
+        costs=dict(costs),
+        means=dict(zip(models, np.asarray(targets).mean(0).tolist(), strict=True)),
+        tags=named,
+        frontier=frontier_of(held_out),
+        rows=len(rows),
+        text=text,
+        domain=text and _domain_of(sketches, unseen, _gain(held_out)),
+    )
+
+
+def frontier_of(held: Held) -> Frontier:
+    """Say for each of some 200 prices what it would have cost and lost."""
+    np = numpy_or_explain()
+    cost = np.array([held.costs[model] for model in held.models])
+    top = held.models.index(held.strong)
+    low = int(np.argmin(cost))
+    truth = held.targets[:, top]
+    gap = truth - held.targets[:, low]
+    rows = np.arange(len(truth))
+    points: list[Point] = []
+    for price in _prices(held.promised, cost, top):
+        chosen = np.argmax(held.promised - price * cost, axis=1)
+        lost = truth - held.targets[rows, chosen]
+        points.append(
+            Point(
+                price=float(price),
+                cost=float(cost[chosen].mean()),
+                strong=float((chosen == top).mean()),
+                lost=float(lost.mean()),
+                spread=float(lost.var()),
+                shared=float(((lost - lost.mean()) * (gap - gap.mean())).mean()),
+            )
+        )
+    return Frontier(tuple(points), len(rows), float(gap.mean()), float(gap.var()))
+
+
+def promised_by(knowledge: Knowledge, outcomes: Sequence[Outcome]) -> Held:
+    """Give what a fitted router promises for outcomes it was not fitted on."""
+    from agentfuse.routing.knowledge import posterior
+
+    np = numpy_or_explain()
+    models = knowledge.models
+    rows = [each for each in outcomes if any(model in each.scores for model in models)]
+    if len(rows) < FEWEST:
+        raise ConfigurationError(f"{len(rows)} outcomes are too few: {FEWEST} or more are needed")
+    promised: list[list[float]] = []
+    for each in rows:
+        scores, _ = knowledge.scores(each.sketch)
+        counts = knowledge.tags.get(each.tag, {})
+        promised.append([posterior(scores[m], counts.get(m, (0.0, 0.0))) for m in models])
+    targets, _ = _targets_of(rows, models)
+    return Held(
+        models=models,
+        strong=knowledge.strong,
+        costs=knowledge.costs,
+        targets=targets,
+        promised=np.array(promised),
+    )
+
+
+def _check(
+    rows: Sequence[Outcome], models: Sequence[str], strong: str, costs: Mapping[str, float]
+) -> None:
+    if len(rows) < FEWEST:
+        raise ConfigurationError(f"{len(rows)} outcomes are too few: {FEWEST} or more are needed")
+    if strong not in models:
+        raise ConfigurationError(f"the strong model {strong!r} is not among {list(models)}")
+    for model in models:
+        if model not in costs:
+            raise ConfigurationError(f"no price of {model!r} is known beside {strong!r}")
+        if not any(model in each.scores for each in rows):
+            raise ConfigurationError(f"no outcome of {model!r} is known: it cannot be judged")
+
+
+def _targets_of(rows: Sequence[Outcome], models: Sequence[str]) -> tuple[Array, Array]:
+    """Give a score for each row and model, and which of them were observed.
+
+    Where one model was asked, the others' scores are their tag's mean, and the one observed is
+    weighed by the chance it had of being asked: unbiased where the chances are right (augmented
+    inverse propensity weighting, Robins, Rotnitzky and Zhao 1994).
+    """
+    np = numpy_or_explain()
+    nan = float("nan")
+    scores = np.array([[each.scores.get(model, nan) for model in models] for each in rows])
+    seen = ~np.isnan(scores)
+    several = seen.sum(1) > 1
+    chance = np.array([max(each.propensity, _LEAST_CHANCE) for each in rows])
+    chance = np.where(several, 1.0, chance)
+    overall = np.nanmean(scores, axis=0)
+    if seen.all():
+        return scores, seen
+    means = np.empty_like(scores)
+    for places in _places_of(rows).values():
+        part = scores[places]
+        held = (~np.isnan(part)).sum(0)
+        means[places] = (np.nansum(part, axis=0) + PRIOR_MASS * overall) / (held + PRIOR_MASS)
+    return np.where(seen, means + (scores - means) / chance[:, None], means), seen
+
+
+def _promised(
+    rows: Sequence[Outcome], models: Sequence[str], targets: Array
+) -> tuple[Array, Array]:
+    """Predict each row from the others, in folds; the same prompt is in one fold only."""
+    np = numpy_or_explain()
+    fold = np.array([_fold_of(each, place) for place, each in enumerate(rows)])
+    promised, unseen = np.empty_like(targets), np.ones(len(rows))
+    for which in range(FOLDS):
+        rest, out = np.flatnonzero(fold != which), np.flatnonzero(fold == which)
+        if not len(rest):
+            rest = out
+        promised[out] = targets[rest].mean(0)
+        fitting = [rows[place].sketch for place in rest]
+        if not len(out) or any(rows[place].sketch is None for place in (*rest, *out)):
+            continue
+        text = TextModel.fitted(models, cast("list[Sketch]", fitting), targets[rest])
+        for place in out:
+            sketch = cast("Sketch", rows[place].sketch)
+            promised[place], unseen[place] = text.scores(sketch)
+    return promised, unseen
+
+
+def _with_tags(rows: Sequence[Outcome], promised: Array, targets: Array, seen: Array) -> Array:
+    """Add what each tag's other rows scored beyond what was promised."""
+    np = numpy_or_explain()
+    fold = np.array([_fold_of(each, place) for place, each in enumerate(rows)])
+    beyond = np.where(seen, targets - promised, 0.0)
+    found = promised.copy()
+    for tag, places in _places_of(rows).items():
+        if not tag:
+            continue
+        for which in range(FOLDS):
+            inside, others = places[fold[places] == which], places[fold[places] != which]
+            mass = seen[others].sum(0) + PRIOR_MASS
+            found[inside] += beyond[others].sum(0) / mass
+    return np.clip(found, 0.0, 1.0)
+
+
+def _counts(
+    rows: Sequence[Outcome], beyond: Array, seen: Array
+) -> dict[str, tuple[Array, Array]]:
+    np = numpy_or_explain()
+    kept = np.where(seen, beyond, 0.0)
+    places = _places_of(rows)
+    return {tag: (seen[at].sum(0), kept[at].sum(0)) for tag, at in places.items() if tag}
+
+
+def _places_of(rows: Sequence[Outcome]) -> dict[str, Array]:
+    np = numpy_or_explain()
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, each in enumerate(rows):
+        places[each.tag].append(place)
+    return {tag: np.array(at) for tag, at in places.items()}
+
+
+def _fold_of(outcome: Outcome, place: int) -> int:
+    if outcome.sketch is None:
+        return place % FOLDS
+    return crc32(str(outcome.sketch.words).encode()) % FOLDS
+
+
+def _prices(promised: Array, cost: Array, top: int) -> Any:
+    """Give the prices at which choices change, thinned to quantiles, and one beyond each end."""
+    np = numpy_or_explain()
+    others = [m for m in range(len(cost)) if m != top and cost[m] != cost[top]]
+    if not others:
+        return np.array([0.0])
+    turns = np.concatenate(
+        [(promised[:, top] - promised[:, m]) / (cost[top] - cost[m]) for m in others]
+    )
+    middle = np.quantile(turns, np.linspace(0.0, 1.0, _PRICES))
+    return np.unique(np.concatenate([[middle[0] - 1e-6], middle, [middle[-1] + 1e-6]]))
+
+
+def _gain(held: Held) -> Array:
+    """Give how much better the strong model is expected to be than the cheapest."""
+    low = min(held.models, key=lambda model: held.costs[model])
+    promised = held.promised
+    top, bottom = held.models.index(held.strong), held.models.index(low)
+    return cast("Array", promised[:, top] - promised[:, bottom])
+
+
+def _domain_of(sketches: Sequence[Sketch], unseen: Array, gain: Array) -> Domain:
+    """Sum up what the fitted prompts were like."""
+    np = numpy_or_explain()
+    shapes = np.array([sketch.shape for sketch in sketches])
+    measures = np.concatenate([unseen[:, None], shapes, gain[:, None]], axis=1)
+    centre = tuple(measures.mean(0).tolist())
+    # A measure that never changed has no scale of its own: a thousandth stands for it.
+    scale = tuple(np.maximum(measures.std(0), 1e-3).tolist())
+    plain = Domain(centre, scale, 1.0, 0.0)
+    odd = np.quantile([plain.distance(row) for row in measures.tolist()], _STRANGE)
+    return Domain(centre, scale, float(np.quantile(unseen, _STRANGE)), float(odd))

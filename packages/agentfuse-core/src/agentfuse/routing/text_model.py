@@ -1,0 +1,157 @@
+"""How well each model does on a text: hashed TF-IDF of words and pairs, and ridge regression.
+
+One linear model for each candidate on the same rows is the same as one for each *difference*
+between them, which is what a choice turns on: to predict only where the cheap model fails is worse
+than a coin where hard prompts are hard for all.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from agentfuse.errors import ConfigurationError
+from agentfuse.routing.features import PLACES
+from agentfuse.routing.ridge import Rows, ridge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy import ndarray
+
+    from agentfuse.messages import Json
+    from agentfuse.routing.features import Sketch
+
+    Array = ndarray[Any, Any]
+
+# Rows have length one, so a penalty of 10 weighs as ten rows that say nothing; on four public sets
+# APGR is flat between 10 and 20 and falls below 3 (docs/routing.md says how it is measured).
+PENALTY = 10.0
+# Measures of shape enter at a tenth of their deviation: beside words, not above them.
+_SHAPE = 0.1
+# A term seen once tells nothing about another prompt.
+_LEAST_ROWS = 2
+
+
+def numpy_or_explain() -> Any:
+    """Import numpy; raises ConfigurationError that says what to install."""
+    try:
+        import numpy as np
+    except ImportError as error:
+        raise ConfigurationError(
+            "the router's text model needs numpy: pip install 'agentfuse-core[routing]'"
+        ) from error
+    return np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TextModel:
+    """Fitted weights: ``terms`` are the known places, ``weights`` a row for each, by model."""
+
+    models: tuple[str, ...]
+    terms: Array
+    idf: Array
+    weights: Array
+    mean: Array
+    centre: Array
+    scale: Array
+    shape: Array
+    column: Array
+
+    def scores(self, sketch: Sketch) -> tuple[list[float], float]:
+        """Give the expected score of each model, and the share of words never seen in training."""
+        np = numpy_or_explain()
+        counts = Counter(sketch.terms)
+        places = np.fromiter(counts, np.int64, len(counts))
+        columns = self.column[places]
+        known = columns >= 0
+        columns = columns[known]
+        times = np.fromiter(counts.values(), np.float64, len(counts))[known]
+        values = (1.0 + np.log(times)) * self.idf[columns]
+        size = float(np.sqrt(values @ values)) or 1.0
+        shape = (np.array(sketch.shape) - self.centre) / self.scale * _SHAPE
+        found = self.mean + values @ self.weights[columns] / size + shape @ self.shape
+        words = np.array(sketch.words or (0,), np.int64)
+        unseen = float((self.column[words] < 0).mean()) if sketch.words else 1.0
+        return found.tolist(), unseen
+
+    @classmethod
+    def fitted(
+        cls, models: Sequence[str], sketches: Sequence[Sketch], targets: Array
+    ) -> Self:
+        """Fit on rows of prompts; ``targets`` has a row for each and a column for each model."""
+        np = numpy_or_explain()
+        counted = [Counter(sketch.terms) for sketch in sketches]
+        flat = np.fromiter((p for c in counted for p in c), np.int64)
+        seen = np.bincount(flat, minlength=PLACES)
+        terms = np.flatnonzero(seen >= _LEAST_ROWS)
+        idf = np.log((1 + len(counted)) / (1 + seen[terms])) + 1.0
+        shapes = np.array([sketch.shape for sketch in sketches], np.float64)
+        centre, scale = shapes.mean(0), shapes.std(0) + 1e-9
+        column = _columns_of(terms)
+        rows = _rows_of(counted, column, idf, (shapes - centre) / scale * _SHAPE)
+        mean = targets.mean(0)
+        solved = np.stack([ridge(rows, y, PENALTY) for y in (targets - mean).T], axis=1)
+        return cls(
+            models=tuple(models),
+            terms=terms,
+            idf=idf,
+            weights=solved[: len(terms)],
+            mean=mean,
+            centre=centre,
+            scale=scale,
+            shape=solved[len(terms) :],
+            column=column,
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Give what a file holds: names, and arrays as base64 of little-endian numbers."""
+        arrays = {name: _packed(getattr(self, name)) for name in _ARRAYS}
+        return {"models": list(self.models), "terms": _packed(self.terms, "<i4"), **arrays}
+
+    @classmethod
+    def from_json(cls, given: Json) -> Self:
+        """Read what ``to_json`` gave."""
+        terms = _unpacked(given["terms"]).astype("int64")
+        arrays = {name: _unpacked(given[name]).astype("float64") for name in _ARRAYS}
+        models = tuple(given["models"])
+        return cls(models=models, terms=terms, column=_columns_of(terms), **cast("Any", arrays))
+
+
+_ARRAYS = ("idf", "weights", "mean", "centre", "scale", "shape")
+
+
+def _columns_of(terms: Array) -> Array:
+    """Say for each place which column it is, or -1."""
+    np = numpy_or_explain()
+    column = np.full(PLACES, -1, np.int32)
+    column[terms] = np.arange(len(terms), dtype=np.int32)
+    return cast("Array", column)
+
+
+def _rows_of(counted: Sequence[Counter[int]], column: Array, idf: Array, dense: Array) -> Rows:
+    """Weigh terms by rarity, dampen repeats (1 + log), and give each row length one."""
+    np = numpy_or_explain()
+    sizes = np.array([len(c) for c in counted])
+    row = np.repeat(np.arange(len(counted)), sizes)
+    place = np.fromiter((p for c in counted for p in c), np.int64)
+    times = np.fromiter((n for c in counted for n in c.values()), np.float64)
+    held = column[place] >= 0
+    row, where, times = row[held], column[place[held]], times[held]
+    value = (1.0 + np.log(times)) * idf[where]
+    norms = np.sqrt(np.bincount(row, weights=value**2, minlength=len(counted)))
+    value /= np.maximum(norms, 1e-12)[row]
+    return Rows(row=row, column=where, value=value, columns=len(idf), dense=dense)
+
+
+def _packed(array: Array, kind: str = "<f4") -> Json:
+    data = base64.b64encode(array.astype(kind).tobytes()).decode()
+    return {"shape": list(array.shape), "kind": kind, "data": data}
+
+
+def _unpacked(given: Json) -> Array:
+    np = numpy_or_explain()
+    data = base64.b64decode(given["data"])
+    return cast("Array", np.frombuffer(data, given["kind"]).reshape(given["shape"]))
