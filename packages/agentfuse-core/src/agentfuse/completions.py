@@ -13,6 +13,7 @@ from agentfuse.providers.reach import require_reach
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
 from agentfuse.runtime.default import default_fuse
 from agentfuse.runtime.settings import environment
+from agentfuse.scopes import routed_by
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -48,17 +49,20 @@ def completion(
     ``chat.completions.create``. AgentFuse reads for itself: ``budget_id`` and ``budget_usd`` (a run
     and what it may spend: ``5.00``, ``"$5"``, Decimal), ``tenant_id`` (whose answers may be
     shared), ``api_key``, ``base_url``, ``timeout`` (seconds), and ``fuse`` (in place of the
-    process's own).
+    process's own). ``auto_route`` is True (the fuse's router chooses, whichever model is asked),
+    False (nobody does), or a ``Router`` or ``Cascade`` for this call.
 
     Raises BudgetExceeded before anything is sent, UnknownPrice for a budgeted model without a
     price, ConfigurationError for what cannot be asked (no key, no messages, unknown provider), and
     ProviderFailed, from the SDK's own error, once no further attempt is worth it.
     """
+    route = options.pop("auto_route", None)
     call = _Call.of(model, messages, options, stream=stream)
-    if stream:
-        return call.fuse.stream(call.request, call.open_stream, call.codec)
-    answer: ChatCompletion = call.fuse.call(call.request, call.ask, call.codec)
-    return answer
+    with routed_by(route):
+        if stream:
+            return call.fuse.stream(call.request, call.open_stream, call.codec)
+        answer: ChatCompletion = call.fuse.call(call.request, call.ask, call.codec)
+        return answer
 
 
 @overload
@@ -73,11 +77,13 @@ async def acompletion(
     model: str, messages: Messages, *, stream: bool = False, **options: Any
 ) -> ChatCompletion | AsyncCompletionStream:
     """Do as ``completion``, awaited."""
+    route = options.pop("auto_route", None)
     call = _Call.of(model, messages, options, stream=stream)
-    if stream:
-        return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
-    answer: ChatCompletion = await call.fuse.acall(call.request, call.aask, call.codec)
-    return answer
+    with routed_by(route):
+        if stream:
+            return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
+        answer: ChatCompletion = await call.fuse.acall(call.request, call.aask, call.codec)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

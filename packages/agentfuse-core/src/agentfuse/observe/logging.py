@@ -15,6 +15,7 @@ from agentfuse.tickets import (
     Overrun,
     Receipt,
     Refused,
+    Routed,
     Stop,
     StoreTrouble,
 )
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class LogListener:
-    """Logs receipts at INFO and everything else at WARNING, to the logger of that name."""
+    """Logs receipts and routes at INFO and everything else at WARNING, to the logger of that name."""
 
     def __init__(self, logger: str = "agentfuse") -> None:
         self._logger = logging.getLogger(logger)
 
     def hear(self, event: Event) -> None:
         """Log an event if its level is wanted."""
-        level = logging.INFO if isinstance(event, Receipt) else logging.WARNING
+        level = logging.INFO if isinstance(event, Receipt | Routed) else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._logger.log(level, "%s", line_of(event))
 
@@ -50,6 +51,8 @@ def line_of(event: Event) -> str:
             )
         case Downgraded() | Compressed() | Alert():
             return _thrift_line(event)
+        case Routed(decision=chosen):
+            return f"routed {chosen.asked} to {chosen.model}: {chosen.reason} [{event.id}]"
         case Overrun():
             return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
         case StoreTrouble():

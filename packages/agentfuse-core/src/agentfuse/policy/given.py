@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Request
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Guide, Ledger, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -54,7 +54,8 @@ class Rules:
 class Ports:
     """The policy's whole view of the world.
 
-    ``count`` asks the counter for an estimate before a call, and waits for it where it must.
+    ``count`` asks the counter for an estimate before a call, and waits for it where it must;
+    ``guide`` chooses models, None where the caller's own choice holds.
     """
 
     ledger: Ledger
@@ -68,3 +69,4 @@ class Ports:
     failure_of: Callable[[BaseException], Failure]
     draw: Callable[[], float]
     new_id: Callable[[], str]
+    guide: Guide | None = None

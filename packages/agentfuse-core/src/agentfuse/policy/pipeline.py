@@ -14,6 +14,7 @@ from agentfuse.policy.keys import key_of
 from agentfuse.policy.metering import meter
 from agentfuse.policy.retrying import delay_of
 from agentfuse.policy.settling import Settling
+from agentfuse.policy.steering import Steering
 from agentfuse.policy.thrift import Thrift
 from agentfuse.policy.tools import ToolBooks
 from agentfuse.scopes import current_scope
@@ -37,7 +38,17 @@ ROUNDS = 2
 class Policy:
     """The law for the calls of one run."""
 
-    __slots__ = ("_admission", "_gate", "_ports", "_rules", "_run", "_settling", "_thrift", "tools")
+    __slots__ = (
+        "_admission",
+        "_gate",
+        "_ports",
+        "_rules",
+        "_run",
+        "_settling",
+        "_steering",
+        "_thrift",
+        "tools",
+    )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
         self._ports = ports
@@ -48,6 +59,7 @@ class Policy:
         alerts = Alerts(ports, rules)
         self._settling = Settling(ports, alerts)
         self.tools = ToolBooks(ports, rules, run, alerts)
+        self._steering = Steering(ports)
         self._thrift = Thrift(ports, rules)
 
     async def begin(self, request: Request) -> Ticket:
@@ -64,7 +76,8 @@ class Policy:
         reply = await self._known(ticket)
         if reply is None:
             limits = self._run.limits(request.model, ticket.started)
-            fitted = await self._thrift.fitted(request, limits, ticket.id)
+            ticket = await self._steering.steered(ticket, limits)
+            fitted = await self._thrift.fitted(ticket.asked, limits, ticket.id)
             if fitted is not request:
                 ticket = replace(ticket, asked=fitted, request=fitted, key=self._key_of(fitted))
                 reply = await self._known(ticket)
@@ -79,6 +92,7 @@ class Policy:
         keep = ticket.key is not None and may_be_kept(reply, self._rules.cache)
         try:
             await self._settling.settle(ticket, reply)
+            self._steering.answered(ticket, reply)
             if keep and ticket.key is not None:
                 await self._keep(ticket.key, reply)
         finally:
@@ -115,6 +129,13 @@ class Policy:
             raise
         self._land(ticket, None)
         return None
+
+    async def release(self, ticket: Admitted) -> None:
+        """Give the money back for a call that was not made after all."""
+        try:
+            await self._settling.abandon(ticket, billed=False)
+        finally:
+            self._land(ticket, None)
 
     async def used(self) -> float:
         """Give the share spent of the limit that is nearest its end; 0 without a limit."""
@@ -191,6 +212,7 @@ class Policy:
                 seconds=self._ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                decision=ticket.decision,
             )
         )
         return Answered(id=ticket.id, reply=reply, source=source)
@@ -205,6 +227,7 @@ class Policy:
             attempt=ticket.attempt + 1,
             leading=ticket.leading,
             scope=ticket.scope,
+            decision=ticket.decision,
         )
 
     def _delay(self, ticket: Admitted, failure: Failure) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentfuse.routing.cascade import Cascade
 from agentfuse.routing.fitting import fit
 from agentfuse.routing.knowledge import Knowledge
 from agentfuse.routing.outcomes import Outcome, outcomes_of
@@ -21,6 +22,7 @@ __all__ = [
     "FALLBACK_CHAIN",
     "FASTEST_FIRST",
     "PATTERNS",
+    "Cascade",
     "Judge",
     "Knowledge",
     "Outcome",

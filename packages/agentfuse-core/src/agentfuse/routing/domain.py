@@ -26,6 +26,9 @@ _FEWEST = 20
 _MOVED = 0.33
 _ERRORS = 3.0
 
+# Ten deviations are as strange as any: a measure that hardly varied would drown the others.
+_FAR = 100.0
+
 NAMES = (
     "words never seen",
     "length",
@@ -66,7 +69,8 @@ class Domain:
     def distance(self, measures: Sequence[float]) -> float:
         """Give the mean squared deviation of the shape, in units of the fitted one."""
         each = zip(measures[1:-1], self.centre[1:-1], self.scale[1:-1], strict=True)
-        return sum(((m - c) / s) ** 2 for m, c, s in each) / (len(measures) - 2)
+        squares = (min(((m - c) / s) ** 2, _FAR) for m, c, s in each)
+        return sum(squares) / (len(measures) - 2)
 
     def to_json(self) -> dict[str, Json]:
         """Give what a file holds."""

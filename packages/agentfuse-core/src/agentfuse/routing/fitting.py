@@ -213,9 +213,7 @@ def _with_tags(rows: Sequence[Outcome], promised: Array, targets: Array, seen: A
     return np.clip(found, 0.0, 1.0)
 
 
-def _counts(
-    rows: Sequence[Outcome], beyond: Array, seen: Array
-) -> dict[str, tuple[Array, Array]]:
+def _counts(rows: Sequence[Outcome], beyond: Array, seen: Array) -> dict[str, tuple[Array, Array]]:
     np = numpy_or_explain()
     kept = np.where(seen, beyond, 0.0)
     places = _places_of(rows)
@@ -231,9 +229,8 @@ def _places_of(rows: Sequence[Outcome]) -> dict[str, Array]:
 
 
 def _fold_of(outcome: Outcome, place: int) -> int:
-    if outcome.sketch is None:
-        return place % FOLDS
-    return crc32(str(outcome.sketch.words).encode()) % FOLDS
+    known = place if outcome.sketch is None else outcome.sketch.words
+    return crc32(str(known).encode()) % FOLDS
 
 
 def _prices(promised: Array, cost: Array, top: int) -> Any:

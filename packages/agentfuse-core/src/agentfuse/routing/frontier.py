@@ -49,7 +49,7 @@ class Frontier:
     gap_spread: float
 
     def price_for_quality(self, share: float) -> float | None:
-        """Give the highest price that keeps ``share`` of the gap, by its lower confidence bound.
+        """Give the price of the cheapest choices that keep ``share`` of the gap, by its lower confidence bound.
 
         What is lost may be (1 - share) of the gap. Their difference is a mean over the same
         rows, so its error counts that they vary together (Fieller's way with a ratio). None where
@@ -62,7 +62,9 @@ class Frontier:
             error = sqrt(max(variance, 0.0) / max(self.rows, 1))
             return point.lost - rest * self.gap + CONFIDENCE * error <= 0.0
 
-        return max((p.price for p in self.points if keeps(p)), default=None)
+        best = max((p for p in self.points if keeps(p)), key=lambda p: p.price, default=None)
+        # Of prices that chose alike the lowest: what lies between was never seen, so it is strong.
+        return None if best is None else self.price_for_cost(best.cost)
 
     def price_for_cost(self, cost: float) -> float:
         """Give the lowest price whose mean cost a call is at most ``cost`` of the strong one's."""

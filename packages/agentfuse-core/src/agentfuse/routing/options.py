@@ -92,7 +92,8 @@ class Field:
             if reason and candidate is not self.strong:
                 reasons.append(f"{candidate.name} {reason}")
                 continue
-            usual = self.outputs.get((tag, candidate.name), 0.0)
+            # A model that has not answered yet is thought to say as much as the others.
+            usual = self.outputs.get((tag, candidate.name)) or self.outputs.get((tag, ""), 0.0)
             cached = _prefix(request) if warm else 0
             mix = mix_of(request, usual, cached=cached)
             cost = self._price(candidate, request, mix, warm=warm == candidate.name)
@@ -112,9 +113,7 @@ class Field:
             lacks = lacking(candidate.model, needs, self.capabilities)
         return f"is not known to have {', '.join(lacks)}" if lacks else ""
 
-    def _price(
-        self, candidate: Candidate, request: Request, mix: Mix, *, warm: bool
-    ) -> int | None:
+    def _price(self, candidate: Candidate, request: Request, mix: Mix, *, warm: bool) -> int | None:
         """Price a mix with a candidate; None without a price, or where its window is too small."""
         provider = candidate.provider or request.provider
         model = request.model if candidate is self.strong else candidate.model

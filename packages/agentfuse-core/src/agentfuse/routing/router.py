@@ -55,7 +55,7 @@ class _Made:
     score: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Router:
     """Chooses among ``models``; at most one target says how.
 
@@ -98,9 +98,7 @@ class Router:
     _field: Field = field(init=False, repr=False)
     _learned: Learned = field(init=False, repr=False)
     _plain: Strategy | None = field(init=False, repr=False)
-    _conversations: Conversations = field(
-        default_factory=Conversations, init=False, repr=False
-    )
+    _conversations: Conversations = field(default_factory=Conversations, init=False, repr=False)
     _made: OrderedDict[str, _Made] = field(
         default_factory=OrderedDict[str, _Made], init=False, repr=False
     )
@@ -237,10 +235,11 @@ class Router:
             return
         old = self._seconds.get(made.name, seconds)
         self._seconds[made.name] = old + _NEWEST * (seconds - old)
-        outputs, key = self._field.outputs, (decision.tag, made.name)
-        usual = outputs.get(key, float(output_tokens))
-        if len(outputs) < _MOST_DECISIONS or key in outputs:
-            outputs[key] = usual + _NEWEST * (output_tokens - usual)
+        outputs = self._field.outputs
+        for key in ((decision.tag, made.name), (decision.tag, "")):
+            usual = outputs.get(key, float(output_tokens))
+            if len(outputs) < _MOST_DECISIONS or key in outputs:
+                outputs[key] = usual + _NEWEST * (output_tokens - usual)
 
     def decisions(self) -> tuple[Decision, ...]:
         """List the decisions that are remembered, oldest first."""

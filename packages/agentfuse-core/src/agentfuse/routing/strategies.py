@@ -158,14 +158,17 @@ class Tiers:
 class Judge:
     """Ask a small ``model`` which tier a request is, and give each tier its model.
 
-    The judge's own call runs inside the same budget and has a receipt of its own. An answer that
-    names no tier goes to the strong model.
+    The judge's own call runs inside the same budget and has a receipt of its own; ``base_url`` and
+    ``api_key`` are its provider's own, or from the environment. An answer that names no tier goes
+    to the strong model.
     """
 
     model: str
     simple: str
     complex: str
     medium: str = ""
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
     instructions: str = (
         "How hard is this request for a language model? Answer with one word:"
         " simple, medium or complex.\n\n"
@@ -182,9 +185,7 @@ class Judge:
         if said not in tiers:
             reason = f"{self.model} named no tier ({said[:40]!r})"
             return Pick(option=situation.strong, reason=reason)
-        return _named(
-            options, tiers[said] or self.complex, f"{said}, says {self.model}", situation
-        )
+        return _named(options, tiers[said] or self.complex, f"{said}, says {self.model}", situation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,7 @@ class TextModel:
         return found.tolist(), unseen
 
     @classmethod
-    def fitted(
-        cls, models: Sequence[str], sketches: Sequence[Sketch], targets: Array
-    ) -> Self:
+    def fitted(cls, models: Sequence[str], sketches: Sequence[Sketch], targets: Array) -> Self:
         """Fit on rows of prompts; ``targets`` has a row for each and a column for each model."""
         np = numpy_or_explain()
         counted = [Counter(sketch.terms) for sketch in sketches]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError
 from agentfuse.ledgers.steady import SteadyLedger
 from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
-from agentfuse.observe.alerts import AlertCallback, AlertWebhook
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
 from agentfuse.runtime.asking import Asking
+from agentfuse.runtime.cascading import acascaded, cascaded
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
-from agentfuse.runtime.journal import spend_book_of
+from agentfuse.runtime.listening import listeners_of
 from agentfuse.runtime.now import run_now
+from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
@@ -49,7 +50,7 @@ Handed = TypeVar("Handed", bound="Ticket | None")
 UNREADABLE = Reply(choices=())
 
 
-class Fuse:
+class Fuse(RoutedCalls):
     """A hard budget, a cache and a receipt for every call that passes through.
 
     ``Fuse("$5.00")`` holds a run to five dollars (any of ``"$5.00"``, ``Decimal("5")``, ``5``);
@@ -63,7 +64,7 @@ class Fuse:
         allowance = None if budget is None else budget_of(budget)
         rules = limits_of(settings)
         run = Run(settings.name or f"run-{new_id()[:8]}", allowance, rules=rules)
-        self._open(shared_of(settings), run, _listeners_of(settings))
+        self._open(shared_of(settings), run, listeners_of(settings))
         if isinstance(self.ledger, SteadyLedger) and self.ledger is not settings.ledger:
             self._opened = self.ledger
         if allowance is not None or rules:
@@ -254,7 +255,19 @@ class Fuse:
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> Answer:
         """Ask once: ``send`` asks the provider, unless the answer is known."""
-        outcome = self._ask(request, send)
+        course = self._course(request, codec, self._answer, blocking=True)
+        if course is not None:
+            return cast("Answer", cascaded(course, send))
+        return self._answer(self.begin(request), send, codec)
+
+    def _answer(
+        self,
+        ticket: Ticket,
+        send: Callable[[Request], Result],
+        codec: Codec[Result, Chunk, Answer, Shown],
+    ) -> Answer:
+        """Ask for what a ticket stands for."""
+        outcome = self._ask(ticket, send)
         if isinstance(outcome, Answered):
             return codec.result_of(_told(codec, outcome))
         ticket, result = outcome
@@ -273,7 +286,19 @@ class Fuse:
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> Answer:
         """Do as ``call``, awaited."""
-        outcome = await self._aask(request, send)
+        course = self._course(request, codec, self._aanswer, blocking=False)
+        if course is not None:
+            return cast("Answer", await acascaded(course, send))
+        return await self._aanswer(await self.abegin(request), send, codec)
+
+    async def _aanswer(
+        self,
+        ticket: Ticket,
+        send: Callable[[Request], Awaitable[Result]],
+        codec: Codec[Result, Chunk, Answer, Shown],
+    ) -> Answer:
+        """Do as ``_answer``, awaited."""
+        outcome = await self._aask(ticket, send)
         if isinstance(outcome, Answered):
             return codec.result_of(_told(codec, outcome))
         ticket, result = outcome
@@ -292,7 +317,7 @@ class Fuse:
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> MeteredStream[Chunk, Shown]:
         """Open a stream; use it up or close it, and it is settled."""
-        outcome = self._ask(request, send)
+        outcome = self._ask(self.begin(request), send)
         if isinstance(outcome, Answered):
             return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
@@ -305,17 +330,16 @@ class Fuse:
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> AsyncMeteredStream[Chunk, Shown]:
         """Do as ``stream``, awaited."""
-        outcome = await self._aask(request, send)
+        outcome = await self._aask(await self.abegin(request), send)
         if isinstance(outcome, Answered):
             return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
         return AsyncMeteredStream(self, ticket, wire, codec)
 
     def _ask(
-        self, request: Request, send: Callable[[Request], Result]
+        self, ticket: Ticket, send: Callable[[Request], Result]
     ) -> tuple[Admitted, Result] | Answered:
-        """Begin, and send until it works or no further attempt is worth it."""
-        ticket: Ticket = self.begin(request)
+        """Send until it works or no further attempt is worth it."""
         while isinstance(ticket, Admitted):
             try:
                 with Asking(ticket.request.model):
@@ -328,10 +352,9 @@ class Fuse:
         return ticket
 
     async def _aask(
-        self, request: Request, send: Callable[[Request], Awaitable[Result]]
+        self, ticket: Ticket, send: Callable[[Request], Awaitable[Result]]
     ) -> tuple[Admitted, Result] | Answered:
         """Do as ``_ask``, awaited."""
-        ticket: Ticket = await self.abegin(request)
         while isinstance(ticket, Admitted):
             try:
                 with Asking(ticket.request.model):
@@ -345,12 +368,12 @@ class Fuse:
 
     @cached_property
     def _blocking(self) -> Policy:
-        ports = wire(self._shared, self._tell, blocking=True)
+        ports = wire(self._shared, self._tell, blocking=True, guide=self._guide(blocking=True))
         return Policy(ports, self._rules, self._run, self._shared.switches)
 
     @cached_property
     def _awaited(self) -> Policy:
-        ports = wire(self._shared, self._tell, blocking=False)
+        ports = wire(self._shared, self._tell, blocking=False, guide=self._guide(blocking=False))
         return Policy(ports, self._rules, self._run, self._shared.switches)
 
     def _watched(self, ticket: Handed) -> Handed:
@@ -365,17 +388,6 @@ class Fuse:
         if tenant is None or request.tenant is not None:
             return request
         return replace(request, tenant=tenant)
-
-
-def _listeners_of(settings: Settings) -> tuple[Listener, ...]:
-    """Give the user's listeners, those of their alerts, and the spend book."""
-    book = spend_book_of(settings)
-    found: list[Listener] = list(settings.listeners)
-    if settings.on_alert is not None:
-        found.append(AlertCallback(settings.on_alert))
-    if settings.alert_webhook is not None:
-        found.append(AlertWebhook(settings.alert_webhook))
-    return (*found, *((book,) if book is not None else ()))
 
 
 def _told(codec: object, outcome: Answered) -> Reply:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentfuse.observe.spend_book import SpendBook
     from agentfuse.policy.limits import LimitRule
     from agentfuse.ports import Cache, Clock, Ledger, Listener
+    from agentfuse.routing import Cascade, Router
     from agentfuse.tickets import Alert
     from agentfuse.tokens import RequestCounter
 
@@ -32,6 +33,7 @@ class Options(TypedDict, total=False):
     name: str
     tenant: str | None
     limits: Mapping[str, Dollars] | Sequence[LimitRule]
+    route: Router | Cascade | None
     downgrade: Mapping[str, str]
     downgrade_at: float
     compress: Callable[[Request], Request] | None
@@ -69,6 +71,8 @@ class Settings:
     own: ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar,
     and a list of ``agentfuse.limit(...)`` knows windows, tokens, requests and rates.
 
+    Which model: ``route`` chooses it for each call of its strong model (``agentfuse.routing``).
+
     Near a limit: ``downgrade`` names the cheaper model that takes over, where it is cheaper for the
     request at hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o":
     "gpt-4o-mini"}``, or ``"anthropic/claude-haiku-4-5"`` for another provider's, where the caller's
@@ -101,6 +105,7 @@ class Settings:
     name: str = ""
     tenant: str | None = None
     limits: Mapping[str, Dollars] | Sequence[LimitRule] = ()
+    route: Router | Cascade | None = None
     downgrade: Mapping[str, str] = NOTHING
     downgrade_at: float = 0.8
     compress: Callable[[Request], Request] | None = None

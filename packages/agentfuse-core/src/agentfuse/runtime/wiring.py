@@ -24,12 +24,13 @@ from agentfuse.providers.failures import failure_of
 from agentfuse.runtime.counting import counting
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.renewal import Renewals
+from agentfuse.runtime.routed import Routing
 from agentfuse.runtime.settings import home, refresh_hours
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Guide, Ledger, Teller
     from agentfuse.runtime.settings import Settings
 
 
@@ -70,11 +71,13 @@ class Shared:
     counter: TokenCounter
     switches: Switches
     renewals: Renewals
+    routing: Routing
 
 
 def shared_of(settings: Settings) -> Shared:
     """Make the stores and books of a fuse."""
     ledger = _ledger_of(settings)
+    book = _book_of(settings)
     return Shared(
         settings=settings,
         ledger=ledger,
@@ -82,8 +85,9 @@ def shared_of(settings: Settings) -> Shared:
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
         flights=FlightTable(),
-        book=_book_of(settings),
+        book=book,
         counter=TokenCounter(settings.counters),
+        routing=Routing(settings.route, book, _resolve),
     )
 
 
@@ -118,7 +122,7 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
     return tuple(given)
 
 
-def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
+def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = None) -> Ports:
     """Make the policy's ports for blocking or for awaited callers, over the same stores."""
     clock: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
@@ -134,6 +138,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         failure_of=failure_of,
         draw=random.random,
         new_id=new_id,
+        guide=guide,
     )
 
 
@@ -142,6 +147,11 @@ def _substitute_of(model: str) -> Substitute:
     prefix, slash, name = model.partition("/")
     row = BY_PREFIX.get(prefix) if slash else None
     return Substitute(name, row.id) if row is not None else Substitute(model)
+
+
+def _resolve(name: str) -> tuple[str, str]:
+    substitute = _substitute_of(name)
+    return substitute.model, substitute.provider
 
 
 def _book_of(settings: Settings) -> PriceBook:
