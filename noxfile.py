@@ -170,6 +170,13 @@ def accuracy(session: nox.Session) -> None:
     session.run("python", "accuracy/run.py", *session.posargs)
 
 
+@nox.session(name="routing-eval")
+def routing_eval(session: nox.Session) -> None:
+    """Measure the routers on recorded outcomes (``-- --data DIR --json FILE``)."""
+    session.install("-c", CONSTRAINTS, *requirements_of(CORE, "routing-eval"))
+    session.run("python", "evals/routing/run.py", *session.posargs)
+
+
 @nox.session
 def prices(session: nox.Session) -> None:
     """Compare our prices with a second public list, weekly (``-- --json FILE`` keeps them)."""

@@ -348,4 +348,6 @@ class StoreTrouble:
     error: str
 
 
-Event = Receipt | Refused | Failed | Routed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+Event = (
+    Receipt | Refused | Failed | Routed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from agentfuse.routing.text_model import Array
 
-RESAMPLES = 200
+RESAMPLES = 100
 _QUANTILES = (0.025, 0.975)
 
 

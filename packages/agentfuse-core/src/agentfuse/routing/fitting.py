@@ -10,13 +10,12 @@ from zlib import crc32
 from agentfuse.errors import ConfigurationError
 from agentfuse.routing.domain import Domain
 from agentfuse.routing.frontier import Frontier, Point
-from agentfuse.routing.knowledge import PRIOR_MASS, Knowledge
-from agentfuse.routing.text_model import TextModel, numpy_or_explain
+from agentfuse.routing.knowledge import PRIOR_MASS, Knowledge, posterior
+from agentfuse.routing.text_model import Corpus, TextModel, numpy_or_explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from agentfuse.routing.features import Sketch
     from agentfuse.routing.outcomes import Outcome
     from agentfuse.routing.text_model import Array
 
@@ -59,13 +58,13 @@ def fit(
     rows = [each for each in outcomes if any(model in each.scores for model in models)]
     _check(rows, models, strong, costs)
     targets, seen = _targets_of(rows, models)
-    promised, unseen = _promised(rows, models, targets)
-    counts = _counts(rows, targets - promised, seen)
-    held = _with_tags(rows, promised, targets, seen)
     sketches = [each.sketch for each in rows if each.sketch is not None]
-    text = None
-    if sketches and len(sketches) == len(rows):
-        text = TextModel.fitted(models, sketches, targets)
+    corpus = Corpus.of(sketches) if len(sketches) == len(rows) else None
+    fold = np.array([_fold_of(each, place) for place, each in enumerate(rows)])
+    promised, unseen = _promised(models, corpus, targets, fold)
+    counts = _counts(rows, targets - promised, seen)
+    held = _with_tags(rows, promised, np.where(seen, targets - promised, 0.0), seen, fold)
+    text = None if corpus is None else TextModel.fitted(models, corpus, targets)
     held_out = Held(
         models=tuple(models), strong=strong, costs=costs, targets=targets, promised=held
     )
@@ -82,7 +81,7 @@ def fit(
         frontier=frontier_of(held_out),
         rows=len(rows),
         text=text,
-        domain=text and _domain_of(sketches, unseen, _gain(held_out)),
+        domain=corpus and _domain_of(corpus.shapes, unseen, _gain(held_out)),
     )
 
 
@@ -114,25 +113,29 @@ def frontier_of(held: Held) -> Frontier:
 
 def promised_by(knowledge: Knowledge, outcomes: Sequence[Outcome]) -> Held:
     """Give what a fitted router promises for outcomes it was not fitted on."""
-    from agentfuse.routing.knowledge import posterior
-
     np = numpy_or_explain()
     models = knowledge.models
     rows = [each for each in outcomes if any(model in each.scores for model in models)]
     if len(rows) < FEWEST:
         raise ConfigurationError(f"{len(rows)} outcomes are too few: {FEWEST} or more are needed")
-    promised: list[list[float]] = []
-    for each in rows:
-        scores, _ = knowledge.scores(each.sketch)
+    sketches = [each.sketch for each in rows if each.sketch is not None]
+    means = [knowledge.means[model] for model in models]
+    promised = np.tile(np.array(means), (len(rows), 1))
+    if knowledge.text is not None and len(sketches) == len(rows):
+        promised, _ = knowledge.text.scores_of(Corpus.of(sketches))
+    for each, found in zip(rows, promised, strict=True):
         counts = knowledge.tags.get(each.tag, {})
-        promised.append([posterior(scores[m], counts.get(m, (0.0, 0.0))) for m in models])
+        found[:] = [
+            posterior(score, counts.get(model, (0.0, 0.0)))
+            for model, score in zip(models, found.tolist(), strict=True)
+        ]
     targets, _ = _targets_of(rows, models)
     return Held(
         models=models,
         strong=knowledge.strong,
         costs=knowledge.costs,
         targets=targets,
-        promised=np.array(promised),
+        promised=promised,
     )
 
 
@@ -176,32 +179,28 @@ def _targets_of(rows: Sequence[Outcome], models: Sequence[str]) -> tuple[Array, 
 
 
 def _promised(
-    rows: Sequence[Outcome], models: Sequence[str], targets: Array
+    models: Sequence[str], corpus: Corpus | None, targets: Array, fold: Array
 ) -> tuple[Array, Array]:
-    """Predict each row from the others, in folds; the same prompt is in one fold only."""
+    """Predict each row from the other folds, and say how many of its words they had not."""
     np = numpy_or_explain()
-    fold = np.array([_fold_of(each, place) for place, each in enumerate(rows)])
-    promised, unseen = np.empty_like(targets), np.ones(len(rows))
+    promised, unseen = np.empty_like(targets), np.ones(len(targets))
     for which in range(FOLDS):
         rest, out = np.flatnonzero(fold != which), np.flatnonzero(fold == which)
-        if not len(rest):
-            rest = out
-        promised[out] = targets[rest].mean(0)
-        fitting = [rows[place].sketch for place in rest]
-        if not len(out) or any(rows[place].sketch is None for place in (*rest, *out)):
+        if not len(rest) or not len(out):
+            promised[out] = targets.mean(0)
             continue
-        text = TextModel.fitted(models, cast("list[Sketch]", fitting), targets[rest])
-        for place in out:
-            sketch = cast("Sketch", rows[place].sketch)
-            promised[place], unseen[place] = text.scores(sketch)
+        promised[out] = targets[rest].mean(0)
+        if corpus is not None:
+            text = TextModel.fitted(models, corpus.part(rest), targets[rest])
+            promised[out], unseen[out] = text.scores_of(corpus.part(out))
     return promised, unseen
 
 
-def _with_tags(rows: Sequence[Outcome], promised: Array, targets: Array, seen: Array) -> Array:
-    """Add what each tag's other rows scored beyond what was promised."""
+def _with_tags(
+    rows: Sequence[Outcome], promised: Array, beyond: Array, seen: Array, fold: Array
+) -> Array:
+    """Add what each tag's rows in other folds scored beyond what was promised."""
     np = numpy_or_explain()
-    fold = np.array([_fold_of(each, place) for place, each in enumerate(rows)])
-    beyond = np.where(seen, targets - promised, 0.0)
     found = promised.copy()
     for tag, places in _places_of(rows).items():
         if not tag:
@@ -254,10 +253,9 @@ def _gain(held: Held) -> Array:
     return cast("Array", promised[:, top] - promised[:, bottom])
 
 
-def _domain_of(sketches: Sequence[Sketch], unseen: Array, gain: Array) -> Domain:
+def _domain_of(shapes: Array, unseen: Array, gain: Array) -> Domain:
     """Sum up what the fitted prompts were like."""
     np = numpy_or_explain()
-    shapes = np.array([sketch.shape for sketch in sketches])
     measures = np.concatenate([unseen[:, None], shapes, gain[:, None]], axis=1)
     centre = tuple(measures.mean(0).tolist())
     # A measure that never changed has no scale of its own: a thousandth stands for it.

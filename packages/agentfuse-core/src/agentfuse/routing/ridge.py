@@ -50,17 +50,18 @@ def ridge(rows: Rows, target: Array, penalty: float) -> Array:
     """Give the weights that minimise squared error plus ``penalty`` times their squares."""
     import numpy as np
 
+    # Sums, not ``@``: on a busy machine BLAS' threads wait for each other longer than these take.
     weights = np.zeros(rows.columns + rows.dense.shape[1])
     residual = rows.back(target)
     direction = residual.copy()
-    size = first = float(residual @ residual)
+    size = first = float((residual * residual).sum())
     for _ in range(_STEPS):
         if size <= _ENOUGH * first:
             break
         image = rows.back(rows.times(direction)) + penalty * direction
-        step = size / float(direction @ image)
+        step = size / float((direction * image).sum())
         weights += step * direction
         residual -= step * image
-        before, size = size, float(residual @ residual)
+        before, size = size, float((residual * residual).sum())
         direction = residual + size / before * direction
     return weights

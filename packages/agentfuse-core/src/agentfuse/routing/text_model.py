@@ -47,6 +47,49 @@ def numpy_or_explain() -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Corpus:
+    """Sketches as arrays: ``place`` is in ``row`` so many ``times``; ``words`` are in ``word_row``."""
+
+    row: Array
+    place: Array
+    times: Array
+    words: Array
+    word_row: Array
+    shapes: Array
+
+    @classmethod
+    def of(cls, sketches: Sequence[Sketch]) -> Self:
+        """Count the terms of each sketch once, for all that is fitted on parts of them."""
+        np = numpy_or_explain()
+        counted = [Counter(sketch.terms) for sketch in sketches]
+        rows = np.arange(len(sketches))
+        sizes = [len(sketch.words) for sketch in sketches]
+        return cls(
+            row=np.repeat(rows, [len(counts) for counts in counted]),
+            place=np.fromiter((p for counts in counted for p in counts), np.int64),
+            times=np.fromiter((n for counts in counted for n in counts.values()), np.float64),
+            words=np.fromiter((word for sketch in sketches for word in sketch.words), np.int64),
+            word_row=np.repeat(rows, sizes),
+            shapes=np.array([sketch.shape for sketch in sketches], np.float64),
+        )
+
+    def part(self, rows: Array) -> Corpus:
+        """Give some of the rows, numbered anew."""
+        np = numpy_or_explain()
+        number = np.full(len(self.shapes), -1)
+        number[rows] = np.arange(len(rows))
+        held, said = number[self.row] >= 0, number[self.word_row] >= 0
+        return Corpus(
+            row=number[self.row[held]],
+            place=self.place[held],
+            times=self.times[held],
+            words=self.words[said],
+            word_row=number[self.word_row[said]],
+            shapes=self.shapes[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TextModel:
     """Fitted weights: ``terms`` are the known places, ``weights`` a row for each, by model."""
 
@@ -77,19 +120,27 @@ class TextModel:
         unseen = float((self.column[words] < 0).mean()) if sketch.words else 1.0
         return found.tolist(), unseen
 
-    @classmethod
-    def fitted(cls, models: Sequence[str], sketches: Sequence[Sketch], targets: Array) -> Self:
-        """Fit on rows of prompts; ``targets`` has a row for each and a column for each model."""
+    def scores_of(self, corpus: Corpus) -> tuple[Array, Array]:
+        """Do as ``scores`` for every row of a corpus at once."""
         np = numpy_or_explain()
-        counted = [Counter(sketch.terms) for sketch in sketches]
-        flat = np.fromiter((p for c in counted for p in c), np.int64)
-        seen = np.bincount(flat, minlength=PLACES)
+        rows = _rows_of(corpus, self.column, self.idf, self.centre, self.scale)
+        weights = np.concatenate([self.weights, self.shape])
+        found = np.stack([rows.times(column) for column in weights.T], axis=1) + self.mean
+        words = np.bincount(corpus.word_row, minlength=len(corpus.shapes))
+        new = self.column[corpus.words] < 0
+        unseen = np.bincount(corpus.word_row, weights=new, minlength=len(corpus.shapes))
+        return found, np.where(words > 0, unseen / np.maximum(words, 1), 1.0)
+
+    @classmethod
+    def fitted(cls, models: Sequence[str], corpus: Corpus, targets: Array) -> Self:
+        """Fit on prompts; ``targets`` has a row for each and a column for each model."""
+        np = numpy_or_explain()
+        seen = np.bincount(corpus.place, minlength=PLACES)
         terms = np.flatnonzero(seen >= _LEAST_ROWS)
-        idf = np.log((1 + len(counted)) / (1 + seen[terms])) + 1.0
-        shapes = np.array([sketch.shape for sketch in sketches], np.float64)
-        centre, scale = shapes.mean(0), shapes.std(0) + 1e-9
+        idf = np.log((1 + len(targets)) / (1 + seen[terms])) + 1.0
+        centre, scale = corpus.shapes.mean(0), corpus.shapes.std(0) + 1e-9
         column = _columns_of(terms)
-        rows = _rows_of(counted, column, idf, (shapes - centre) / scale * _SHAPE)
+        rows = _rows_of(corpus, column, idf, centre, scale)
         mean = targets.mean(0)
         solved = np.stack([ridge(rows, y, PENALTY) for y in (targets - mean).T], axis=1)
         return cls(
@@ -129,18 +180,16 @@ def _columns_of(terms: Array) -> Array:
     return cast("Array", column)
 
 
-def _rows_of(counted: Sequence[Counter[int]], column: Array, idf: Array, dense: Array) -> Rows:
+def _rows_of(corpus: Corpus, column: Array, idf: Array, centre: Array, scale: Array) -> Rows:
     """Weigh terms by rarity, dampen repeats (1 + log), and give each row length one."""
     np = numpy_or_explain()
-    sizes = np.array([len(c) for c in counted])
-    row = np.repeat(np.arange(len(counted)), sizes)
-    place = np.fromiter((p for c in counted for p in c), np.int64)
-    times = np.fromiter((n for c in counted for n in c.values()), np.float64)
-    held = column[place] >= 0
-    row, where, times = row[held], column[place[held]], times[held]
-    value = (1.0 + np.log(times)) * idf[where]
-    norms = np.sqrt(np.bincount(row, weights=value**2, minlength=len(counted)))
+    where = column[corpus.place]
+    held = where >= 0
+    row, where = corpus.row[held], where[held]
+    value = (1.0 + np.log(corpus.times[held])) * idf[where]
+    norms = np.sqrt(np.bincount(row, weights=value**2, minlength=len(corpus.shapes)))
     value /= np.maximum(norms, 1e-12)[row]
+    dense = (corpus.shapes - centre) / scale * _SHAPE
     return Rows(row=row, column=where, value=value, columns=len(idf), dense=dense)
 
 
