@@ -300,7 +300,7 @@ def test_a_newer_version_is_left_alone(path: Path) -> None:
     with SqliteLedger(path) as ledger:
         run_now(ledger.spend((RUN,), Amounts(3)))
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.close()
     with pytest.raises(StoreUnavailable, match="update AgentFuse"):
         account_of(SqliteLedger(path))

@@ -273,13 +273,18 @@ class UserError(Exception):
     "error",
     [
         *(TypeError("x"), ValueError("x"), KeyError("x")),
-        *(ConfigurationError("x"), BudgetExceeded("x"), UserError("x")),
+        *(BudgetExceeded("x"), UserError("x")),
     ],
     ids=repr,
 )
 def test_a_mistake_before_sending_costs_nothing_and_stays(error: Exception) -> None:
     failure = failure_of(error)
     assert (failure.kind, failure.billed, failure.retryable) == ("unknown", False, False)
+
+
+def test_what_a_provider_cannot_be_asked_costs_nothing_and_stays() -> None:
+    failure = failure_of(ConfigurationError("x"))
+    assert (failure.kind, failure.billed, failure.retryable) == ("unsupported", False, False)
 
 
 def test_a_timeout_of_the_callers_own_loop_may_have_been_billed() -> None:
@@ -296,5 +301,5 @@ def test_what_was_told_once_is_told_the_same_again() -> None:
 
 
 def test_the_list_of_kinds_is_whole() -> None:
-    assert len(KINDS) == len(set(KINDS)) == 16
+    assert len(KINDS) == len(set(KINDS)) == 18
     assert set(KINDS) >= RETRYABLE

@@ -151,7 +151,7 @@ def test_a_json_schema_is_obeyed(client):
 
 
 def test_what_stands_before_a_breakpoint_is_written_once_and_then_read(client):
-    block = {"type": "text", "text": "This is padding. " * 400}
+    block = {"type": "text", "text": "This is padding. " * 600}
     day = {**block, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
     first, second = (client.messages.create(**params(system=[day])).usage for _ in range(2))
     assert first.cache_creation.ephemeral_1h_input_tokens > 1024

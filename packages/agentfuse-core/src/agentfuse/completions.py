@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from agentfuse.errors import ConfigurationError
-from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
-from agentfuse.providers.names import access_of, address_of, target_of
-from agentfuse.providers.reach import require_reach
-from agentfuse.providers.translation import AsyncTranslated, Translated, retell
+from agentfuse.runtime.calling import Calling
 from agentfuse.runtime.default import default_fuse
-from agentfuse.runtime.settings import environment
 from agentfuse.scopes import routed_by
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-    from agentfuse.messages import Json, Request
+    from agentfuse.messages import Json
     from agentfuse.money import Dollars
-    from agentfuse.providers.names import Access, Target
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 
@@ -48,16 +41,18 @@ def completion(
     (``deepseek/deepseek-chat``); ``messages`` and further ``options`` are those of
     ``chat.completions.create``. AgentFuse reads for itself: ``budget_id`` and ``budget_usd`` (a run
     and what it may spend: ``5.00``, ``"$5"``, Decimal), ``tenant_id`` (whose answers may be
-    shared), ``api_key``, ``base_url``, ``timeout`` (seconds), and ``fuse`` (in place of the
-    process's own). ``auto_route`` is True (the fuse's router chooses, whichever model is asked),
-    False (nobody does), or a ``Router`` or ``Cascade`` for this call.
+    shared), ``api_key`` (a list of keys takes turns), ``base_url``, ``timeout`` (seconds), and
+    ``fuse`` (in place of the process's own). ``api_key`` and ``base_url`` are the asked provider's
+    alone: a fallback of another one has its own from ``Fuse(keys=...)`` or the environment.
+    ``auto_route`` is True (the fuse's router chooses, whichever model is asked), False (nobody
+    does), or a ``Router`` or ``Cascade`` for this call.
 
     Raises BudgetExceeded before anything is sent, UnknownPrice for a budgeted model without a
     price, ConfigurationError for what cannot be asked (no key, no messages, unknown provider), and
     ProviderFailed, from the SDK's own error, once no further attempt is worth it.
     """
     route = options.pop("auto_route", None)
-    call = _Call.of(model, messages, options, stream=stream)
+    call = _call_of(model, messages, options, stream=stream)
     with routed_by(route):
         if stream:
             return call.fuse.stream(call.request, call.open_stream, call.codec)
@@ -78,7 +73,7 @@ async def acompletion(
 ) -> ChatCompletion | AsyncCompletionStream:
     """Do as ``completion``, awaited."""
     route = options.pop("auto_route", None)
-    call = _Call.of(model, messages, options, stream=stream)
+    call = _call_of(model, messages, options, stream=stream)
     with routed_by(route):
         if stream:
             return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
@@ -86,70 +81,12 @@ async def acompletion(
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call of ``completion``: what to ask, whom, in which dialect, and through which fuse."""
-
-    fuse: Fuse
-    request: Request
-    codec: Any
-    speech: Any
-    access: Callable[[], Access]
-    timeout: float
-
-    @classmethod
-    def of(cls, model: str, messages: Messages, options: dict[str, Any], *, stream: bool) -> _Call:
-        """Take our own words out of the options; the rest is the provider's."""
-        if not messages:
-            raise ConfigurationError("messages is empty: there is nothing to ask")
-        take = options.pop
-        fuse = _fuse_of(take("fuse", None), take("budget_id", None), take("budget_usd", None))
-        tenant, timeout = take("tenant_id", None), take("timeout", None) or DEFAULT_TIMEOUT
-        target = target_of(model)
-        base_url, key = take("base_url", None) or "", take("api_key", None) or ""
-        access = partial(access_of, target, environment(), base_url=base_url, api_key=key)
-        speech = _speech_of(target)
-        body = {"messages": messages, **options}
-        at = address_of(target, environment(), base_url=base_url)
-        request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
-        return cls(fuse, request, speech.codec_of(request), speech, access, timeout)
-
-    def access_for(self, request: Request) -> Access:
-        """Say where the request goes, and with which key."""
-        require_reach(self.request, request, "this call")
-        return self.access()
-
-    def ask(self, request: Request) -> Any:
-        """Ask the provider and wait."""
-        client = client_pool().client(self.access_for(request), self.timeout)
-        try:
-            return self.speech.ask(client, request)
-        except Exception as error:  # noqa: BLE001 - sorted and raised again
-            retell(error, request)
-
-    def open_stream(self, request: Request) -> Iterator[Any]:
-        """Open the provider's stream."""
-        client = client_pool().client(self.access_for(request), self.timeout)
-        try:
-            return Translated(self.speech.open_stream(client, request), request)
-        except Exception as error:  # noqa: BLE001 - sorted and raised again
-            retell(error, request)
-
-    async def aask(self, request: Request) -> Any:
-        """Ask the provider, awaited."""
-        client = client_pool().aclient(self.access_for(request), self.timeout)
-        try:
-            return await self.speech.aask(client, request)
-        except Exception as error:  # noqa: BLE001 - sorted and raised again
-            retell(error, request)
-
-    async def aopen_stream(self, request: Request) -> AsyncIterator[Any]:
-        """Open the provider's stream, awaited."""
-        client = client_pool().aclient(self.access_for(request), self.timeout)
-        try:
-            return AsyncTranslated(await self.speech.aopen_stream(client, request), request)
-        except Exception as error:  # noqa: BLE001 - sorted and raised again
-            retell(error, request)
+def _call_of(model: str, messages: Messages, options: dict[str, Any], *, stream: bool) -> Calling:
+    if not messages:
+        raise ConfigurationError("messages is empty: there is nothing to ask")
+    take = options.pop
+    fuse = _fuse_of(take("fuse", None), take("budget_id", None), take("budget_usd", None))
+    return Calling.of(fuse, model, messages, options, stream=stream)
 
 
 def _fuse_of(fuse: Fuse | None, budget_id: str | None, budget: Dollars | None) -> Fuse:
@@ -158,20 +95,3 @@ def _fuse_of(fuse: Fuse | None, budget_id: str | None, budget: Dollars | None) -
     if budget_id is not None or budget is not None:
         raise ConfigurationError("give a fuse or a budget, not both: the fuse has its own")
     return fuse
-
-
-def _speech_of(target: Target) -> Any:
-    """Give the module that speaks the target's dialect."""
-    if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages
-
-        return anthropic_messages
-    from agentfuse.providers import openai_chat
-
-    return openai_chat
-
-
-@lru_cache(maxsize=1)
-def client_pool() -> ClientPool:
-    """Give the process's SDK clients."""
-    return ClientPool()

@@ -91,13 +91,21 @@ class ProviderFailed(AgentFuseError):  # noqa: N818 - the product's published na
     """The provider refused or broke; the SDK's own error is the ``__cause__``.
 
     ``kind`` is one of ``agentfuse.providers.failures.KINDS``; ``status`` the HTTP status (0 where
-    there was none); ``retry_after`` the provider's own advice in seconds, or None.
+    there was none); ``retry_after`` the provider's own advice in seconds, or None. ``other_key``
+    says that the failure speaks of the key that was used, and that another one can be asked.
     """
 
     def __init__(
-        self, message: str, *, kind: str, status: int = 0, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        kind: str,
+        status: int = 0,
+        retry_after: float | None = None,
+        other_key: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
         self.retry_after = retry_after
+        self.other_key = other_key

@@ -87,6 +87,30 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
+@dataclass(frozen=True, slots=True)
+class CacheMark:
+    """Where a part of the prompt ends that the provider may keep: the tools, the system, a turn.
+
+    ``index`` is the turn's place among the request's messages.
+    """
+
+    place: Literal["tools", "system", "turn"]
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCaching:
+    """What is asked of the provider's own cache of prompts.
+
+    ``marks`` and ``ttl`` are for Claude, in the order of the prompt; ``key`` is OpenAI's
+    ``prompt_cache_key``. None of it changes what is answered.
+    """
+
+    marks: tuple[CacheMark, ...] = ()
+    ttl: Literal["5m", "1h"] = "5m"
+    key: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One question to one model.
@@ -96,6 +120,10 @@ class Request:
     gave it; ``max_output_tokens`` is kept apart, since a budget may lower it, and
     ``output_ceiling`` is what the way to the provider sends where that is None (a dialect that
     cannot do without). ``base_url`` is empty for the provider's own address.
+
+    ``reach`` says whether the way it is asked can ask another provider too; ``caching`` is what the
+    policy asks of the provider's cache of prompts, for ways that can write it. Neither is part of
+    the question.
     """
 
     provider: str
@@ -109,6 +137,8 @@ class Request:
     stream: bool = False
     tenant: str | None = None
     base_url: str = ""
+    reach: Literal["own", "any"] = "own"
+    caching: PromptCaching | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

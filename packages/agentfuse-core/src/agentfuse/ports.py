@@ -148,6 +148,34 @@ class Guide(Protocol):
         ...
 
 
+Place = tuple[str, str, str]
+"""What can be ill by itself: a provider, its address (empty for its own), and a model there."""
+
+
+class Health(Protocol):
+    """How the models are doing, over all calls that share it."""
+
+    def wait_for(self, place: Place) -> float:
+        """Say in how many seconds a model may be asked; 0 is now, and may be the one trial."""
+        ...
+
+    def succeeded(self, place: Place) -> None:
+        """Note an answer."""
+        ...
+
+    def failed(self, place: Place) -> float:
+        """Note a failure; for how many seconds the model is left alone from now on, or 0."""
+        ...
+
+    def called(self) -> None:
+        """Note a call, of which a share may be tried again."""
+        ...
+
+    def may_retry(self) -> bool:
+        """Take one retry of those that all calls may make together."""
+        ...
+
+
 class Teller(Protocol):
     """Hands an event to every listener; never raises."""
 

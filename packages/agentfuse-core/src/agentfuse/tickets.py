@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.courses import BreakerOpened, FellBack, Retried
 from agentfuse.nothing import NOTHING
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.tokens import StreamCounter
@@ -205,8 +207,9 @@ class Admitted:
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
-    ``owed`` are the limits of a call that went out while the ledger was down; ``decision`` is the
-    router's, where one chose the model.
+    ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
+    others wait for where that is not ``key``; ``course`` tells of the attempts before this one.
+    ``decision`` is the router's, where one chose the model.
     """
 
     id: str
@@ -222,6 +225,13 @@ class Admitted:
     owed: tuple[Limit, ...] = ()
     decision: Decision | None = None
     progress: Progress = field(default_factory=Progress)
+    flight: str | None = None
+    course: Course | None = None
+
+    @property
+    def failed(self) -> tuple[Attempt, ...]:
+        """The attempts of this call that failed, oldest first."""
+        return self.course.failed if self.course else ()
 
     @property
     def note(self) -> str:
@@ -251,7 +261,10 @@ class Receipt:
     ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
-    whose behalf it was made.
+    whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
+    reason and what is booked for it (not in ``cost``). ``prompt_cache_saved`` is what the
+    provider's own cache of prompts took off ``cost``, less what writing to it added: below zero for
+    a write that nobody has read yet.
     """
 
     id: str
@@ -270,6 +283,13 @@ class Receipt:
     text: str = ""
     scope: Scope = NO_SCOPE
     decision: Decision | None = None
+    failed: tuple[Attempt, ...] = ()
+    prompt_cache_saved: int = 0
+
+    @property
+    def attempts(self) -> int:
+        """How many times a provider was asked for this answer."""
+        return len(self.failed) + (self.source == "provider")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,5 +369,16 @@ class StoreTrouble:
 
 
 Event = (
-    Receipt | Refused | Failed | Routed | Downgraded | Compressed | Alert | Overrun | StoreTrouble
+    Receipt
+    | Refused
+    | Failed
+    | Retried
+    | FellBack
+    | BreakerOpened
+    | Routed
+    | Downgraded
+    | Compressed
+    | Alert
+    | Overrun
+    | StoreTrouble
 )

@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 
 from agentfuse import ConfigurationError, Fuse
 from agentfuse.runtime.fuses import fuse_of
+from agentfuse.runtime.retries import warn_of_two_owners
 from agentfuse_crewai.taps import recast, tapped_class_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def _fuse(
 
 def fused(inner: BaseLLM, fuse: Fuse, origin: BaseLLM | str | None = None) -> AgentFuseLLM:
     """Give a copy of an LLM, clients and counts shared, with a fuse in it."""
+    warn_of_two_owners(fuse, inner)
     bare = getattr(type(inner), "bare", type(inner))
     ours: Any = AgentFuseLLM
     llm = cast("AgentFuseLLM", recast(inner, tapped_class_of(bare, ours)))

@@ -11,6 +11,7 @@ from pydantic import Field
 from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
 from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
+from agentfuse.runtime.retries import warn_of_two_owners
 from agentfuse_langchain.hooks import hooks_of
 from agentfuse_langchain.scopes import abegun_within, begun_within, ids_in, opened
 
@@ -174,6 +175,7 @@ def _advice_about(inner: object) -> str:
 
 
 def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
+    warn_of_two_owners(fuse, inner)
     return cast("AgentFuseChatModel", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
 
 

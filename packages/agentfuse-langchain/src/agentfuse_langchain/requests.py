@@ -13,6 +13,7 @@ from agentfuse.providers.reach import require_reach
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.messages import message_of
 from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
+from agentfuse_langchain.prompt_caching import caching_words, marked
 from agentfuse_langchain.rewriting import rewritten
 from agentfuse_langchain.substitutes import own_maximum_of, speaker_for
 
@@ -85,7 +86,7 @@ class Asking:
     def kwargs_for(self, request: Request) -> dict[str, Any]:
         """Give the hook's words for a request that the policy may have changed, and no other."""
         require_reach(self.request, request, "this chat model")
-        words = dict(self.kwargs)
+        words = {**self.kwargs, **caching_words(request.caching, self.kwargs)}
         if self.forces_usage:
             words["stream_usage"] = True
         if request.model != self.request.model:
@@ -105,8 +106,9 @@ class Asking:
     def messages_for(self, request: Request) -> list[BaseMessage]:
         """Give the caller's own messages, and new ones where the policy changed them."""
         if request.messages is self.request.messages:
-            return list(self.messages)
-        return rewritten(self.messages, self.request.messages, request.messages)
+            return marked(self.messages, request.caching)
+        own = rewritten(self.messages, self.request.messages, request.messages)
+        return marked(own, request.caching)
 
 
 def request_of(

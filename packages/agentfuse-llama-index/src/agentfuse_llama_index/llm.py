@@ -12,6 +12,7 @@ from pydantic.json_schema import SkipJsonSchema  # noqa: TC002 - pydantic reads 
 from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
 from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
+from agentfuse.runtime.retries import warn_of_two_owners
 from agentfuse_llama_index.doors import door_of
 from agentfuse_llama_index.methods import methods_of
 
@@ -98,6 +99,7 @@ def _fuse(
 
 
 def _fused(inner: LLM, fuse: Fuse) -> AgentFuseLLM:
+    warn_of_two_owners(fuse, inner)
     llm = cast("AgentFuseLLM", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
     private: dict[str, Any] = {"_twins": {}, **(llm.__pydantic_private__ or {})}
     object.__setattr__(llm, "__pydantic_private__", private)

@@ -10,6 +10,7 @@ from agents.retry import ModelRetryAdvice
 
 from agentfuse.errors import AgentFuseError, ConfigurationError
 from agentfuse.runtime.fuses import fuse_of
+from agentfuse.runtime.retries import warn_of_two_owners
 from agentfuse_openai_agents.calls import Behind, FusedCall
 from agentfuse_openai_agents.requests import Call
 
@@ -57,7 +58,9 @@ class AgentFuseModel(Model):
         **options: Unpack[Options],
     ) -> None:
         _check(inner)
-        self._behind = Behind(inner, fuse_of(budget, fuse, options), renamed(inner))
+        paying = fuse_of(budget, fuse, options)
+        warn_of_two_owners(paying, getattr(inner, "_client", None))
+        self._behind = Behind(inner, paying, renamed(inner))
 
     @classmethod
     def served(cls, behind: Behind) -> AgentFuseModel:

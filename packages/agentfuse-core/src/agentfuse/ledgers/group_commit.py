@@ -92,6 +92,12 @@ class GroupCommit(Generic[Books]):
         """Have ``work`` written, and give its answer; holds up the thread."""
         self._notice_fork()
         job: Job[Books, T] = Job(work, reads=reads)
+        if not self._waiting and self._door.acquire(blocking=False):
+            try:
+                self._transact((job,))
+            finally:
+                self._door.release()
+            return job.outcome()
         self._waiting.append(job)
         try:
             # Whoever comes out of this door either leads, or was written by one who did.

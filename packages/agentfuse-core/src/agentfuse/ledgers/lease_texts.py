@@ -43,6 +43,8 @@ def check_names(*names: str) -> None:
     joined = "".join(names)
     if "\0" in joined:
         raise ConfigurationError(f"a ledger keeps no name with a NUL in it: {joined!r}")
+    if joined.isascii():
+        return
     try:
         joined.encode()
     except UnicodeEncodeError as error:
@@ -50,8 +52,10 @@ def check_names(*names: str) -> None:
 
 
 def check_lease(lease: Lease) -> None:
-    """Check every name in a lease."""
-    check_names(lease.id, lease.note, *lease.marks, *(limit.key for limit in lease.limits))
+    """Check every name in a lease, and that it ends at some time, or never."""
+    if lease.ttl != lease.ttl:  # noqa: PLR0124 - only NaN is not itself
+        raise ConfigurationError("a lease lasts for a number of seconds, not NaN")
+    check_names(lease.id, lease.note, *lease.marks, *[limit.key for limit in lease.limits])
     for limit in lease.limits:
         if limit.counted:
             check_names(*limit.counted)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agentfuse.ledgers.rules import MICRO, booked_keys, check, overrun_of, refusal_of
+from agentfuse.ledgers.rules import MICRO, booked_keys, check, lasting, refusal_of, settlement_of
+from agentfuse.ledgers.steadiness import ENDED_SECONDS, Steadiness
 from agentfuse.tickets import NOTHING_USED, Balance, Entry, Lease, Refusal, Settlement, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from agentfuse.ports import Clock
     from agentfuse.tickets import Amounts, Limit
@@ -47,13 +48,8 @@ class Account:
 
 _UNUSED = Account()
 
-_SLOTS: dict[str, tuple[Callable[[Lease], Any], Callable[[Lease, Any], None]]] = {
-    field.name: (getattr(Lease, field.name).__get__, getattr(Lease, field.name).__set__)
-    for field in fields(Lease)
-}
 
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Closed:
     """A lease that holds nothing any more; ``settled`` says that ``booked`` is final."""
 
@@ -68,7 +64,8 @@ class MemoryLedger:
 
     One lock makes each method atomic; it is never held across an ``await``. An expired lease is
     booked at its estimate by the next ``reserve``, ``balances`` or ``open_leases``. Closed leases
-    are remembered for 24 hours, and at most 100,000 of them, so that repeats change nothing.
+    are remembered for 24 hours, and at most 100,000 of them, so that repeats change nothing;
+    accounts until 35 days after their window has ended.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -78,6 +75,9 @@ class MemoryLedger:
         self._open: dict[str, Lease] = {}
         self._closed: dict[str, _Closed] = {}
         self._deadlines: list[tuple[float, str]] = []
+        self._forget_at = 0.0
+        self._ends: list[tuple[float, str]] = []
+        self._steadiness = Steadiness()
         self._stops: dict[str, str] = {}
         self._claimed: set[str] = set()
         self._trail: deque[_Line] = deque(maxlen=TRAIL)
@@ -91,10 +91,13 @@ class MemoryLedger:
         check(lease.estimate)
         with self._lock:
             now = self._reap()
-            known = self._lease_of(lease.id)
+            known = self._open.get(lease.id)
             if known is not None:
                 return known
-            return self._stop_of(lease) or self._refusal_of(lease, now) or self._hold(lease, now)
+            closed = self._closed.get(lease.id)
+            if closed is not None:
+                return closed.lease
+            return (self._stops and self._stop_of(lease)) or self._hold(lease, now)
 
     async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book ``actual`` as the lease's whole cost.
@@ -108,8 +111,8 @@ class MemoryLedger:
         with self._lock:
             lease = self._open.get(lease_id)
             if lease is not None:
-                self._close(lease, actual, what="settle")
-                return self._settlement(lease, actual, repeated=False)
+                spent = self._close(lease, actual, "settle")
+                return settlement_of(lease, actual, spent)
             closed = self._closed.get(lease_id)
             return _UNKNOWN if closed is None else self._correct(closed, actual)
 
@@ -118,7 +121,7 @@ class MemoryLedger:
         with self._lock:
             lease = self._open.get(lease_id)
             if lease is not None:
-                self._close(lease, NOTHING_USED, what="release")
+                self._close(lease, NOTHING_USED, "release")
                 return
             closed = self._closed.get(lease_id)
             if closed is not None and not closed.settled:
@@ -152,7 +155,7 @@ class MemoryLedger:
         with self._lock:
             now = self._now()
             for key, limit in booked_keys(limits).items():
-                self._account(key).spent += amount.of(limit.unit)
+                self._account(limit).spent += amount.of(limit.unit)
                 self._pace(key, limit, amount.of(limit.unit), now)
             self._trail.append((now, "spend", "", amount, tuple(limits), note))
 
@@ -203,49 +206,66 @@ class MemoryLedger:
             for at, what, lease, amount, limits, note in lines
         )
 
-    def _account(self, key: str) -> Account:
-        account = self._accounts.get(key)
+    def _account(self, limit: Limit) -> Account:
+        account = self._accounts.get(limit.key)
         if account is None:
-            account = self._accounts[key] = Account()
+            account = self._accounts[limit.key] = Account()
+            if limit.resets:
+                self._let_go(self._now())
+                heappush(self._ends, (limit.resets + ENDED_SECONDS, limit.key))
         return account
 
-    def _lease_of(self, lease_id: str) -> Lease | None:
-        lease = self._open.get(lease_id)
-        if lease is not None:
-            return lease
-        closed = self._closed.get(lease_id)
-        return None if closed is None else closed.lease
+    def _let_go(self, now: float) -> None:
+        """Let go of accounts whose windows ended long ago, while the clock is believed."""
+        if not self._steadiness.is_steady(now):
+            return
+        ends = self._ends
+        while ends and ends[0][0] <= now:
+            _, key = heappop(ends)
+            if self._accounts[key].held:
+                heappush(ends, (now + ENDED_SECONDS, key))
+            else:
+                del self._accounts[key]
 
     def _stop_of(self, lease: Lease) -> Stop | None:
-        if not self._stops:
-            return None
         pulled = (mark for mark in lease.marks if mark in self._stops)
         mark = next(pulled, None)
         return None if mark is None else Stop(mark=mark, reason=self._stops[mark])
 
-    def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
+    def _hold(self, lease: Lease, now: float) -> Lease | Refusal:
+        accounts, amount = self._accounts, lease.amount
+        held: dict[str, tuple[Limit, int]] = {}
         for limit in lease.limits:
-            account = self._accounts.get(limit.key, _UNUSED)
+            key, needed = limit.key, getattr(amount, limit.unit)
+            account = accounts.get(key, _UNUSED)
             used = account.spent + account.held
-            for key in limit.counted:
-                counted = self._accounts.get(key, _UNUSED)
-                used += counted.spent + counted.held
-            refusal = refusal_of(limit, lease.amount, used=used, due=account.due, now=now)
-            if refusal is not None:
-                return refusal
-        return None
-
-    def _hold(self, lease: Lease, now: float) -> Lease:
-        lease = _lasting(lease, now)
-        for key, limit in booked_keys(lease.limits).items():
-            amount = lease.amount.of(limit.unit)
-            self._account(key).held += amount
+            if limit.counted:
+                used += self._used(limit.counted)
+            if limit.pace or used + needed > limit.amount:
+                refusal = refusal_of(limit, amount, used=used, due=account.due, now=now)
+                if refusal is not None:
+                    return refusal
+            held[key] = limit, needed
+        for key, (limit, needed) in held.items():
+            account = accounts.get(key)
+            if account is None:
+                account = self._account(limit)
+            account.held += needed
             if limit.pace:
-                self._pace(key, limit, amount, now)
-        self._open[lease.id] = lease
-        self._note("reserve", lease, lease.amount, now)
-        heappush(self._deadlines, (lease.deadline, lease.id))
-        if len(self._deadlines) > _SPARE_DEADLINES + 2 * len(self._open):
+                self._pace(key, limit, needed, now)
+        return self._open_until(now + lease.ttl, lease, now)
+
+    def _used(self, keys: Iterable[str]) -> int:
+        accounts = [self._accounts.get(key, _UNUSED) for key in keys]
+        return sum(account.spent + account.held for account in accounts)
+
+    def _open_until(self, deadline: float, lease: Lease, now: float) -> Lease:
+        lease_id = lease.id
+        lease = self._open[lease_id] = lasting(lease, lease.ttl, deadline)
+        self._trail.append((now, "reserve", lease_id, lease.amount, lease.limits, lease.note))
+        deadlines = self._deadlines
+        heappush(deadlines, (deadline, lease_id))
+        if len(deadlines) > _SPARE_DEADLINES + 2 * len(self._open):
             self._deadlines = [(held.deadline, held.id) for held in self._open.values()]
             heapify(self._deadlines)
         return lease
@@ -253,43 +273,52 @@ class MemoryLedger:
     def _pace(self, key: str, limit: Limit, amount: int, now: float) -> None:
         """Move the moment at which a rate is whole again."""
         if limit.pace:
-            account = self._account(key)
+            account = self._accounts[key]
             account.due = max(account.due, round(now * MICRO)) + amount * limit.pace
 
-    def _close(self, lease: Lease, booked: Amounts, *, what: str) -> None:
+    def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
+        """Book a lease that was open, and say what each of its limits has spent after it."""
         del self._open[lease.id]
-        for key, limit in booked_keys(lease.limits).items():
-            account = self._accounts[key]
-            held, spent = lease.amount.of(limit.unit), booked.of(limit.unit)
+        accounts, amount = self._accounts, lease.amount
+        spent: dict[str, int] = {}
+        for limit in lease.limits:
+            key, unit = limit.key, limit.unit
+            if key in spent:
+                continue
+            account = accounts.get(key) or self._account(limit)
+            held, more = getattr(amount, unit), getattr(booked, unit)
             account.held -= held
-            account.spent += spent
+            spent[key] = account.spent = account.spent + more
             if limit.pace:
-                account.due += (spent - held) * limit.pace
+                account.due += (more - held) * limit.pace
         now = self._now()
-        settled = what == "settle"
-        self._closed[lease.id] = _Closed(lease=lease, booked=booked, settled=settled, at=now)
-        self._note(what, lease, booked, now)
-        self._forget(now)
+        self._closed[lease.id] = _Closed(lease, booked, what == "settle", now)
+        self._trail.append((now, what, lease.id, booked, lease.limits, lease.note))
+        if now >= self._forget_at or len(self._closed) > REMEMBERED_LEASES:
+            self._forget(now)
+        if len(spent) == len(lease.limits):
+            return tuple(spent.values())
+        return tuple([spent[limit.key] for limit in lease.limits])
 
     def _correct(self, closed: _Closed, actual: Amounts) -> Settlement:
         repeated = closed.settled
         if not repeated:
             self._rebook(closed, actual, "settle")
             closed.settled = True
-        return self._settlement(closed.lease, closed.booked, repeated=repeated)
+        spent = self._spent(closed.lease)
+        return settlement_of(closed.lease, closed.booked, spent, repeated=repeated)
 
-    def _settlement(self, lease: Lease, booked: Amounts, *, repeated: bool) -> Settlement:
-        spent = tuple([self._accounts[limit.key].spent for limit in lease.limits])
-        return Settlement(
-            booked=booked, overrun=overrun_of(lease, booked), repeated=repeated, spent=spent
-        )
+    def _spent(self, lease: Lease) -> tuple[int, ...]:
+        return tuple([self._accounts.get(limit.key, _UNUSED).spent for limit in lease.limits])
 
     def _rebook(self, closed: _Closed, booked: Amounts, what: str) -> None:
+        """Correct what was booked; an account that was let go of has nothing to correct."""
         for key, limit in booked_keys(closed.lease.limits).items():
-            more = booked.of(limit.unit) - closed.booked.of(limit.unit)
-            account = self._accounts[key]
-            account.spent += more
-            account.due += more * limit.pace
+            account = self._accounts.get(key)
+            if account is not None:
+                more = booked.of(limit.unit) - closed.booked.of(limit.unit)
+                account.spent += more
+                account.due += more * limit.pace
         closed.booked = booked
         self._note(what, closed.lease, booked, self._now())
 
@@ -301,26 +330,22 @@ class MemoryLedger:
             deadline, lease_id = heappop(deadlines)
             lease = self._open.get(lease_id)
             if lease is not None and lease.deadline == deadline:
-                self._close(lease, lease.estimate, what="expire")
+                self._close(lease, lease.estimate, "expire")
         return now
 
     def _forget(self, now: float) -> None:
-        while self._closed:
-            lease_id, oldest = next(iter(self._closed.items()))
-            if len(self._closed) <= REMEMBERED_LEASES and oldest.at + REMEMBERED_SECONDS > now:
+        """Forget what was closed long ago; they lie in the order in which they were closed."""
+        closed = self._closed
+        self._forget_at = now + REMEMBERED_SECONDS
+        while closed:
+            lease_id, oldest = next(iter(closed.items()))
+            self._forget_at = oldest.at + REMEMBERED_SECONDS
+            if len(closed) <= REMEMBERED_LEASES and self._forget_at > now:
                 return
-            del self._closed[lease_id]
+            del closed[lease_id]
 
     def _note(self, what: str, lease: Lease, amount: Amounts, now: float) -> None:
         self._trail.append((now, what, lease.id, amount, lease.limits, lease.note))
 
     def _note_switch(self, what: str, mark: str, reason: str) -> None:
         self._trail.append((self._now(), what, mark, NOTHING_USED, (), reason))
-
-
-def _lasting(lease: Lease, now: float) -> Lease:
-    """Copy a lease with its deadline: slot by slot, in half the time its init takes."""
-    lasting = object.__new__(Lease)
-    for name, (read, write) in _SLOTS.items():
-        write(lasting, now + lease.ttl if name == "deadline" else read(lease))
-    return lasting

@@ -12,8 +12,7 @@ from urllib.parse import unquote, urlsplit
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 from agentfuse.ledgers.faces import Face
 from agentfuse.ledgers.group_commit import GroupCommit
-from agentfuse.ledgers.sqlite_books import Books
-from agentfuse.ledgers.sqlite_pruning import LINES_PER_STEP, prune
+from agentfuse.ledgers.sqlite_books import Books, NeedsTheLock
 from agentfuse.ledgers.turns import Turns
 from agentfuse.sqlite_files import Schema, SqliteFile
 
@@ -61,7 +60,6 @@ class SqliteLedger(Face):
         self._now = time.time if clock is None else clock.now
         self._turns = Turns(self.path)
         self._books: Books | None = None
-        self._unpruned = LINES_PER_STEP
         self._look_again = 0.0
         self._queue: GroupCommit[Books] = GroupCommit(self._write)
 
@@ -126,23 +124,42 @@ class SqliteLedger(Face):
             # Waiting is the business of the turns; SQLite's own would be longer and longer.
             db.execute("PRAGMA busy_timeout = 0")
             books = self._books = Books(db, self._now)
+        changes = db.total_changes
         try:
-            writing = self._begin(books, reads=all(job.reads for job in batch))
-            for job in batch:
-                job.do(books)
-            if writing:
-                self._flush(books)
-            db.execute("COMMIT")
+            if len(batch) > 1 or not self._add(books, batch[0]):
+                self._change(books, batch)
         except BaseException as error:
-            if not db.in_transaction and not isinstance(error, Exception):
-                # Interrupted after the commit: what was done must not be done again.
-                for job in batch:
-                    job.finish()
-                raise
             books.forget()
             if db.in_transaction:
                 db.execute("ROLLBACK")
+            elif not isinstance(error, Exception) and db.total_changes > changes:
+                # Interrupted after it was written: what was done must not be done again.
+                for job in batch:
+                    job.finish()
             raise
+
+    def _add(self, books: Books, job: Job[Books, Any]) -> bool:
+        """Do a job that needs one line, in this process's turn; False where that was not all."""
+        if job.reads or books.tail.is_long or not self._turns.lasts():
+            return False
+        books.look_at_clock()
+        try:
+            job.do(books)
+            if books.tail.add_now():
+                return True
+        except NeedsTheLock:
+            pass
+        books.tail.drop()
+        return False
+
+    def _change(self, books: Books, batch: Sequence[Job[Books, Any]]) -> None:
+        """Do jobs in one transaction."""
+        writing = self._begin(books, reads=all(job.reads for job in batch))
+        for job in batch:
+            job.do(books)
+        if writing:
+            books.write()
+        books.db.execute("COMMIT")
 
     def _begin(self, books: Books, *, reads: bool) -> bool:
         """Begin a transaction, and say whether it may write; an expired lease has to be booked."""
@@ -159,13 +176,6 @@ class SqliteLedger(Face):
             raise StoreUnavailable(
                 f"the ledger {self.path} was locked by another process for {self._patience:g} s"
             )
-
-    def _flush(self, books: Books) -> None:
-        self._unpruned += books.flush()
-        if self._unpruned >= LINES_PER_STEP:
-            self._unpruned = 0
-            if prune(books.db, books.now):
-                books.forget()
 
 
 class AwaitedSqliteLedger(Face):
@@ -187,15 +197,22 @@ def _work_of(command: str, arguments: tuple[Any, ...]) -> Callable[[Books], Any]
 
 @cache
 def _schema() -> Schema:
-    text = files("agentfuse.ledgers").joinpath("sqlite.sql").read_text("utf-8")
+    views = _statements_of("sqlite_views.sql")
     return Schema(
         what="ledger",
         application_id=0x41466C65,  # "AFle"
-        version=1,
-        statements=tuple(text.split(";\n")[:-1]),
-        pragmas=("page_size = 4096", "wal_autocheckpoint = 4000"),
+        version=2,
+        statements=_statements_of("sqlite.sql") + views,
+        upgrades=(_statements_of("sqlite_from_1.sql") + views,),
+        # Each step writes one page to the WAL: with 4 kB it takes a tenth more.
+        pragmas=("page_size = 2048", "wal_autocheckpoint = 8000"),
         precious=True,
     )
+
+
+def _statements_of(name: str) -> tuple[str, ...]:
+    text = files("agentfuse.ledgers").joinpath(name).read_text("utf-8")
+    return tuple(text.split(";\n")[:-1])
 
 
 def _begun(books: Books, statement: str) -> bool:
@@ -204,8 +221,10 @@ def _begun(books: Books, statement: str) -> bool:
 
     try:
         if not books.db.in_transaction:
+            books.tail.catch_up()  # what there is to read is not read under the lock
             books.db.execute(statement)
-        books.begin()
+        books.tail.catch_up()
+        books.look_at_clock()
     except sqlite3.OperationalError as error:
         if not _is_busy(error):
             raise

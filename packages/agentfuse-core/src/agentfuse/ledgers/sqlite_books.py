@@ -1,13 +1,23 @@
-"""The books inside one SQLite transaction: what the commands decide, read and write."""
+"""The books of a ledger in a file: what the commands decide, over what its lines come to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agentfuse.ledgers.lease_texts import text_of
-from agentfuse.ledgers.rules import MICRO, booked_keys, overrun_of, refusal_of
-from agentfuse.ledgers.sqlite_rows import KnownLease, entry_of, known_of, lasting, row_of
+from agentfuse.ledgers.rules import MICRO, lasting, refusal_of, settlement_of
+from agentfuse.ledgers.sqlite_pruning import prune
+from agentfuse.ledgers.sqlite_rows import (
+    NO_LEASE,
+    STATES,
+    KnownLease,
+    WordedAccount,
+    Wording,
+    entry_of,
+    line_of,
+    renewed,
+    wording_of,
+)
+from agentfuse.ledgers.sqlite_tail import UNUSED, Tail
 from agentfuse.tickets import (
     NOTHING_USED,
     Amounts,
@@ -21,325 +31,276 @@ from agentfuse.tickets import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from agentfuse.tickets import Limit
 
 _UNKNOWN = Settlement(booked=NOTHING_USED, repeated=True)
-_NEVER = float("inf")
 
 # SQLite's integers end at 2**63; an account that full ($4.6 billion) stays full.
 _FULL = 2**62
 
-# What is remembered between transactions while nobody else writes: some 5 MB.
-_MOST_REMEMBERED = 10_000
 
-_INSERT_LEASE = """INSERT INTO leases
-    VALUES (?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO NOTHING"""
-_SELECT_LEASE = "SELECT * FROM leases WHERE id = ?"
-_CLOSE_LEASE = """UPDATE leases SET state = ?, closed = ?, booked_nanodollars = ?,
-    booked_tokens = ?, booked_requests = ? WHERE id = ?"""
-_INSERT_ENTRY = "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_WRITE_ACCOUNT = """INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE
-    SET spent = excluded.spent, held = excluded.held, due = excluded.due"""
-_NEXT_DEADLINE = "SELECT min(deadline) FROM leases WHERE state = 'open'"
-
-_STATES = {"settle": "settled", "release": "released", "expire": "expired"}
-
-
-@dataclass(slots=True)
-class _Account:
-    """One row of ``accounts``; ``known`` says that there is one."""
-
-    spent: int = 0
-    held: int = 0
-    due: int = 0
-    known: bool = False
+class NeedsTheLock(Exception):  # noqa: N818 - never an error: it says how to go on
+    """A command cannot be done before the file is locked for writing."""
 
 
 class Books:
-    """Accounts and leases over one connection, inside a transaction that the caller keeps.
+    """Accounts and leases over one connection; each command decides, and adds lines to the tail.
 
-    Accounts and lines of the trail are written by ``flush``, so that commands which share a
-    transaction write each row once; leases are written at once. What was read stands until another
-    connection writes. A command that raises ConfigurationError has changed nothing; after any other
-    error the caller rolls back and calls ``forget``.
+    The caller has them written: at once, where a command needs but one line, or inside a
+    transaction, which some commands insist on (NeedsTheLock). A command that raises
+    ConfigurationError has changed nothing; after any other error the caller rolls back and calls
+    ``forget``.
     """
 
     def __init__(self, db: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self.db = db
-        self._clock = clock
+        self.tail = Tail(db)
         self.now = 0.0
-        self._version: int | None = None
-        self._line = 0
-        self._next_deadline = _NEVER
-        self._stops: dict[str, str] = {}
-        self.forget()
+        self._clock = clock
+        self._untidy = True
 
-    def begin(self) -> None:
-        """Read the time, and what is new since the last transaction."""
-        version = self.db.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version or len(self._accounts) + len(self._open) > _MOST_REMEMBERED:
-            self.forget()
-            self._load()
-            self._version = version
+    def look_at_clock(self) -> None:
+        """Read the time at which the commands that follow are done."""
         self.now = self._clock()
 
     def forget(self) -> None:
         """Know nothing: the next transaction reads all it needs."""
-        self._version = None
-        self._accounts: dict[str, _Account] = {}
-        self._open: dict[str, KnownLease] = {}
-        self._changed: dict[str, float] = {}
-        self._lines: list[tuple[Any, ...]] = []
+        self.tail.forget()
 
     def is_overdue(self) -> bool:
-        """Say whether a lease has expired that is still to be booked."""
-        return self.now >= self._next_deadline
+        """Say whether a lease may have expired that is still to be booked."""
+        return self.now >= self.tail.next_deadline
 
-    def flush(self) -> int:
-        """Write the accounts that changed and the trail; give the number of lines."""
-        if self._changed:
-            accounts = self._accounts
-            rows = [
-                (key, accounts[key].spent, accounts[key].held, accounts[key].due, resets)
-                for key, resets in self._changed.items()
-            ]
-            self.db.executemany(_WRITE_ACCOUNT, rows)
-            self._changed.clear()
-        count = len(self._lines)
-        if count:
-            self.db.executemany(_INSERT_ENTRY, self._lines)
-            self._lines.clear()
-        return count
+    def write(self) -> None:
+        """Write what was done, inside a transaction, and from time to time tidy up."""
+        self.tail.write()
+        if self.tail.is_long:
+            self._untidy = self.tail.fold()
+        if self._untidy:
+            self._untidy = False
+            if prune(self.db, self.now):
+                self.forget()
 
     def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Hold a lease's amount on each account, or say who said no."""
         self.reap()
-        keys = tuple([limit.key for limit in lease.limits])
-        refused = self._stop_of(lease) or self._refusal_of(lease, keys)
+        tail = self.tail
+        known = tail.lease(lease.id) if tail.may_know(lease.id) else None
+        if known is not None:
+            return known.lease
+        wording = wording_of(lease.limits)
+        refused = self._stop_of(lease) or self._refusal_of(lease, wording)
         if refused is None:
-            return self._hold(lease, keys)
-        known = self._find(lease.id)
+            return self._hold(lease, wording)
+        known = tail.lease(lease.id)
         return refused if known is None else known.lease
 
     def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book the true cost once, whatever was booked before."""
-        known = self._find(lease_id)
+        known = self.tail.lease(lease_id)
         if known is None:
             return _UNKNOWN
         repeated = known.state == "settled"
-        if known.state == "open":
-            self._close(known, actual, "settle")
-        elif not repeated:
-            self._rebook(known, actual, "settle")
-        return Settlement(
-            booked=known.booked,
-            overrun=overrun_of(known.lease, known.booked),
-            repeated=repeated,
-            spent=tuple([self._account(key).spent for key in known.keys]),
-        )
+        if not repeated:
+            known = self._book(known, actual, "settle")
+        accounts = self.tail.accounts
+        spent = tuple([accounts[key][0] for key in known.wording.keys])
+        return settlement_of(known.lease, known.booked, spent, repeated=repeated)
 
     def release(self, lease_id: str) -> None:
         """Drop a hold, or take an estimate back."""
-        known = self._find(lease_id)
-        if known is None:
-            return
-        if known.state == "open":
-            self._close(known, NOTHING_USED, "release")
-        elif known.state == "expired":
-            self._rebook(known, NOTHING_USED, "release")
+        known = self.tail.lease(lease_id)
+        if known is not None and known.state in {"open", "expired"}:
+            self._book(known, NOTHING_USED, "release")
 
     def renew(self, lease_id: str, ttl: float) -> bool:
         """Move the deadline of an open lease."""
         self.reap()
-        known = self._find(lease_id)
+        known = self.tail.lease(lease_id)
         if known is None or known.state != "open":
             return False
-        known.lease = lasting(known.lease, ttl, self.now + ttl)
-        self.db.execute(
-            "UPDATE leases SET ttl = ?, deadline = ? WHERE id = ?",
-            (ttl, known.lease.deadline, lease_id),
-        )
-        self._next_deadline = min(self._next_deadline, known.lease.deadline)
+        deadline = self.now + ttl
+        self.tail.put(lease_id, renewed(known, ttl=ttl, deadline=deadline))
+        self.tail.next_deadline = min(self.tail.next_deadline, deadline)
+        self._add(("renew", lease_id), ends=(ttl, deadline))
         return True
 
     def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
         """Read accounts."""
         self.reap()
-        accounts = [self._account(key) for key in keys]
-        return tuple(Balance(spent=each.spent, held=each.held) for each in accounts)
+        accounts = [self.tail.accounts[key] for key in keys]
+        return tuple(Balance(spent=spent, held=held) for spent, held, _due, _resets in accounts)
 
     def spend(self, limits: Sequence[Limit], amount: Amounts, note: str) -> None:
         """Book a cost that has already happened."""
-        for key, limit in booked_keys(limits).items():
-            more = amount.of(limit.unit)
-            account = self._changing(key, limit)
-            account.spent = min(account.spent + more, _FULL)
-            self._pace(account, limit, more)
-        self._write("spend", "", amount, tuple(limit.key for limit in limits), note)
+        wording = wording_of(tuple(limits))
+        states: list[str] = []
+        for account in wording.accounts:
+            more = getattr(amount, account.unit)
+            spent, held, due, _resets = self.tail.accounts[account.key]
+            due = self._paced(account, due, more)
+            states.append(self._state(account, min(spent + more, _FULL), held, due))
+        self._add(("spend", ""), amount, keys=wording.keys_text, note=note, states=states)
 
     def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now."""
         self.reap()
-        rows = self.db.execute("SELECT * FROM leases WHERE state = 'open' ORDER BY opened")
-        return tuple(known_of(row).lease for row in rows)
+        self.tail.write()
+        leases = [self.tail.lease(lease_id) for lease_id in self.tail.open_leases()]
+        return tuple(known.lease for known in leases if known and known.state == "open")
 
     def stop(self, mark: str, reason: str) -> None:
         """Pull a kill switch."""
+        self._lock()
         self.db.execute(
             "INSERT INTO stops VALUES (?, ?) ON CONFLICT (mark) DO UPDATE"
             " SET reason = excluded.reason",
             (mark, reason),
         )
-        self._stops[mark] = reason
-        self._write("stop", mark, NOTHING_USED, (), reason)
+        self.tail.stops[mark] = reason
+        self._add(("stop", mark), note=reason)
 
     def resume(self, mark: str) -> None:
         """Put a kill switch back."""
-        if self._stops.pop(mark, None) is not None:
+        self._lock()
+        if self.tail.stops.pop(mark, None) is not None:
             self.db.execute("DELETE FROM stops WHERE mark = ?", (mark,))
-            self._write("resume", mark, NOTHING_USED, (), "")
+            self._add(("resume", mark))
 
     def stops(self) -> tuple[Stop, ...]:
         """List the kill switches that are pulled."""
-        pulled = sorted(self._stops.items())
+        pulled = sorted(self.tail.stops.items())
         return tuple(Stop(mark=mark, reason=reason) for mark, reason in pulled)
 
     def claim(self, name: str) -> bool:
         """Keep a name; False where it was kept before."""
+        self._lock()
         claimed = self.db.execute("INSERT INTO claims VALUES (?) ON CONFLICT DO NOTHING", (name,))
         return claimed.rowcount == 1
 
     def trail(self, last: int) -> tuple[Entry, ...]:
-        """List the last lines."""
-        self.flush()
-        rows = self.db.execute("SELECT * FROM entries ORDER BY line DESC LIMIT ?", (last,))
+        """List the last lines, but for renewals."""
+        self.tail.write()
+        rows = self.db.execute(
+            "SELECT line, at, what, lease, nanodollars, tokens, requests, keys, note"
+            " FROM entries WHERE what <> 'renew' ORDER BY line DESC LIMIT ?",
+            (last,),
+        )
         return tuple(entry_of(row) for row in reversed(rows.fetchall()))
 
     def reap(self) -> None:
         """Book expired leases at their estimates."""
-        if self.now < self._next_deadline:
+        if self.now < self.tail.next_deadline:
             return
-        expired = self.db.execute(
-            "SELECT id FROM leases WHERE state = 'open' AND deadline <= ?"
-            " ORDER BY deadline, opened",
-            (self.now,),
-        )
-        for (lease_id,) in expired.fetchall():
-            known = self._find(lease_id)
-            if known is not None:
-                self._close(known, known.lease.estimate, "expire")
-        self._next_deadline = self._first_deadline()
+        self._lock()
+        self.tail.write()
+        for lease_id in self.tail.overdue(self.now):
+            known = self.tail.lease(lease_id)
+            if known is not None and known.state == "open" and known.lease.deadline <= self.now:
+                self._book(known, known.lease.estimate, "expire")
+        self.tail.write()
+        self.tail.look_ahead(self.now)
 
-    def _load(self) -> None:
-        self._next_deadline = self._first_deadline()
-        self._line = self.db.execute("SELECT max(line) FROM entries").fetchone()[0] or 0
-        self._stops = dict(self.db.execute("SELECT mark, reason FROM stops"))
-
-    def _first_deadline(self) -> float:
-        first: float | None = self.db.execute(_NEXT_DEADLINE).fetchone()[0]
-        return _NEVER if first is None else first
-
-    def _account(self, key: str) -> _Account:
-        account = self._accounts.get(key)
-        if account is None:
-            row = self.db.execute(
-                "SELECT spent, held, due FROM accounts WHERE key = ?", (key,)
-            ).fetchone()
-            account = _Account() if row is None else _Account(*row)
-            account.known = row is not None
-            self._accounts[key] = account
-        return account
-
-    def _changing(self, key: str, limit: Limit) -> _Account:
-        account = self._account(key)
-        account.known = True
-        self._changed[key] = limit.resets
-        return account
-
-    def _find(self, lease_id: str) -> KnownLease | None:
-        known = self._open.get(lease_id)
-        if known is None:
-            row = self.db.execute(_SELECT_LEASE, (lease_id,)).fetchone()
-            if row is None:
-                return None
-            known = known_of(row)
-            if known.state == "open":
-                self._open[lease_id] = known
-        return known
+    def _lock(self) -> None:
+        if not self.db.in_transaction:
+            raise NeedsTheLock
 
     def _stop_of(self, lease: Lease) -> Stop | None:
-        if not self._stops:
+        stops = self.tail.stops
+        if not stops:
             return None
-        mark = next((mark for mark in lease.marks if mark in self._stops), None)
-        return None if mark is None else Stop(mark=mark, reason=self._stops[mark])
+        mark = next((mark for mark in lease.marks if mark in stops), None)
+        return None if mark is None else Stop(mark=mark, reason=stops[mark])
 
-    def _refusal_of(self, lease: Lease, keys: tuple[str, ...]) -> Refusal | None:
-        for own, limit in zip(keys, lease.limits, strict=True):
-            account = self._account(own)
-            used = account.spent + account.held
-            for key in limit.counted:
-                counted = self._account(key)
-                used += counted.spent + counted.held
-            refusal = refusal_of(limit, lease.amount, used=used, due=account.due, now=self.now)
+    def _refusal_of(self, lease: Lease, wording: Wording) -> Refusal | None:
+        accounts = self.tail.accounts
+        for limit, key in zip(lease.limits, wording.keys, strict=True):
+            spent, held, due, _resets = accounts[key]
+            used = spent + held
+            for counted in limit.counted:
+                earlier = accounts[counted]
+                used += earlier[0] + earlier[1]
+            refusal = refusal_of(limit, lease.amount, used=used, due=due, now=self.now)
             if refusal is not None:
                 return refusal
         return None
 
-    def _hold(self, asked: Lease, keys: tuple[str, ...]) -> Lease:
-        lease = lasting(asked, asked.ttl, self.now + asked.ttl)
-        inserted = self.db.execute(_INSERT_LEASE, row_of(lease, self._line + 1))
-        if inserted.rowcount == 0:
-            known = self._find(lease.id)
-            return lease if known is None else known.lease
-        known = self._open[lease.id] = KnownLease(lease, keys)
-        for key, limit in known.accounts():
-            amount = lease.amount.of(limit.unit)
-            account = self._changing(key, limit)
-            account.held += amount
-            self._pace(account, limit, amount)
-        self._next_deadline = min(self._next_deadline, lease.deadline)
-        self._write("reserve", lease.id, lease.amount, keys, lease.note)
+    def _hold(self, asked: Lease, wording: Wording) -> Lease:
+        tail = self.tail
+        deadline = self.now + asked.ttl
+        lease = lasting(asked, asked.ttl, deadline)
+        amount = lease.amount
+        states: list[str] = []
+        for account in wording.accounts:
+            more = getattr(amount, account.unit)
+            spent, held, due, _resets = tail.accounts[account.key]
+            if account.pace:
+                due = self._paced(account, due, more)
+            states.append(self._state(account, spent, held + more, due))
+        known = KnownLease(lease, wording)
+        tail.put(lease.id, known)
+        if deadline < tail.next_deadline:
+            tail.next_deadline = deadline
+        self._add_step(known, "reserve", amount, states)
         return lease
 
-    def _pace(self, account: _Account, limit: Limit, amount: int) -> None:
+    def _paced(self, account: WordedAccount, due: int, amount: int) -> int:
         """Move the moment at which a rate is whole again."""
-        if limit.pace:
-            due = max(account.due, round(self.now * MICRO)) + amount * limit.pace
-            account.due = min(due, _FULL)
+        if not account.pace:
+            return due
+        return min(max(due, round(self.now * MICRO)) + amount * account.pace, _FULL)
 
-    def _close(self, known: KnownLease, booked: Amounts, what: str) -> None:
-        lease = known.lease
-        for key, limit in known.accounts():
-            held, spent = lease.amount.of(limit.unit), booked.of(limit.unit)
-            account = self._changing(key, limit)
-            account.held -= held
-            account.spent = min(account.spent + spent, _FULL)
-            account.due = min(account.due + (spent - held) * limit.pace, _FULL)
-        self._open.pop(lease.id, None)
-        self._book(known, booked, what)
+    def _book(self, known: KnownLease, booked: Amounts, what: str) -> KnownLease:
+        """Book what a lease has cost, in place of what it held or of what was booked before."""
+        lease, wording = known.lease, known.wording
+        is_open = known.state == "open"
+        before = lease.amount if is_open else known.booked
+        states: list[str] = []
+        for account in wording.accounts:
+            state = self.tail.accounts[account.key]
+            if state is UNUSED and not is_open:
+                continue  # it was pruned since: there is nothing to correct
+            spent, held, due, _resets = state
+            more, less = getattr(booked, account.unit), getattr(before, account.unit)
+            if account.pace:
+                due = min(due + (more - less) * account.pace, _FULL)
+            if is_open:
+                spent, held = spent + more, held - less
+            else:
+                spent += more - less
+            states.append(self._state(account, min(spent, _FULL), held, due))
+        known = KnownLease(lease, wording, STATES[what], booked)
+        self.tail.put(lease.id, known)
+        self._add_step(known, what, booked, states)
+        return known
 
-    def _rebook(self, known: KnownLease, booked: Amounts, what: str) -> None:
-        """Correct what was booked; an account that was pruned since has nothing to correct."""
-        for key, limit in known.accounts():
-            more = booked.of(limit.unit) - known.booked.of(limit.unit)
-            if self._account(key).known:
-                account = self._changing(key, limit)
-                account.spent = min(account.spent + more, _FULL)
-                account.due = min(account.due + more * limit.pace, _FULL)
-        self._book(known, booked, what)
+    def _state(self, account: WordedAccount, spent: int, held: int, due: int) -> str:
+        """Change an account, and write what it comes to."""
+        self.tail.book(account.key, (spent, held, due, account.resets))
+        return f"{account.head}{spent},{held},{due}{account.tail}"
 
-    def _book(self, known: KnownLease, booked: Amounts, what: str) -> None:
-        known.state, known.booked = _STATES[what], booked
-        amounts = (booked.nanodollars, booked.tokens, booked.requests)
-        self.db.execute(_CLOSE_LEASE, (known.state, self.now, *amounts, known.lease.id))
-        self._write(what, known.lease.id, booked, known.keys, known.lease.note)
+    def _add_step(self, known: KnownLease, what: str, amount: Amounts, states: list[str]) -> None:
+        lines = self.tail.lines
+        line = self.tail.line + len(lines) + 1
+        lines.append(line_of((line, self.now, what), known, amount, states))
 
-    def _write(
-        self, what: str, lease: str, amount: Amounts, keys: tuple[str, ...], note: str
+    def _add(
+        self,
+        step: tuple[str, str],
+        amount: Amounts = NOTHING_USED,
+        *,
+        keys: str = "[]",
+        note: str = "",
+        states: list[str] | None = None,
+        ends: tuple[float, float] | None = None,
     ) -> None:
-        self._line += 1
-        amounts = (amount.nanodollars, amount.tokens, amount.requests)
-        self._lines.append((self._line, self.now, what, lease, *amounts, text_of(keys), note))
+        """Add a line (what, and to which lease or mark) that is no step of a lease, or a renewal."""
+        lines = self.tail.lines
+        line = (
+            *(self.tail.line + len(lines) + 1, self.now, *step),
+            *(amount.nanodollars, amount.tokens, amount.requests, keys, note),
+            f"{{{','.join(states)}}}" if states else None,
+        )
+        lines.append(line + (NO_LEASE if ends is None else (*ends, *NO_LEASE[2:])))

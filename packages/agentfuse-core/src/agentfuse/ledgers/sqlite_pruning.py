@@ -4,46 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentfuse.ledgers.steadiness import DAY, ENDED_SECONDS, HOUR, Steadiness
+
 if TYPE_CHECKING:
     import sqlite3
 
-_HOUR = 3_600.0
-_DAY = 24 * _HOUR
-
 # A closed lease: a provider's longest answer (a background or batch call) is over within 24 hours.
-REMEMBERED_SECONDS = 25 * _HOUR
-# An account whose window has ended: a month's is asked for until the next month's bill is checked.
-ENDED_SECONDS = 35 * _DAY
+REMEMBERED_SECONDS = 25 * HOUR
 # The trail: whichever is less.
-TRAIL_SECONDS = 30 * _DAY
+TRAIL_SECONDS = 30 * DAY
 TRAIL_LINES = 100_000
 
 # A step goes through as many rows of each kind; it is taken each time half as many were written.
 ROWS_PER_STEP = 512
 LINES_PER_STEP = ROWS_PER_STEP // 2
 
-# A clock that leaps (set wrong by years, or a ledger nobody used) is not believed at once.
-_LEAP = 7 * _DAY
-_STEADY_SECONDS = _HOUR
-
 
 def prune(db: sqlite3.Connection, now: float) -> bool:
-    """Take a step, inside the transaction that is open; say whether accounts were deleted.
-
-    After a leap of the clock by more than a week, or back, nothing is deleted for an hour: a
-    month's budget must not be forgotten because a machine believes for a while that it is 2099.
-    """
-    line, at, steady = db.execute("SELECT line, at, steady FROM pruning").fetchone()
-    if not 0 <= now - at <= _LEAP:
-        db.execute("UPDATE pruning SET at = ?, steady = ?", (now, now))
-        return False
-    db.execute("UPDATE pruning SET at = ?", (now,))
-    if now - steady < _STEADY_SECONDS:
+    """Take a step, inside the transaction that is open; say whether accounts were deleted."""
+    line, at, since = db.execute("SELECT line, at, steady FROM pruning").fetchone()
+    steadiness = Steadiness(at, since)
+    is_steady = steadiness.is_steady(now)
+    db.execute("UPDATE pruning SET at = ?, steady = ?", (steadiness.at, steadiness.since))
+    if not is_steady:
         return False
     _prune_leases(db, now, line)
     _prune_trail(db, now)
     ended = db.execute(
-        "DELETE FROM accounts WHERE key IN (SELECT key FROM accounts"
+        "DELETE FROM folded_accounts WHERE key IN (SELECT key FROM folded_accounts"
         " WHERE resets > 0 AND resets < ? AND held = 0 LIMIT ?)",
         (now - ENDED_SECONDS, ROWS_PER_STEP),
     )
@@ -59,11 +47,15 @@ def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
     ).fetchall()
     closed: list[tuple[str, float]] = []
     for number, at, lease in rows:
-        if oldest <= at <= now + _DAY:
+        if oldest <= at <= now + DAY:
             break
         line = number
         closed.append((lease, oldest))
-    db.executemany("DELETE FROM leases WHERE id = ? AND state <> 'open' AND closed < ?", closed)
+    db.executemany(
+        "DELETE FROM folded_leases WHERE id = ?"
+        " AND (SELECT at FROM entries WHERE line = folded_leases.closed) < ?",
+        closed,
+    )
     db.execute("UPDATE pruning SET line = ?", (line,))
 
 
@@ -73,6 +65,7 @@ def _prune_trail(db: sqlite3.Connection, now: float) -> None:
         "DELETE FROM entries WHERE line IN ("
         " SELECT line FROM entries WHERE line <= (SELECT line FROM pruning)"
         " AND line < (SELECT max(line) FROM entries)"
+        " AND lease NOT IN (SELECT id FROM folded_leases WHERE id = entries.lease)"
         " AND (line <= (SELECT max(line) FROM entries) - ? OR at < ?) ORDER BY line LIMIT ?)",
         (TRAIL_LINES, now - TRAIL_SECONDS, ROWS_PER_STEP),
     )

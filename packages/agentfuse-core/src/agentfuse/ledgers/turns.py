@@ -43,6 +43,10 @@ class Turns:
         self._seat: int | None = None
         self._until = 0.0
 
+    def lasts(self) -> bool:
+        """Say whether it is this process's turn still."""
+        return time.monotonic() < self._until
+
     def take(self, begin: Callable[[], bool], patience: float) -> bool:
         """Call ``begin`` until it says True; False where ``patience`` seconds were not enough."""
         if time.monotonic() < self._until and begin():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from agentfuse.courses import BreakerOpened, FellBack, Retried
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import (
@@ -49,17 +50,34 @@ def line_of(event: Event) -> str:
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Downgraded() | Compressed() | Alert():
+        case Retried() | FellBack() | BreakerOpened():
+            return _course_line(event)
+        case Routed() | Downgraded() | Compressed() | Alert():
             return _thrift_line(event)
-        case Routed(decision=chosen):
-            return f"routed {chosen.asked} to {chosen.model}: {chosen.reason} [{event.id}]"
-        case Overrun():
-            return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
-        case StoreTrouble():
-            return f"trouble with the {event.store}: {event.error}"
+        case Overrun() | StoreTrouble():
+            return _trouble_line(event)
 
 
-def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
+def _trouble_line(event: Overrun | StoreTrouble) -> str:
+    if isinstance(event, StoreTrouble):
+        return f"trouble with the {event.store}: {event.error}"
+    return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
+
+
+def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
+    if isinstance(event, BreakerOpened):
+        return f"breaker open: {event.model} of {event.provider} rests for {event.seconds:.0f} s"
+    if isinstance(event, Retried):
+        when = f"in {event.delay:.2f} s"
+        return f"trying {event.model} again {when} after {event.kind} [{event.id}]"
+    to = event.to if event.to_provider == event.provider else f"{event.to_provider}/{event.to}"
+    return f"falling back from {event.model} to {to} after {event.kind} [{event.id}]"
+
+
+def _thrift_line(event: Routed | Downgraded | Compressed | Alert) -> str:
+    if isinstance(event, Routed):
+        chosen = event.decision
+        return f"routed {chosen.asked} to {chosen.model}: {chosen.reason} [{event.id}]"
     limit = event.limit
     if isinstance(event, Alert):
         used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
@@ -87,6 +105,8 @@ def _receipt_line(receipt: Receipt) -> str:
         said.append("estimated")
     if receipt.saved:
         said.append(f"{usd(receipt.saved)} saved")
+    if receipt.failed:
+        said.append(f"attempt {receipt.attempts} after {', '.join(a.kind for a in receipt.failed)}")
     if receipt.usage is not None:
         said.append(f"{receipt.usage.input_tokens} in, {receipt.usage.output_tokens} out")
     said.append(f"{receipt.seconds:.3f} s [{receipt.id}]")

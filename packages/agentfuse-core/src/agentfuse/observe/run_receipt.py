@@ -36,21 +36,28 @@ class RunReceipt:
     """A run at one moment; ``spent``, ``saved`` and ``budget`` are nanodollars.
 
     ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
-    (``coalesced``). ``refusals`` were not sent, ``failures`` are failed attempts, ``downgrades``
+    (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after which
+    ``retries`` asked again and ``fallbacks`` asked another model; ``downgrades``
     went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
     is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
-    ``estimated`` no provider's usage.
+    ``estimated`` no provider's usage. ``prompt_cache_saved`` is what the providers' own caches of
+    prompts took off what was spent, less what writing to them added. ``breakers_opened`` says how
+    often a model was left alone.
     """
 
     budget: int | None
     spent: int = 0
     saved: int = 0
+    prompt_cache_saved: int = 0
     answers: int = 0
     exact: int = 0
     coalesced: int = 0
     tool_calls: int = 0
     refusals: int = 0
     failures: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+    breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
     alerts: int = 0
@@ -76,6 +83,11 @@ class RunReceipt:
         return dollars_of(self.saved)
 
     @property
+    def prompt_cache_saved_usd(self) -> Decimal:
+        """What the providers' caches of prompts saved, in dollars; below zero what they added."""
+        return dollars_of(self.prompt_cache_saved)
+
+    @property
     def budget_usd(self) -> Decimal | None:
         """The budget in dollars, or None."""
         return None if self.budget is None else dollars_of(self.budget)
@@ -93,6 +105,8 @@ class RunReceipt:
         ]
         if self.saved:
             said.append(f"{usd(self.saved)} saved")
+        if self.prompt_cache_saved > 0:
+            said.append(f"{usd(self.prompt_cache_saved)} saved by prompt caching")
         if self.unpriced:
             said.append(f"{self.unpriced} without a price")
         return ", ".join(said)
@@ -104,6 +118,9 @@ class RunReceipt:
         troubles = {
             "refused": self.refusals,
             "failed attempts": self.failures,
+            "asked again": self.retries,
+            "asked of a fallback": self.fallbacks,
+            "left alone for a while": self.breakers_opened,
             "asked of a cheaper model": self.downgrades,
             "asked shorter": self.compressions,
             "billed above their lease": self.overruns,
@@ -117,12 +134,14 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
-            *("failures", "downgrades", "compressions", "alerts"),
+            *("failures", "retries", "fallbacks", "breakers_opened"),
+            *("downgrades", "compressions", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )
         return {
             "spent_usd": _plain(self.spent_usd),
             "saved_usd": _plain(self.saved_usd),
+            "prompt_cache_saved_usd": _plain(self.prompt_cache_saved_usd),
             "budget_usd": _plain(self.budget_usd),
             "remaining_usd": _plain(self.remaining_usd),
             **{name: getattr(self, name) for name in counts},

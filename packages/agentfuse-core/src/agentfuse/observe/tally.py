@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
+from agentfuse.courses import BreakerOpened, FellBack, Retried
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
     Alert,
@@ -26,6 +27,9 @@ _COUNTED: dict[type, str] = {
     Failed: "failures",
     Overrun: "overruns",
     Refused: "refusals",
+    Retried: "retries",
+    FellBack: "fallbacks",
+    BreakerOpened: "breakers_opened",
     StoreTrouble: "store_troubles",
 }
 
@@ -45,6 +49,9 @@ class _Sums:
     estimated: int = 0
     refusals: int = 0
     failures: int = 0
+    retries: int = 0
+    fallbacks: int = 0
+    breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
     alerts: int = 0
@@ -52,6 +59,7 @@ class _Sums:
     store_troubles: int = 0
     spent: int = 0
     saved: int = 0
+    prompt_cache_saved: int = 0
 
 
 @dataclass(slots=True)
@@ -131,6 +139,7 @@ class Tally:
     def _count(self, receipt: Receipt) -> None:
         sums = self._sums
         sums.saved += receipt.saved
+        sums.prompt_cache_saved += receipt.prompt_cache_saved
         sums.unpriced += not receipt.priced
         sums.estimated += receipt.estimated
         if receipt.source == "tool":

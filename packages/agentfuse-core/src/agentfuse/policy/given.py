@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Literal
 
 from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
+from agentfuse.policy.retrying import RetryRules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from agentfuse.messages import Request
+    from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Guide, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Guide, Health, Ledger, Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -41,7 +43,8 @@ class Rules:
     clamp: bool = True
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
-    max_attempts: int = 1
+    retry: RetryRules = field(default_factory=RetryRules)
+    prompt_caching: Wanted = ""
     downgrade: Mapping[str, Substitute] = NOTHING
     downgrade_at: int = 800
     compress: Callable[[Request], Request] | None = None
@@ -61,6 +64,8 @@ class Ports:
     ledger: Ledger
     cache: Cache | None
     flights: Flights
+    health: Health
+    prefixes: Prefixes
     clock: Clock
     book: PriceBook
     counter: TokenCounter

@@ -12,7 +12,8 @@ from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
 from agentfuse.policy.gate import Gate
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.metering import meter
-from agentfuse.policy.retrying import delay_of
+from agentfuse.policy.prompts import Prompts
+from agentfuse.policy.resilience import Resilience
 from agentfuse.policy.settling import Settling
 from agentfuse.policy.steering import Steering
 from agentfuse.policy.thrift import Thrift
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from agentfuse.messages import Delta, Reply, Request
     from agentfuse.policy.gate import Switches
     from agentfuse.policy.given import Ports, Rules
-    from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Run
     from agentfuse.tickets import Ticket
 
@@ -42,6 +42,8 @@ class Policy:
         "_admission",
         "_gate",
         "_ports",
+        "_prompts",
+        "_resilience",
         "_rules",
         "_run",
         "_settling",
@@ -61,6 +63,8 @@ class Policy:
         self.tools = ToolBooks(ports, rules, run, alerts)
         self._steering = Steering(ports)
         self._thrift = Thrift(ports, rules)
+        self._resilience = Resilience(ports, rules)
+        self._prompts = Prompts(ports, rules.prompt_caching)
 
     async def begin(self, request: Request) -> Ticket:
         """Answer from memory, or give leave to ask; raises BudgetExceeded or UnknownPrice.
@@ -84,11 +88,12 @@ class Policy:
         if reply is not None:
             return self._answered(ticket, reply, "exact")
         if ticket.key is None:
-            return await self._admission.admit(ticket)
+            return await self._admit(ticket)
         return await self._join(ticket, ticket.key)
 
     async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
+        self._resilience.succeeded(ticket)
         keep = ticket.key is not None and may_be_kept(reply, self._rules.cache)
         try:
             await self._settling.settle(ticket, reply)
@@ -108,6 +113,7 @@ class Policy:
         rules that out.
         """
         failure = self._ports.failure_of(error)
+        self._resilience.failed(ticket, failure)
         try:
             cost = await self._settling.abandon(ticket, billed=failure.billed)
             self._ports.tell(
@@ -120,10 +126,9 @@ class Policy:
                     cost=cost,
                 )
             )
-            delay = None if final else self._delay(ticket, failure)
-            if delay is not None:
-                await self._ports.clock.sleep(delay)
-                return await self._admission.admit(self._again(ticket))
+            again = None if final else await self._resilience.again(ticket, failure, cost)
+            if again is not None:
+                return await self._admission.admit(self._marked(again))
         except BaseException:
             self._land(ticket, None)
             raise
@@ -181,14 +186,25 @@ class Policy:
             reply = await self._ports.flights.wait(flight)
             if reply is not None:
                 return self._answered(ticket, reply, "coalesced")
-        return await self._admission.admit(ticket)
+        return await self._admit(ticket)
+
+    async def _admit(self, ticket: Admitted) -> Admitted:
+        """Set the money aside for the model that is asked, or the one in place of an ill one."""
+        return await self._admission.admit(self._marked(self._resilience.opened(ticket)))
+
+    def _marked(self, ticket: Admitted) -> Admitted:
+        """Ask the provider's own cache for what it may keep; our key is made, and stays."""
+        marked = self._prompts.marked(ticket.asked)
+        if marked is ticket.asked:
+            return ticket
+        return replace(ticket, asked=marked, request=marked)
 
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
         try:
             reply = await self._find(key)
             if reply is None:
-                return await self._admission.admit(ticket)
+                return await self._admit(ticket)
         except BaseException:
             self._land(ticket, None)
             raise
@@ -217,28 +233,10 @@ class Policy:
         )
         return Answered(id=ticket.id, reply=reply, source=source)
 
-    def _again(self, ticket: Admitted) -> Admitted:
-        return Admitted(
-            id=self._ports.new_id(),
-            asked=ticket.asked,
-            request=ticket.asked,
-            key=ticket.key,
-            started=ticket.started,
-            attempt=ticket.attempt + 1,
-            leading=ticket.leading,
-            scope=ticket.scope,
-            decision=ticket.decision,
-        )
-
-    def _delay(self, ticket: Admitted, failure: Failure) -> float | None:
-        """Give the wait before another attempt, if there is to be one."""
-        if ticket.attempt >= self._rules.max_attempts:
-            return None
-        return delay_of(failure, ticket.attempt, self._ports.draw())
-
     def _land(self, ticket: Admitted, reply: Reply | None) -> None:
-        if ticket.leading and ticket.key is not None:
-            self._ports.flights.land(ticket.key, reply)
+        flight = ticket.flight or ticket.key
+        if ticket.leading and flight is not None:
+            self._ports.flights.land(flight, reply)
 
     async def _find(self, key: str) -> Reply | None:
         """Look in the cache; one that cannot be read is a miss, and is told."""

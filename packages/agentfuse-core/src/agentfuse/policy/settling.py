@@ -52,6 +52,8 @@ class Settling:
                 text=reply.text,
                 scope=ticket.scope,
                 decision=ticket.decision,
+                failed=ticket.failed,
+                prompt_cache_saved=self._prompt_cache_saved(ticket.request, report, cost),
             )
         )
 
@@ -70,6 +72,17 @@ class Settling:
     def price_of(self, request: Request, reply: Reply) -> Cost | None:
         """Price a remembered reply as if it were asked today; None where no price is known."""
         return self._price_of(request, reply.report) if reply.report else None
+
+    def _prompt_cache_saved(self, request: Request, report: UsageReport, cost: int) -> int:
+        """Say what the provider's own cache took off the price: below zero, what it added."""
+        if not any(_cached(item.usage) for item in report.items):
+            return 0
+        plain = replace(
+            report,
+            items=tuple(replace(item, usage=_uncached(item.usage)) for item in report.items),
+        )
+        price = self._price_of(request, plain)
+        return price.nanodollars - cost if price else 0
 
     async def _book(self, ticket: Admitted, amount: Amounts) -> None:
         if ticket.owed:
@@ -113,3 +126,20 @@ class Settling:
 
 def _amounts(cost: int, usage: Usage) -> Amounts:
     return Amounts(cost, usage.input_tokens + usage.output_tokens, 1)
+
+
+def _cached(usage: Usage) -> int:
+    """Count the tokens read from the provider's cache of prompts, or written to it."""
+    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    return usage.cache_read_tokens + written + usage.cache_write_12h_tokens
+
+
+def _uncached(usage: Usage) -> Usage:
+    """Give the same usage as it would be billed without that cache: all of it as plain input."""
+    return replace(
+        usage,
+        cache_read_tokens=0,
+        cache_write_5m_tokens=0,
+        cache_write_1h_tokens=0,
+        cache_write_12h_tokens=0,
+    )

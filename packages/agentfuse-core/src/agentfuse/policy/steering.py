@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agentfuse.policy.given import Substitute
+from agentfuse.policy.substitutes import asked_of
 from agentfuse.tickets import Routed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agentfuse.messages import Reply, Request
+    from agentfuse.messages import Reply
     from agentfuse.policy.given import Ports
-    from agentfuse.tickets import Admitted, Decision, Limit
+    from agentfuse.tickets import Admitted, Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class Steering:
             return ticket
         decision = await guide.decide(request, ticket.scope, await self._used(limits))
         self.ports.tell(Routed(id=ticket.id, decision=decision))
-        chosen = asked_of(request, decision)
+        if (decision.model, decision.provider) == (request.model, ""):
+            return replace(ticket, decision=decision)
+        chosen = asked_of(request, Substitute(decision.model, decision.provider))
         return replace(ticket, asked=chosen, request=chosen, decision=decision)
 
     def answered(self, ticket: Admitted, reply: Reply) -> None:
@@ -49,12 +53,3 @@ class Steering:
             balance.spent / limit.amount if limit.amount else 1.0
             for limit, balance in zip(kept, balances, strict=True)
         )
-
-
-def asked_of(request: Request, decision: Decision) -> Request:
-    """Ask the chosen model the same; another provider is reached at its own address."""
-    if decision.model == request.model and decision.provider in {"", request.provider}:
-        return request
-    if decision.provider in {"", request.provider}:
-        return replace(request, model=decision.model)
-    return replace(request, model=decision.model, provider=decision.provider, base_url="")

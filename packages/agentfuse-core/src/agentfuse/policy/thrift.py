@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agentfuse.policy.substitutes import asked_of, entry_of
 from agentfuse.pricing import context_of, quote_of
 from agentfuse.tickets import Compressed, Downgraded
-from agentfuse.tokens.families import bare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,15 +46,12 @@ class Thrift:
         return fitted
 
     def _substitute_for(self, request: Request) -> Substitute | None:
-        table = self.rules.downgrade
-        if not table:
-            return None
-        return table.get(request.model) or table.get(bare(request.model))
+        return entry_of(self.rules.downgrade, request.model)
 
     def _cheaper(
         self, request: Request, substitute: Substitute, limit: Limit, ticket_id: str
     ) -> Request:
-        cheaper = _asked_of(request, substitute)
+        cheaper = asked_of(request, substitute)
         if self._expected(cheaper) >= self._expected(request):
             return request
         self.ports.tell(
@@ -81,10 +78,3 @@ def _used(limits: Sequence[Limit], balances: Sequence[Balance], share: int) -> L
         if not limit.pace and balance.spent * THOUSAND >= limit.amount * share:
             return limit
     return None
-
-
-def _asked_of(request: Request, substitute: Substitute) -> Request:
-    """Ask another model the same; another provider is reached at its own address."""
-    if substitute.provider in {"", request.provider}:
-        return replace(request, model=substitute.model)
-    return replace(request, model=substitute.model, provider=substitute.provider, base_url="")

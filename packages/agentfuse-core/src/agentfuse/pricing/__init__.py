@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentfuse.pricing.book import Cost, PriceBook, free_card_of
 from agentfuse.pricing.cards import PriceCard, Rates
-from agentfuse.pricing.quotes import affordable_output, choices_of, context_of, quote_of
+from agentfuse.pricing.quotes import affordable_output, caching_of, choices_of, context_of, quote_of
 from agentfuse.pricing.sources import PriceSource
 from agentfuse.usages import report_of, stream_usage
 
@@ -15,6 +15,7 @@ __all__ = [
     "PriceSource",
     "Rates",
     "affordable_output",
+    "caching_of",
     "choices_of",
     "context_of",
     "free_card_of",

@@ -38,16 +38,17 @@ def quote_of(request: Request, card: PriceCard, estimate: TokenEstimate) -> Quot
     high = _fitting(estimate, card)
     caching = caching_of(request)
     media = _media_of(request)
-    most = _per_choice(request, card) * choices_of(request)
-    allowance = _tool_allowance(request, card)
-    floor = card.worst(high, 0, caching=caching, media=media) + allowance
-    worst = card.worst(high, most, caching=caching, media=media) + allowance
-    expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices_of(request)))
+    choices = choices_of(request)
+    most = _per_choice(request, card) * choices
+    per_output = card.dearest_output(card.rates_at(high), media)
+    floor = card.worst(high, 0, caching=caching, media=media) + _tool_allowance(request, card)
+    worst = floor + most * per_output
+    expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices))
     return Quote(
         expected=nano_of_pico(min(expected, worst)),
         worst=nano_of_pico(worst),
         floor=nano_of_pico(floor),
-        per_output_token=card.dearest_output(card.rates_at(high), media),
+        per_output_token=per_output,
         input_tokens=estimate.tokens,
         max_output_tokens=most,
         card_id=card.id,
@@ -80,12 +81,15 @@ def context_of(request: Request) -> PriceContext:
 def caching_of(request: Request) -> Caching:
     """Say how long a request asks for its prompt to be cached.
 
-    By ``cache_control`` anywhere (Anthropic's word, ``ttl`` in it), or by OpenAI's
-    ``prompt_cache_retention``, whose long kinds are billed as writes of twelve hours.
+    By ``cache_control`` anywhere (Anthropic's word, ``ttl`` in it), by the policy's own marks, or
+    by OpenAI's ``prompt_cache_retention``, whose long kinds are billed as writes of twelve hours.
     """
     if request.params.get("prompt_cache_retention") not in {None, "", "in_memory", "in-memory"}:
         return "12h"
-    found: Caching = ""
+    caching = request.caching
+    found: Caching = caching.ttl if caching is not None and caching.marks else ""
+    if found == "1h":
+        return found
     for fields in _marked_fields(request):
         if fields.get("cache_control"):
             if mapping_at(fields, "cache_control").get("ttl") == "1h":
@@ -96,7 +100,10 @@ def caching_of(request: Request) -> Caching:
 
 def choices_of(request: Request) -> int:
     """Count the answers a request asks for: ``n``, or ``best_of`` where more are billed."""
-    asked = [request.params.get(word) for word in ("n", "best_of")]
+    params = request.params
+    if "n" not in params and "best_of" not in params:
+        return 1
+    asked = [params.get(word) for word in ("n", "best_of")]
     return max([1, *(count for count in asked if isinstance(count, int))])
 
 

@@ -26,11 +26,11 @@ _RESULT_WORDS = frozenset({"type", "tool_use_id", "content"})
 def messages_of(body: Mapping[str, Json]) -> tuple[Message, ...]:
     """Read system and turns."""
     system = _parts_of(body.get("system"))
-    turns = [turn for each in list_of(body.get("messages")) for turn in _turns_of(object_of(each))]
+    turns = [turn for each in list_of(body.get("messages")) for turn in turns_of(object_of(each))]
     return ((Message("system", system),) if system else ()) + tuple(turns)
 
 
-def _turns_of(message: Mapping[str, Json]) -> Iterator[Message]:
+def turns_of(message: Mapping[str, Json]) -> Iterator[Message]:
     """Split a turn: results of tools answer the turn before, the rest is a turn of its own."""
     content = message.get("content")
     role = str(message.get("role"))

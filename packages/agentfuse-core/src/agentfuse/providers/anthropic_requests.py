@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agentfuse.errors import ConfigurationError
 from agentfuse.messages import Media, Other, Reasoning, Text
 from agentfuse.providers.anthropic_options import options_of, tools_of
+from agentfuse.providers.cache_marks import marked_messages, marked_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,16 +29,17 @@ _THINKING = frozenset({"thinking", "redacted_thinking"})
 
 def body_of(request: Request) -> dict[str, Json]:
     """Write the body to send; raises ConfigurationError for what Claude cannot be asked."""
+    messages = marked_messages(request)
     body: dict[str, Json] = {
         "model": request.model,
         "max_tokens": request.max_output_tokens or DEFAULT_MAX_TOKENS,
-        "messages": _turns_of(request.messages),
+        "messages": _turns_of(messages),
     }
-    system = _system_of(request.messages)
+    system = _system_of(messages)
     if system:
         body["system"] = system
     if request.tools:
-        body["tools"] = tools_of(request.tools)
+        body["tools"] = marked_tools(tools_of(request.tools), request.caching)
     body |= options_of(request.params)
     if request.stream:
         body["stream"] = True

@@ -177,6 +177,8 @@ def body_of(request: Request) -> dict[str, Json]:
         body["tools"] = list(request.tools)
     if request.max_output_tokens is not None:
         body[row.limit_word] = request.max_output_tokens
+    if request.caching is not None and request.caching.key and row.id == "openai":
+        body["prompt_cache_key"] = request.caching.key
     if request.stream:
         body["stream"] = True
         if row.usage_option:

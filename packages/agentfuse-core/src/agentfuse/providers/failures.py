@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentfuse.errors import AgentFuseError, ProviderFailed
+from agentfuse.errors import AgentFuseError, ConfigurationError, ProviderFailed
 from agentfuse.providers.wire_json import object_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ Kind = Literal[
     "interrupted",
     "malformed",
     "cancelled",
+    "circuit_open",
+    "unsupported",
     "unknown",
 ]
 KINDS: tuple[str, ...] = Kind.__args__  # type: ignore[attr-defined]  # typing keeps them there
@@ -87,6 +89,7 @@ _BY_CODE: Mapping[str, Kind] = {
     "responsibleaipolicyviolation": "content_filter",
     "insufficient_quota": "quota_exhausted",
     "billing_hard_limit_reached": "quota_exhausted",
+    "billing_not_active": "quota_exhausted",
     "billing_error": "quota_exhausted",
     "rate_limit_exceeded": "rate_limited",
     "rate_limit_error": "rate_limited",
@@ -104,6 +107,7 @@ _BY_WORDS: tuple[tuple[str, Kind], ...] = (
     ("prompt is too long", "context_overflow"),
     ("maximum context length", "context_overflow"),
     ("context window", "context_overflow"),
+    ("exceed context limit", "context_overflow"),
     ("exceeds the maximum number of tokens", "context_overflow"),
     ("too large for model", "context_overflow"),
     ("credit balance is too low", "quota_exhausted"),
@@ -138,7 +142,9 @@ def failure_of(error: BaseException, *, now: float | None = None) -> Failure:
     timed out waiting for the answer, may have been.
     """
     if isinstance(error, ProviderFailed):
-        return _failure(error.kind, error, error.status, error.retry_after)
+        return _told(error)
+    if isinstance(error, ConfigurationError):
+        return Failure(kind="unsupported", message=str(error))
     status = _status_of(error)
     if status >= 400:  # noqa: PLR2004 - RFC 9110 section 15.5: errors start here
         return _refused(error, status, time.time() if now is None else now)
@@ -152,13 +158,21 @@ def failure_of(error: BaseException, *, now: float | None = None) -> Failure:
     )
 
 
-def _failure(kind: Any, error: BaseException, status: int, retry_after: float | None) -> Failure:
+def _told(error: ProviderFailed) -> Failure:
+    """Read a failure that is in our words already; the SDK's own error behind it says the most."""
+    kind: Any = error.kind
+    billed = kind in PERHAPS_BILLED and error.status < 400  # noqa: PLR2004
+    retryable = kind in RETRYABLE
+    cause = error.__cause__
+    if cause is not None and not isinstance(cause, AgentFuseError):
+        told = failure_of(cause)
+        billed, retryable = told.billed, told.retryable
     return Failure(
         kind=kind,
-        status=status,
-        retry_after=retry_after,
-        billed=kind in PERHAPS_BILLED and status < 400,  # noqa: PLR2004
-        retryable=kind in RETRYABLE,
+        status=error.status,
+        retry_after=0.0 if error.other_key else error.retry_after,
+        billed=billed,
+        retryable=retryable or error.other_key,
         message=str(error),
     )
 

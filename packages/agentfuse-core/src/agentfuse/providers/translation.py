@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 NOT_THEIRS = frozenset({"cancelled", "unknown"})
 
 
-def retell(error: Exception, request: Request) -> NoReturn:
-    """Raise ProviderFailed from what the provider's SDK raised; all else as it is."""
+def retell(error: Exception, request: Request, *, other_key: bool = False) -> NoReturn:
+    """Raise ProviderFailed from what the provider's SDK raised; all else as it is.
+
+    ``other_key`` says that another key can be asked.
+    """
     failure = failure_of(error)
     if isinstance(error, AgentFuseError) or failure.kind in NOT_THEIRS:
         raise error
@@ -27,13 +30,21 @@ def retell(error: Exception, request: Request) -> NoReturn:
         kind=failure.kind,
         status=failure.status,
         retry_after=failure.retry_after,
+        other_key=other_key,
     ) from error
 
 
+def _speechless(request: Request) -> ProviderFailed:
+    """Say that a stream ended before it began: SDKs pass over events they cannot read."""
+    text = f"{request.provider} opened a stream for {request.model} and sent nothing readable"
+    return ProviderFailed(text, kind="malformed")
+
+
 class Translated:
-    """A provider's stream whose failures are told in our words."""
+    """A provider's stream whose failures are told in our words; one without a word is a failure."""
 
     def __init__(self, wire: Any, request: Request) -> None:
+        self._silent = True
         self._wire = wire
         self._chunks = iter(wire)
         self._request = request
@@ -43,11 +54,15 @@ class Translated:
 
     def __next__(self) -> Any:
         try:
-            return next(self._chunks)
+            chunk = next(self._chunks)
         except StopIteration:
+            if self._silent:
+                raise _speechless(self._request) from None
             raise
         except Exception as error:  # noqa: BLE001 - sorted and raised again
             retell(error, self._request)
+        self._silent = False
+        return chunk
 
     def close(self) -> None:
         """Hang up."""
@@ -58,6 +73,7 @@ class AsyncTranslated:
     """Do as ``Translated``, awaited."""
 
     def __init__(self, wire: Any, request: Request) -> None:
+        self._silent = True
         self._wire = wire
         self._chunks: AsyncIterator[Any] = aiter(wire)
         self._request = request
@@ -67,11 +83,15 @@ class AsyncTranslated:
 
     async def __anext__(self) -> Any:
         try:
-            return await anext(self._chunks)
+            chunk = await anext(self._chunks)
         except StopAsyncIteration:
+            if self._silent:
+                raise _speechless(self._request) from None
             raise
         except Exception as error:  # noqa: BLE001 - sorted and raised again
             retell(error, self._request)
+        self._silent = False
+        return chunk
 
     async def close(self) -> None:
         """Hang up."""

@@ -11,7 +11,9 @@ from agentfuse.providers.anthropic_bodies import messages_of, params_of, tools_o
 from agentfuse.providers.anthropic_events import events_of_message, message_body
 from agentfuse.providers.anthropic_replies import SHAPE, reply_of_message
 from agentfuse.providers.anthropic_streams import body_of_events, said_in_event
+from agentfuse.providers.cache_marks import marked_body, marked_tools
 from agentfuse.providers.sse import frame_bytes
+from agentfuse.providers.wire_json import list_of
 from agentfuse.providers.wires import changes_of
 
 if TYPE_CHECKING:
@@ -55,7 +57,10 @@ class MessagesWire:
         if handed.messages != asked.messages:
             written = anthropic_requests.body_of(handed)
             changes |= {word: written[word] for word in ("messages", "system") if word in written}
-        return {**body, **changes} if changes else body
+            if "tools" in body:
+                changes["tools"] = marked_tools(list_of(body["tools"]), handed.caching)
+            return {**body, **changes}
+        return marked_body({**body, **changes} if changes else body, handed.caching)
 
     def reply_of(self, body: Mapping[str, Json], asked: Request, raw: str = "") -> Reply:
         """Read a Message."""

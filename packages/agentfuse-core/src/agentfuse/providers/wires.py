@@ -119,7 +119,7 @@ class WireCodec:
 def changes_of(
     body: Mapping[str, Json], asked: Request, handed: Request, limit_words: Sequence[str]
 ) -> dict[str, Json]:
-    """Give the fields for a model and an output maximum that the policy has changed.
+    """Give the fields for a model, an output maximum and a cache key that the policy has changed.
 
     The maximum goes under the first of ``limit_words`` that the body has, or else the first.
     """
@@ -129,4 +129,6 @@ def changes_of(
     if handed.max_output_tokens != asked.max_output_tokens:
         word = next((word for word in limit_words if word in body), limit_words[0])
         changes[word] = handed.max_output_tokens
+    if handed.caching is not None and handed.caching.key:
+        changes["prompt_cache_key"] = handed.caching.key
     return changes

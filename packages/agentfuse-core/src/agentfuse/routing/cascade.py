@@ -70,5 +70,12 @@ class Cascade:
 
 def _for_model(request: Request, model: str, provider: str) -> Request:
     if provider in {"", request.provider}:
-        return replace(request, model=model)
-    return replace(request, model=model, provider=provider, base_url="")
+        return replace(request, model=model, caching=None)
+    if request.reach != "any":
+        raise ConfigurationError(
+            f"this call speaks to {request.provider}, and cannot ask {provider} for {model}: name"
+            f" models of {request.provider} in the cascade"
+        )
+    return replace(
+        request, model=model, provider=provider, base_url="", caching=None, output_ceiling=None
+    )

@@ -75,7 +75,6 @@ class Field:
     strong: Candidate
     book: PriceBook
     capabilities: Mapping[str, Collection[str]]
-    cross_provider: bool = False
     outputs: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
 
     def options(
@@ -106,7 +105,7 @@ class Field:
         return found, reasons
 
     def _unfit(self, candidate: Candidate, request: Request, needs: Sequence[str]) -> str:
-        if candidate.provider not in {"", request.provider} and not self.cross_provider:
+        if candidate.provider not in {"", request.provider} and request.reach != "any":
             return f"is {candidate.provider}'s, which this call cannot reach"
         lacks = lacking(candidate.name, needs, self.capabilities)
         if lacks and candidate.name != candidate.model:

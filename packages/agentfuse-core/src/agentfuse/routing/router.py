@@ -71,8 +71,8 @@ class Router:
 
     ``sticky`` keeps a conversation with its model, and moves it up once when it stalls; ``signals``
     learns from whether it did. ``outcomes`` is a file that reported outcomes are appended to.
-    ``capabilities`` say what a model has of tools, vision, json and reasoning;
-    ``cross_provider`` allows models of providers that were not asked.
+    ``capabilities`` say what a model has of tools, vision, json and reasoning. A model of another
+    provider is a candidate where the way a call is asked can reach it (``completion`` can).
 
     A router is a value of one fuse, which asks it for one call at a time. Raises
     ConfigurationError for words that are off.
@@ -93,7 +93,6 @@ class Router:
     signals: bool = True
     outcomes: str | Path | None = None
     capabilities: Mapping[str, Collection[str]] = NOTHING
-    cross_provider: bool = False
     draw: Callable[[], float] = random.random
     _field: Field = field(init=False, repr=False)
     _learned: Learned = field(init=False, repr=False)
@@ -137,7 +136,6 @@ class Router:
             strong=candidates[tuple(self.models).index(self.strong)],
             book=book,
             capabilities=self.capabilities,
-            cross_provider=self.cross_provider,
         )
 
     @property

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.tickets import Ticket
 
+    AnyCodec = Codec[Any, Any, Any, Any]
+
 _UNREADABLE = Reply(choices=())
 
 
@@ -29,6 +31,7 @@ class Asked:
 
     ticket: Ticket
     result: Any = None
+    answer: Any = None
     reply: Reply | None = None
     error: Exception | None = None
     sent: bool = False
@@ -45,20 +48,13 @@ class Course:
     fuse: Fuse
     cascade: Cascade
     requests: tuple[Request, Request, Request]
-    codec: Codec[Any, Any, Any, Any]
+    codec: AnyCodec
     release: Callable[[Admitted], Any]
     answer: Callable[..., Any]
     tell: Teller
     strong: Ticket = field(init=False)
     cheap: list[Asked] = field(default_factory=list[Asked])
     id: str = field(default_factory=lambda: uuid4().hex)
-
-    def read(self, asked: Asked) -> None:
-        """Read an answer; one that cannot be read agrees with nothing."""
-        try:
-            asked.reply = self.codec.reply_of(asked.result)
-        except Exception as error:  # noqa: BLE001 - another model will answer
-            asked.error = error
 
     def agreed(self) -> str:
         """Give what both said, or nothing."""
@@ -96,8 +92,7 @@ class Course:
         first = self.cheap[0]
         if isinstance(first.ticket, Answered):
             return self.codec.result_of(first.ticket.reply)
-        self.codec.reply_of(first.result)  # a codec shows what it read last
-        return self.codec.answer_of(first.result)
+        return first.answer
 
 
 def cascaded(course: Course, send: Callable[[Request], Any]) -> Any:
@@ -114,7 +109,7 @@ def cascaded(course: Course, send: Callable[[Request], Any]) -> Any:
             for request in cheap:
                 course.cheap.append(Asked(fuse.begin(request)))
             for asked in course.cheap:
-                _put(asked, send)
+                _put(asked, send, course.codec)
         except BaseException as error:
             _drop(course, error)
             raise
@@ -137,7 +132,7 @@ async def acascaded(course: Course, send: Callable[[Request], Awaitable[Any]]) -
         try:
             for request in cheap:
                 course.cheap.append(Asked(await fuse.abegin(request)))
-            await asyncio.gather(*[_aput(asked, send) for asked in course.cheap])
+            await asyncio.gather(*[_aput(asked, send, course.codec) for asked in course.cheap])
         except BaseException as error:
             await _adrop(course, error)
             raise
@@ -148,7 +143,7 @@ async def acascaded(course: Course, send: Callable[[Request], Awaitable[Any]]) -
         return await course.answer(course.decided(course.strong, ""), send, course.codec)
 
 
-def _put(asked: Asked, send: Callable[[Request], Any]) -> None:
+def _put(asked: Asked, send: Callable[[Request], Any], codec: AnyCodec) -> None:
     """Ask one cheap model; its failure is a disagreement, not the caller's error."""
     if isinstance(asked.ticket, Answered):
         return
@@ -156,27 +151,33 @@ def _put(asked: Asked, send: Callable[[Request], Any]) -> None:
     try:
         with Asking(asked.ticket.request.model):
             asked.result = send(asked.ticket.request)
+        _read(asked, codec)
     except Exception as error:  # noqa: BLE001 - the strong model will answer
         asked.error = error
 
 
-async def _aput(asked: Asked, send: Callable[[Request], Awaitable[Any]]) -> None:
+async def _aput(asked: Asked, send: Callable[[Request], Awaitable[Any]], codec: AnyCodec) -> None:
     if isinstance(asked.ticket, Answered):
         return
     asked.sent = True
     try:
         with Asking(asked.ticket.request.model):
             asked.result = await send(asked.ticket.request)
+        _read(asked, codec)
     except Exception as error:  # noqa: BLE001 - the strong model will answer
         asked.error = error
+
+
+def _read(asked: Asked, codec: AnyCodec) -> None:
+    """Read an answer at once: a codec speaks the dialect of whoever answered last."""
+    asked.reply = codec.reply_of(asked.result)
+    asked.answer = codec.answer_of(asked.result)
 
 
 def _read_all(course: Course) -> str:
     for asked in course.cheap:
         if isinstance(asked.ticket, Answered):
             asked.reply = asked.ticket.reply
-        elif asked.error is None:
-            course.read(asked)
     form = course.agreed()
     course.announce(form)
     return form

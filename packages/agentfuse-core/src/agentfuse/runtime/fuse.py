@@ -12,7 +12,6 @@ from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
-from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.cascading import acascaded, cascaded
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
@@ -20,6 +19,7 @@ from agentfuse.runtime.listening import listeners_of
 from agentfuse.runtime.now import run_now
 from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
+from agentfuse.runtime.sending import asent, sent
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from agentfuse.messages import Delta, Request
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
+    from agentfuse.policy.retrying import RetryRules
     from agentfuse.ports import Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
+    from agentfuse.runtime.keyrings import KeyRings
     from agentfuse.runtime.wiring import Shared
     from agentfuse.tickets import Lease, Ticket
     from agentfuse.tokens import TokenCounter
@@ -63,7 +65,7 @@ class Fuse(RoutedCalls):
         settings = Settings.of(options)
         allowance = None if budget is None else budget_of(budget)
         rules = limits_of(settings)
-        run = Run(settings.name or f"run-{new_id()[:8]}", allowance, rules=rules)
+        run = Run(settings.name or f"run-{new_id()[-8:]}", allowance, rules=rules)
         self._open(shared_of(settings), run, listeners_of(settings))
         if isinstance(self.ledger, SteadyLedger) and self.ledger is not settings.ledger:
             self._opened = self.ledger
@@ -100,6 +102,16 @@ class Fuse(RoutedCalls):
     def counter(self) -> TokenCounter:
         """What counts its requests."""
         return self._shared.counter
+
+    @property
+    def retries(self) -> RetryRules:
+        """What may follow a failed attempt."""
+        return self._rules.retry
+
+    @property
+    def keyrings(self) -> KeyRings:
+        """The keys that take turns."""
+        return self._shared.keys
 
     def session(self, name: str, budget: Dollars | None = None, *, allotted: bool = False) -> Fuse:
         """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold.
@@ -321,7 +333,7 @@ class Fuse(RoutedCalls):
         if isinstance(outcome, Answered):
             return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
-        return MeteredStream(self, ticket, wire, codec)
+        return MeteredStream(self, ticket, wire, codec, send)
 
     async def astream(
         self,
@@ -334,37 +346,17 @@ class Fuse(RoutedCalls):
         if isinstance(outcome, Answered):
             return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
         ticket, wire = outcome
-        return AsyncMeteredStream(self, ticket, wire, codec)
+        return AsyncMeteredStream(self, ticket, wire, codec, send)
 
     def _ask(
         self, ticket: Ticket, send: Callable[[Request], Result]
     ) -> tuple[Admitted, Result] | Answered:
-        """Send until it works or no further attempt is worth it."""
-        while isinstance(ticket, Admitted):
-            try:
-                with Asking(ticket.request.model):
-                    return ticket, send(ticket.request)
-            except BaseException as error:
-                again = self.fail(ticket, error)
-                if again is None:
-                    raise
-                ticket = again
-        return ticket
+        return ticket if isinstance(ticket, Answered) else sent(self, ticket, send)
 
     async def _aask(
         self, ticket: Ticket, send: Callable[[Request], Awaitable[Result]]
     ) -> tuple[Admitted, Result] | Answered:
-        """Do as ``_ask``, awaited."""
-        while isinstance(ticket, Admitted):
-            try:
-                with Asking(ticket.request.model):
-                    return ticket, await send(ticket.request)
-            except BaseException as error:
-                again = await self.afail(ticket, error)
-                if again is None:
-                    raise
-                ticket = again
-        return ticket
+        return ticket if isinstance(ticket, Answered) else await asent(self, ticket, send)
 
     @cached_property
     def _blocking(self) -> Policy:

@@ -65,10 +65,12 @@ class FuseGuide:
         router = cast("Router", routes.router_for(request))
         judge, judged = router.judge, ""
         if judge is not None:
-            from agentfuse.runtime.judging import JudgesCall
+            from agentfuse.runtime import judging
 
-            call = JudgesCall(judge, request)
-            judged = call.put(self.fuse) if self.blocking else await call.aput(self.fuse)
+            if self.blocking:
+                judged = judging.judged(self.fuse, judge, request)
+            else:
+                judged = await judging.ajudged(self.fuse, judge, request)
         return routes.decide(router, request, scope, used, judged)
 
     def answered(self, ticket: Admitted, reply: Reply, seconds: float) -> None:

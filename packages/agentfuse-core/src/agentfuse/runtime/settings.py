@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
@@ -49,6 +49,14 @@ class Options(TypedDict, total=False):
     min_output_tokens: int
     lease_ttl: float
     max_retries: int
+    deadline: float | None
+    fallbacks: Mapping[str, Sequence[str]]
+    retry_models: Mapping[str, Sequence[str]]
+    larger_window: Mapping[str, str]
+    retry_budget: float
+    breaker: bool | None
+    keys: Mapping[str, Sequence[str]]
+    prompt_caching: bool | Literal["5m", "1h"]
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None
     on_unknown_model: Literal["raise", "max_of_family", "free"]
     deployments: Mapping[str, str]
@@ -98,8 +106,18 @@ class Settings:
     tenfold is refused unless ``allow_price_jumps``. ``counters`` count the input of budgeted calls
     before the rules do (``agentfuse.tokens.RequestCounter``).
 
-    ``max_retries`` counts further attempts after a passing failure; adapters leave them to the
-    client they wrap.
+    When a call fails: ``max_retries`` counts further attempts after a passing failure, of all calls
+    together no more than the share ``retry_budget`` over a minute; adapters leave them to the
+    client they wrap. ``retry_models`` names the models of these retries (``{"gpt-4o":
+    ["gpt-4o-mini"]}``). Then each of a model's ``fallbacks`` is asked once (``{"gpt-4o":
+    ["gpt-4.1", "anthropic/claude-haiku-4-5"]}``), another provider's where the caller's way of
+    asking can reach it; a conversation that is too long goes to the model in ``larger_window``, or
+    through ``compress``. No attempt begins ``deadline`` seconds after the call did. ``breaker``
+    leaves a model alone for a while that keeps failing: None is where fallbacks are named.
+    ``keys`` are several keys of a provider for ``completion()``: one that is at its limit rests.
+
+    ``prompt_caching`` has the provider keep the beginning of prompts: True where it was seen to
+    come back, "5m" or "1h" at once and for so long.
     """
 
     name: str = ""
@@ -121,6 +139,14 @@ class Settings:
     min_output_tokens: int = 128
     lease_ttl: float = 900.0
     max_retries: int = 0
+    deadline: float | None = None
+    fallbacks: Mapping[str, Sequence[str]] = NOTHING
+    retry_models: Mapping[str, Sequence[str]] = NOTHING
+    larger_window: Mapping[str, str] = NOTHING
+    retry_budget: float = 0.2
+    breaker: bool | None = None
+    keys: Mapping[str, Sequence[str]] = field(default=NOTHING, repr=False)
+    prompt_caching: bool | Literal["5m", "1h"] = False
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None = None
     on_unknown_model: Literal["raise", "max_of_family", "free"] = "raise"
     deployments: Mapping[str, str] = NOTHING
@@ -143,13 +169,19 @@ class Settings:
         settings = cls(**cast("dict[str, Any]", options))
         for word in ("cache_ttl", "lease_ttl", "min_output_tokens"):
             _require(getattr(settings, word) > 0, word, getattr(settings, word), "above zero")
-        for word in ("max_temperature", "max_retries"):
+        for word in ("max_temperature", "max_retries", "retry_budget"):
             _require(getattr(settings, word) >= 0, word, getattr(settings, word), "zero or more")
         for word in ("downgrade_at", "compress_at"):
             share = getattr(settings, word)
             _require(0 < share <= 1, word, share, "a share")
         alerts = settings.alert_at
         _require(all(0 < share <= 1 for share in alerts), "alert_at", alerts, "shares")
+        deadline = settings.deadline
+        _require(deadline is None or deadline > 0, "deadline", deadline, "above zero, or None")
+        caching = settings.prompt_caching
+        _require(
+            caching in (True, False, "5m", "1h"), "prompt_caching", caching, "a bool or a time"
+        )
         down = settings.on_store_error
         _require(down in ("closed", "open"), "on_store_error", down, "'closed' or 'open'")
         return settings

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse.runtime.asking import Asking
+from agentfuse.runtime.sending import asent, sent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+    )
     from types import TracebackType
 
-    from agentfuse.messages import Reply
+    from agentfuse.messages import Reply, Request
     from agentfuse.ports import Codec
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.tickets import Admitted
@@ -24,12 +32,18 @@ Shown = TypeVar("Shown")
 class _Course(Generic[Chunk, Shown]):
     """What a stream has said so far, and what that makes as a reply."""
 
-    __slots__ = ("_codec", "_seen", "ended", "fuse", "ticket", "wire")
+    __slots__ = ("_codec", "_seen", "ended", "fuse", "send", "ticket", "wire")
 
     def __init__(
-        self, fuse: Fuse, ticket: Admitted, wire: Any, codec: Codec[Any, Chunk, Any, Shown]
+        self,
+        fuse: Fuse,
+        ticket: Admitted,
+        wire: Any,
+        codec: Codec[Any, Chunk, Any, Shown],
+        send: Any,
     ) -> None:
         self.fuse = fuse
+        self.send = send
         self.ticket = ticket
         self.wire = wire
         self.ended = False
@@ -41,6 +55,10 @@ class _Course(Generic[Chunk, Shown]):
         self._seen.append(chunk)
         self.fuse.meter(self.ticket, self._codec.delta_of(chunk))
         return self._codec.shown(chunk)
+
+    def reopens(self) -> bool:
+        """Say whether a stream that broke may be opened again: not once it has said something."""
+        return self.send is not None and not self._seen and not self.ended
 
     @property
     def silent(self) -> bool:
@@ -73,8 +91,9 @@ class MeteredStream(Generic[Chunk, Shown]):
         ticket: Admitted,
         wire: Iterable[Chunk],
         codec: Codec[Any, Chunk, Any, Shown],
+        send: Callable[[Request], Iterable[Chunk]] | None = None,
     ) -> None:
-        self._course: _Course[Chunk, Shown] | None = _Course(fuse, ticket, wire, codec)
+        self._course: _Course[Chunk, Shown] | None = _Course(fuse, ticket, wire, codec, send)
         self._chunks: Iterator[Shown] = self._flow(self._course)
 
     @classmethod
@@ -126,8 +145,15 @@ class MeteredStream(Generic[Chunk, Shown]):
 
     @staticmethod
     def _flow(course: _Course[Chunk, Shown]) -> Iterator[Shown]:
-        for chunk in course.wire:
-            yield from course.take(chunk)
+        while True:
+            try:
+                for chunk in course.wire:
+                    yield from course.take(chunk)
+            except Exception as error:
+                if not course.reopens() or not _reopened(course, error):
+                    raise
+            else:
+                return
 
     def _end(self, error: BaseException | None) -> None:
         course = self._course
@@ -149,8 +175,9 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
         ticket: Admitted,
         wire: AsyncIterable[Chunk],
         codec: Codec[Any, Chunk, Any, Shown],
+        send: Callable[[Request], Awaitable[AsyncIterable[Chunk]]] | None = None,
     ) -> None:
-        self._course: _Course[Chunk, Shown] | None = _Course(fuse, ticket, wire, codec)
+        self._course: _Course[Chunk, Shown] | None = _Course(fuse, ticket, wire, codec, send)
         self._chunks: AsyncIterator[Shown] = self._flow(self._course)
 
     @classmethod
@@ -208,9 +235,16 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
 
     @staticmethod
     async def _flow(course: _Course[Chunk, Shown]) -> AsyncIterator[Shown]:
-        async for chunk in course.wire:
-            for shown in course.take(chunk):
-                yield shown
+        while True:
+            try:
+                async for chunk in course.wire:
+                    for shown in course.take(chunk):
+                        yield shown
+            except Exception as error:
+                if not course.reopens() or not await _areopened(course, error):
+                    raise
+            else:
+                return
 
     async def _end(self, error: BaseException | None) -> None:
         course = self._course
@@ -230,6 +264,34 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
             await course.fuse.afinish(course.ticket, course.reply(error))
         if isinstance(error, BudgetExceeded):
             course.fuse.stopped(error)
+
+
+def _reopened(course: _Course[Any, Any], error: Exception) -> bool:
+    """Ask anew for a stream that broke before its first chunk, if another attempt is worth it."""
+    course.ended = True  # until there is a new ticket, nothing is left to settle
+    try:
+        _hang_up(course.wire)
+    finally:
+        again = course.fuse.fail(course.ticket, error)
+    if again is None:
+        return False
+    course.ticket, course.wire = sent(course.fuse, again, course.send)
+    course.ended = False
+    return True
+
+
+async def _areopened(course: _Course[Any, Any], error: Exception) -> bool:
+    """Do as ``_reopened``, awaited."""
+    course.ended = True
+    try:
+        await _ahang_up(course.wire)
+    finally:
+        again = await course.fuse.afail(course.ticket, error)
+    if again is None:
+        return False
+    course.ticket, course.wire = await asent(course.fuse, again, course.send)
+    course.ended = False
+    return True
 
 
 def _settle(course: _Course[Any, Any], error: BaseException | None) -> None:

@@ -16,14 +16,17 @@ from agentfuse.ledgers.addresses import ledger_at
 from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.policy.cacheable import CacheRules
 from agentfuse.policy.gate import Switches
-from agentfuse.policy.given import Ports, Rules, Substitute
+from agentfuse.policy.given import Ports, Rules
 from agentfuse.policy.limits import LimitRule, limit
 from agentfuse.pricing import PriceBook
-from agentfuse.providers.directory import BY_PREFIX
 from agentfuse.providers.failures import failure_of
 from agentfuse.runtime.counting import counting
+from agentfuse.runtime.health import Health
 from agentfuse.runtime.ids import new_id
+from agentfuse.runtime.keyrings import KeyRings
+from agentfuse.runtime.prefixes import Prefixes, wanted_of
 from agentfuse.runtime.renewal import Renewals
+from agentfuse.runtime.retries import retry_rules_of, substitute_of
 from agentfuse.runtime.routed import Routing
 from agentfuse.runtime.settings import home, refresh_hours
 from agentfuse.tokens import TokenCounter
@@ -71,6 +74,9 @@ class Shared:
     counter: TokenCounter
     switches: Switches
     renewals: Renewals
+    health: Health
+    keys: KeyRings
+    prefixes: Prefixes
     routing: Routing
 
 
@@ -85,6 +91,9 @@ def shared_of(settings: Settings) -> Shared:
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
         flights=FlightTable(),
+        prefixes=Prefixes(),
+        health=Health(settings.clock or BlockingClock(), settings.retry_budget),
+        keys=KeyRings(settings.keys, settings.clock or BlockingClock()),
         book=book,
         counter=TokenCounter(settings.counters),
         routing=Routing(settings.route, book, _resolve),
@@ -101,8 +110,9 @@ def rules_of(settings: Settings) -> Rules:
         clamp=settings.clamp,
         min_output_tokens=settings.min_output_tokens,
         lease_ttl=settings.lease_ttl,
-        max_attempts=1 + settings.max_retries,
-        downgrade={model: _substitute_of(to) for model, to in settings.downgrade.items()},
+        retry=retry_rules_of(settings),
+        prompt_caching=wanted_of(settings.prompt_caching),
+        downgrade={model: substitute_of(to) for model, to in settings.downgrade.items()},
         downgrade_at=round(settings.downgrade_at * 1000),
         compress=settings.compress,
         compress_at=round(settings.compress_at * 1000),
@@ -130,6 +140,8 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = 
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
         cache=shared.cache if blocking else _off_the_loop(shared.cache),
         flights=flights(shared.flights),
+        health=shared.health,
+        prefixes=shared.prefixes,
         clock=shared.settings.clock or clock,
         book=shared.book,
         counter=shared.counter,
@@ -142,15 +154,8 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = 
     )
 
 
-def _substitute_of(model: str) -> Substitute:
-    """Read ``gpt-4o-mini``, or ``anthropic/claude-haiku-4-5`` for another provider's."""
-    prefix, slash, name = model.partition("/")
-    row = BY_PREFIX.get(prefix) if slash else None
-    return Substitute(name, row.id) if row is not None else Substitute(model)
-
-
 def _resolve(name: str) -> tuple[str, str]:
-    substitute = _substitute_of(name)
+    substitute = substitute_of(name)
     return substitute.model, substitute.provider
 
 

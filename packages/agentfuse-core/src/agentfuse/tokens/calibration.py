@@ -71,7 +71,8 @@ def key_of(request: Request, estimate: TokenEstimate) -> bytes:
     Empty where nothing would be learned: plain requests of families with rules of their own, whose
     errors lie in the text, and media, which are of every size. What cannot be read learns apart.
     """
-    shapes = [request.params[name] for name in _SHAPES if request.params.get(name)]
+    params = request.params
+    shapes = [params[name] for name in _SHAPES if params.get(name)] if params else []
     hidden = request.tools or shapes or estimate.method == "heuristic"
     if not hidden or estimate.doubt == "media":
         return b""

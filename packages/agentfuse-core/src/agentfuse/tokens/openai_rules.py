@@ -6,6 +6,8 @@ history: measured on recorded usages, where the rules meet 96.5 % of plain reque
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Other, Reasoning
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Request
     from agentfuse.tokens.contents import Contents
+    from agentfuse.tokens.encodings import Vocabulary
 
 _PER_MESSAGE = 4  # the frame (3) and the role (1)
 _PER_REPLY = 3
@@ -43,7 +46,7 @@ _BUILTIN = {
 _REASONED_SEARCH = (8_000, 60_000)
 
 # A conversation that the server keeps is billed again, and nobody here knows how long it is.
-_KEPT = ("previous_response_id", "conversation", "prompt")
+_KEPT = frozenset({"previous_response_id", "conversation", "prompt"})
 _MOST_KEPT = 8_000
 
 # An encrypted thought: a frame of some 900 characters, and some 7 for each token of it.
@@ -92,12 +95,15 @@ def _has_builtin(request: Request) -> bool:
 
 
 def _builtins(request: Request) -> list[Mapping[str, Any]]:
+    if not request.tools:
+        return []
     return [tool for tool in request.tools if not functions_of([tool])]
 
 
 def _is_kept(request: Request) -> bool:
     """Say whether a part of the conversation lies on the server."""
-    return any(request.params.get(name) for name in _KEPT)
+    params = request.params
+    return not _KEPT.isdisjoint(params) and any(params.get(name) for name in _KEPT)
 
 
 def _builtin_tokens_of(contents: Contents) -> Callable[[Mapping[str, Any]], tuple[int, int]]:
@@ -140,6 +146,8 @@ def _sealed_tokens(block: Mapping[str, Any]) -> int:
 
 def _tool_tokens(request: Request, contents: Contents) -> int:
     """Count the tools' rendering; what is no function is counted as the JSON it is."""
+    if not request.tools and "functions" not in request.params:
+        return 0
     legacy = [object_of(each) for each in items_of(request.params.get("functions"))]
     functions = functions_of([*request.tools, *legacy])
     others = _builtins(request)
@@ -147,11 +155,18 @@ def _tool_tokens(request: Request, contents: Contents) -> int:
     count += sum(likely for likely, _ in map(_builtin_tokens_of(contents), others))
     if not functions:
         return count
-    count += _count(contents, namespace_of(functions)) + (5 if contents.system else 9)
+    count += _namespace_count(compact(functions), contents.family.vocabulary)
+    count += 5 if contents.system else 9
     count += _choice_tokens(request.params.get("tool_choice"), contents)
     if contents.model.startswith("gpt-5") and request.api == "chat.completions":
         count += _GPT5_CHAT_TOOLS
     return count
+
+
+@lru_cache(maxsize=256)
+def _namespace_count(functions: str, vocabulary: Vocabulary) -> int:
+    """Count the rendering of functions, given as JSON: agents resend the same with every turn."""
+    return vocabulary_count(namespace_of(json.loads(functions)), vocabulary)
 
 
 def _choice_tokens(choice: Any, contents: Contents) -> int:

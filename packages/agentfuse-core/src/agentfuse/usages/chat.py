@@ -42,19 +42,18 @@ def openai_usage(body: Mapping[str, Any], usage: Mapping[str, Any]) -> Usage:
         prompt, gap = gap, 0
     heard, said = mapping_at(usage, *_HEARD), mapping_at(usage, *_SAID)
     drawn = count_at(usage, "image_tokens") if "prompt_tokens" not in usage else 0
+    kept = mapping_at(heard, "cached_tokens_details") if heard else heard
     return Usage(
         input_tokens=prompt + drawn,  # Cohere's image embeddings count beside the text
         output_tokens=completion + gap,
         cache_read_tokens=_reads(usage, heard),
         cache_write_5m_tokens=count_at(heard, "cache_write_tokens", "cache_creation_tokens")
         or count_at(usage, "cache_creation_input_tokens"),
-        cache_read_audio_tokens=count_at(
-            mapping_at(heard, "cached_tokens_details"), "audio_tokens"
-        ),
+        cache_read_audio_tokens=count_at(kept, "audio_tokens"),
         reasoning_tokens=count_at(said, "reasoning_tokens"),
-        input_audio_tokens=_anew(heard, "audio_tokens"),
-        input_image_tokens=_anew(heard, "image_tokens") + drawn,
-        input_video_tokens=_anew(heard, "video_tokens"),
+        input_audio_tokens=_anew(heard, kept, "audio_tokens"),
+        input_image_tokens=_anew(heard, kept, "image_tokens") + drawn,
+        input_video_tokens=_anew(heard, kept, "video_tokens"),
         output_audio_tokens=count_at(said, "audio_tokens"),
         output_image_tokens=count_at(said, "image_tokens"),
         tool_requests=requests_of(body, usage),
@@ -68,9 +67,10 @@ def _reads(usage: Mapping[str, Any], heard: Mapping[str, Any]) -> int:
     return count_at(heard, "cached_tokens") or count_at(usage, *places, "cache_read_input_tokens")
 
 
-def _anew(heard: Mapping[str, Any], kind: str) -> int:
-    kept = count_at(mapping_at(heard, "cached_tokens_details"), kind)
-    return max(count_at(heard, kind) - kept, 0)
+def _anew(heard: Mapping[str, Any], kept: Mapping[str, Any], kind: str) -> int:
+    """Count what of a kind did not come from a cache."""
+    count = count_at(heard, kind)
+    return max(count - count_at(kept, kind), 0) if count else 0
 
 
 def reported_cost(usage: Mapping[str, Any]) -> Decimal | None:

@@ -15,6 +15,8 @@ def settled(usage: Usage) -> Usage:
     Providers count cached sound among the sound, seldom saying how much: as much as the total
     leaves room for is read as new, the dearer kind.
     """
+    if not usage.cache_read_tokens:
+        return usage
     room = usage.input_tokens - _cached(usage)
     if room < 0 or not 0 < _inputs(usage) - usage.input_tokens <= usage.cache_read_tokens:
         return usage

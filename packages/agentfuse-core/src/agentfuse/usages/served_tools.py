@@ -42,12 +42,13 @@ def requests_of(body: Mapping[str, Any], usage: Mapping[str, Any]) -> Mapping[st
     """Count an answer's billed tool requests in the APIs that speak OpenAI's words."""
     requests = _listed(body)
     counters = mapping_at(usage, *_COUNTERS)
-    for tool, words in _COUNTED.items():
-        requests[tool] = max(count_at(counters, *words), requests.get(tool, 0))
-    searches = count_at(usage, "num_search_queries")
-    requests["web_search"] = max(searches, requests["web_search"])
+    if counters:
+        for tool, words in _COUNTED.items():
+            requests[tool] = max(count_at(counters, *words), requests.get(tool, 0))
+    if searches := count_at(usage, "num_search_queries"):
+        requests["web_search"] = max(searches, requests.get("web_search", 0))
     requests["live_search_source"] = count_at(usage, "num_sources_used")
-    if requests["code_execution"]:  # xAI bills the calls, not the containers
+    if requests.get("code_execution"):  # xAI bills the calls, not the containers
         requests["code_interpreter"] = 0
     return without_zeros(requests)
 

@@ -18,6 +18,7 @@ from agentfuse.usages.streams import stream_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 
 _ANTHROPIC_WORDS = frozenset(
@@ -112,9 +113,7 @@ def _read(
     if _is_anthropic(body, usage, spoken=spoken):
         return _checked(anthropic_items(usage, model, context))
     item = BilledUsage(model=model, usage=openai_usage(body, usage), context=context)
-    report = _checked((item,))
-    approximate = report.approximate or disagrees(usage)
-    return replace(report, reported_cost=reported_cost(usage), approximate=approximate)
+    return _checked((item,), cost=reported_cost(usage), doubtful=disagrees(usage))
 
 
 def _is_anthropic(body: Mapping[str, Any], usage: Mapping[str, Any], *, spoken: bool) -> bool:
@@ -123,12 +122,18 @@ def _is_anthropic(body: Mapping[str, Any], usage: Mapping[str, Any], *, spoken: 
     return spoken or body.get("type") == "message" or bool(usage.keys() & _ANTHROPIC_WORDS)
 
 
-def _checked(items: tuple[BilledUsage, ...]) -> UsageReport:
+def _checked(
+    items: tuple[BilledUsage, ...], *, cost: Decimal | None = None, doubtful: bool = False
+) -> UsageReport:
     """Tell every item's parts apart, and mark a report whose counts contradict each other."""
-    items = tuple(replace(item, usage=settled(item.usage)) for item in items)
-    return UsageReport(
-        items=items, approximate=not all(is_consistent(item.usage) for item in items)
-    )
+    items = tuple([_settled(item) for item in items])
+    consistent = all(is_consistent(item.usage) for item in items)
+    return UsageReport(items=items, reported_cost=cost, approximate=doubtful or not consistent)
+
+
+def _settled(item: BilledUsage) -> BilledUsage:
+    usage = settled(item.usage)
+    return item if usage is item.usage else replace(item, usage=usage)
 
 
 def _batched(report: UsageReport) -> UsageReport:

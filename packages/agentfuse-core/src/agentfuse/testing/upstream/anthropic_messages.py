@@ -71,7 +71,7 @@ class AnthropicMessages:
         if body.get("cache_control") and blocks:
             last = blocks[-1]
             blocks[-1] = Block(last.text, last.tokens, _ttl_of(body))
-        return Prompt(tuple(blocks))
+        return Prompt(tuple(blocks), model=model)
 
     def prompt_billed(self, memory: PromptMemory, key: str, prompt: Prompt) -> Usage:
         """Bill a prompt with the breakpoints that the request sets."""

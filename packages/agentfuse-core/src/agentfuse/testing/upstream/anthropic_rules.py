@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentfuse.testing.upstream.anthropic_caching import caching_problems
 from agentfuse.testing.upstream.problems import Problem
 from agentfuse.testing.upstream.said import list_in
 
@@ -34,6 +35,7 @@ def message_problems(body: Mapping[str, Json], headers: Mapping[str, str]) -> It
     yield from _content_problems(messages)
     yield from _tool_turn_problems(messages)
     yield from _tool_problems(body)
+    yield from caching_problems(body)
     if not 0 <= (body.get("temperature") or 0) <= 1:
         yield Problem(400, "temperature: range: 0..1")
 

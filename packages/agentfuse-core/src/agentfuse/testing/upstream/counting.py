@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
@@ -14,9 +15,21 @@ if TYPE_CHECKING:
     from agentfuse.testing.upstream.said import Spoken
 
 # platform.openai.com/docs/guides/prompt-caching: from 1024 tokens on, in steps of 128.
-# docs.anthropic.com/en/docs/build-with-claude/prompt-caching: at least 1024 tokens (Sonnet, Opus).
 CACHED_FROM = 1024
 CACHED_STEP = 128
+# docs.anthropic.com/en/docs/build-with-claude/prompt-caching: the least that each model caches,
+# how long it keeps it after the last read or write, and how far it looks back from a mark.
+CLAUDE_FROM = {
+    "claude-opus-4-1": 1024,
+    "claude-opus-4-2": 1024,
+    "claude-opus-4": 4096,
+    "claude-haiku-4-5": 4096,
+    "claude-sonnet-4-6": 2048,
+    "claude-3-5-haiku": 2048,
+    "claude-3-haiku": 2048,
+}
+SECONDS = {"5m": 300.0, "1h": 3600.0}
+LOOKBACK = 20
 # What an image or a file costs here, whatever its size: OpenAI's price of a low-detail image.
 MEDIA_TOKENS = 85
 
@@ -36,6 +49,7 @@ class Prompt:
 
     blocks: tuple[Block, ...]
     overhead: int = 3
+    model: str = ""
 
     @property
     def tokens(self) -> int:
@@ -57,6 +71,8 @@ class PromptMemory:
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, bytes]] = set()
+        self._kept: dict[tuple[str, bytes], tuple[float, float]] = {}  # until when, for how long
+        self._later = 0.0
         self._lock = Lock()
 
     def automatic(self, key: str, prompt: Prompt) -> Usage:
@@ -73,18 +89,22 @@ class PromptMemory:
     def marked(self, key: str, prompt: Prompt) -> Usage:
         """Bill a prompt as Anthropic does: what stands before a breakpoint is written, then read.
 
-        A breakpoint reads the longest prefix that an earlier one wrote; the rest up to the
-        last breakpoint is written, each part for the time its own breakpoint asks for.
+        A breakpoint reads the longest prefix that an earlier one wrote, no more than twenty blocks
+        before it and while it is kept; the rest up to the last breakpoint is written, each part for
+        the time its own breakpoint asks for.
         """
         reaches = _reaches_of(prompt)
-        marks = [r for r in reaches if r.ttl and r.tokens >= CACHED_FROM]
+        least = claude_from(prompt.model)
+        marks = [r for r in reaches if r.ttl and r.tokens >= least]
         if not marks:
             return Usage(input_tokens=prompt.tokens)
-        last = marks[-1].tokens
+        now = time.time() + self._later
         with self._lock:
-            known = (r.tokens for r in reaches if (key, r.digest) in self._seen)
-            read = max((tokens for tokens in known if tokens <= last), default=0)
-            self._seen.update((key, mark.digest) for mark in marks)
+            read = self._read(key, reaches, marks, now)
+            for mark in marks:
+                if mark.tokens > read:
+                    lasts = SECONDS[mark.ttl]
+                    self._kept[key, mark.digest] = (now + lasts, lasts)
         written, reached = {"5m": 0, "1h": 0}, read
         for mark in marks:
             if mark.tokens > reached:
@@ -97,14 +117,37 @@ class PromptMemory:
             cache_write_1h_tokens=written["1h"],
         )
 
+    def _read(self, key: str, reaches: list[_Reach], marks: list[_Reach], now: float) -> int:
+        """Find the longest prefix that is kept, and keep it for another while."""
+        for mark in reversed(marks):
+            place = reaches.index(mark)
+            for reach in reversed(reaches[max(place - LOOKBACK, 0) : place + 1]):
+                until, lasts = self._kept.get((key, reach.digest), (0.0, 0.0))
+                if until > now:
+                    self._kept[key, reach.digest] = (now + lasts, lasts)
+                    return reach.tokens
+        return 0
+
+    def age(self, seconds: float) -> None:
+        """Let time pass for what is kept."""
+        with self._lock:
+            self._later += seconds
+
     def forget(self) -> None:
         """Empty the caches."""
         with self._lock:
             self._seen.clear()
+            self._kept.clear()
+            self._later = 0.0
+
+
+def claude_from(model: str) -> int:
+    """Say how many tokens a Claude model caches at least."""
+    return next((n for start, n in CLAUDE_FROM.items() if model.startswith(start)), CACHED_FROM)
 
 
 def _reaches_of(prompt: Prompt) -> list[_Reach]:
-    digest = blake2b(digest_size=16)
+    digest = blake2b(prompt.model.encode(), digest_size=16)
     tokens, reaches = 0, list[_Reach]()
     for block in prompt.blocks:
         digest.update(block.text.encode("utf-8", "surrogatepass") + b"\0")

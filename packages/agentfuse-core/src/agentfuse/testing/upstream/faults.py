@@ -13,13 +13,18 @@ from threading import Lock
 class Fault:
     """What happens to one request; the first that is set wins.
 
-    ``status`` is answered instead of a model's answer. ``cut_after`` closes the connection after so
+    ``status`` is answered instead of a model's answer, in the vendor's usual words or with a
+    ``code`` and a ``message`` of its own. A ``model`` lets all other models' requests pass.
+    ``cut_after`` closes the connection after so
     many chunks, -1 before the headers. ``hang`` waits so many seconds before the headers and then
     answers. ``garble`` answers with broken JSON.
     """
 
     status: int = 0
     retry_after: str = ""
+    code: str = ""
+    message: str = ""
+    model: str = ""
     cut_after: int | None = None
     hang: float = 0.0
     garble: bool = False
@@ -50,10 +55,14 @@ class Faults:
         with self._lock:
             self._coming.extend([fault] * times)
 
-    def take(self) -> Fault:
+    def take(self, model: str = "") -> Fault:
         """Give the next request's fault."""
         with self._lock:
-            return self._coming.popleft() if self._coming else SOUND
+            for place, fault in enumerate(self._coming):
+                if fault.model in {"", model}:
+                    del self._coming[place]
+                    return fault
+            return SOUND
 
     def forget(self) -> None:
         """Drop the coming faults and go back to the first pace."""

@@ -123,12 +123,23 @@ class Upstream:
         *,
         times: int = 1,
         retry_after: float | datetime | str | None = None,
+        code: str = "",
+        message: str = "",
+        model: str = "",
     ) -> None:
         """Answer the next requests with an HTTP error in the vendor's words.
 
-        ``retry_after`` is in seconds, or a UTC datetime that is sent as an HTTP date.
+        ``retry_after`` is in seconds, or a UTC datetime that is sent as an HTTP date. ``code``
+        (``insufficient_quota``; Anthropic's ``type``) and ``message`` replace the usual words.
+        A ``model`` lets requests for all others pass.
         """
-        fault = Fault(status=status, retry_after=retry_after_of(retry_after))
+        fault = Fault(
+            status=status,
+            retry_after=retry_after_of(retry_after),
+            code=code,
+            message=message,
+            model=model,
+        )
         self._service.faults.add(fault, times)
 
     def cut(self, after_chunks: int | None = None, *, times: int = 1) -> None:
@@ -146,6 +157,10 @@ class Upstream:
     def garble(self, *, times: int = 1) -> None:
         """Answer the next requests with broken JSON."""
         self._service.faults.add(Fault(garble=True), times)
+
+    def age(self, seconds: float) -> None:
+        """Let time pass for what Anthropic's prompt cache keeps."""
+        self._service.memory.age(seconds)
 
     def slow(self, latency: float = 0.0, per_chunk: float = 0.0) -> None:
         """Set how many seconds pass before headers and before each chunk, from now on."""

@@ -127,11 +127,11 @@ class Service:
             entry.end()
 
     def _serve(self, exchange: _Exchange, *, well_formed: bool) -> None:
-        fault = self.faults.take()
+        fault = self.faults.take(str(exchange.model or ""))
         exchange.wire.wait(self.faults.pace.latency + fault.hang)
         if fault.status:
             advice = {"retry-after": fault.retry_after} if fault.retry_after else {}
-            _refuse(exchange, exchange.dialect.fault_of(fault.status), advice)
+            _refuse(exchange, _problem_in(exchange.dialect, fault), advice)
         elif fault.cut_after is not None and fault.cut_after < 0:
             exchange.wire.cut()
         elif not well_formed:
@@ -205,6 +205,14 @@ class Service:
     def _serial(self) -> int:
         with self._lock:
             return next(self._serials)
+
+
+def _problem_in(dialect: Dialect | Counting, fault: Fault) -> Problem:
+    """Say a fault in the vendor's words: OpenAI's code, which is Anthropic's type."""
+    problem = dialect.fault_of(fault.status)
+    if fault.code:
+        problem = replace(problem, code=fault.code, kind=fault.code)
+    return replace(problem, message=fault.message) if fault.message else problem
 
 
 def _count(exchange: _Exchange, dialect: Counting) -> None:
