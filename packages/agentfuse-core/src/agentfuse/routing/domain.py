@@ -26,6 +26,9 @@ _FEWEST = 20
 _MOVED = 0.33
 _ERRORS = 3.0
 
+# A spell of easy work, or of hard, moves the expected gain by a deviation and is within the domain.
+_SWINGS = 3.0
+
 # Ten deviations are as strange as any: a measure that hardly varied would drown the others.
 _FAR = 100.0
 
@@ -100,6 +103,7 @@ class Drift:
         each = zip(measures, domain.centre, domain.scale, strict=True)
         # One outlier may not move a mean by itself.
         row = tuple(max(-3.0, min(3.0, (m - c) / s)) for m, c, s in each)
+        row = (*row[:-1], row[-1] / _SWINGS)
         sums = self._sums or [0.0] * len(row)
         gone = self._latest[0] if len(self._latest) == WINDOW else (0.0,) * len(row)
         self._sums = [s + new - old for s, new, old in zip(sums, row, gone, strict=True)]
