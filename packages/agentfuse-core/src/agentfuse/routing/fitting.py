@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentfuse.routing.outcomes import Outcome
     from agentfuse.routing.text_model import Array
 
-FOLDS = 4
+FOLDS = 8
 FEWEST = 20
 """Below so many outcomes there is nothing to fit, and no fold to hold out."""
 _PRICES = 201
