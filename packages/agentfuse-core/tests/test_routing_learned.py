@@ -67,7 +67,7 @@ def test_words_tell_which_model_is_needed(text: Knowledge) -> None:
     easy = [router.decide(asking(prompt(draw, EASY))).model for _ in range(50)]
     hard = [router.decide(asking(prompt(draw, HARD))).model for _ in range(50)]
     assert easy.count(WEAK) > 45
-    assert hard.count(STRONG) > 45
+    assert hard.count(STRONG) > 40
 
 
 def test_saved_weights_choose_alike(text: Knowledge, tmp_path: Path) -> None:

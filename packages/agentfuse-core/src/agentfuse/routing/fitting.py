@@ -162,7 +162,7 @@ def _targets_of(rows: Sequence[Outcome], models: Sequence[str]) -> tuple[Array, 
     """
     np = numpy_or_explain()
     nan = float("nan")
-    scores = np.array([[each.scores.get(model, nan) for model in models] for each in rows])
+    scores = np.array([[each.scores.get(model, nan) for model in models] for each in rows], float)
     seen = ~np.isnan(scores)
     several = seen.sum(1) > 1
     chance = np.array([max(each.propensity, _LEAST_CHANCE) for each in rows])

@@ -119,9 +119,8 @@ class Learned:
         rivals = [o for o in options if o is not strong and self._is_known(o, view, known)]
         if not rivals:
             return Pick(option=strong, reason=self._why_alone(options, strong, view))
-        self._strong_cost += _NEWEST * (strong.cost - self._strong_cost)
-        if not self._strong_cost:
-            self._strong_cost = float(strong.cost)
+        usual = self._strong_cost or float(strong.cost)
+        self._strong_cost = usual + _NEWEST * (strong.cost - usual)
         price = self._price_now(view.used)
         if price is None:
             reason = "no price keeps the target with confidence, so the strong model"
