@@ -1,4 +1,4 @@
-"""``agentfuse route``: fit a router to outcomes, judge it on held-out ones, solve its target anew."""
+"""``agentfuse route``: fit a router to outcomes, judge it on others, solve its target anew."""
 
 from __future__ import annotations
 

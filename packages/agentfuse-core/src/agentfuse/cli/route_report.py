@@ -1,4 +1,4 @@
-"""The figures of ``agentfuse route eval``: a router on outcomes it had not seen, and the baselines."""
+"""The figures of ``agentfuse route eval``: a router on unseen outcomes, and the baselines."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LogListener:
-    """Logs receipts and routes at INFO and everything else at WARNING, to the logger of that name."""
+    """Logs receipts and routes at INFO, all else at WARNING, to the logger of that name."""
 
     def __init__(self, logger: str = "agentfuse") -> None:
         self._logger = logging.getLogger(logger)

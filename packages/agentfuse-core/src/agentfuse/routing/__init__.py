@@ -1,4 +1,4 @@
-"""Which model answers: learned from outcomes and held to a target, by plain rules, or by agreement."""
+"""Which model answers: learned from outcomes and held to a target, by rule, or by agreement."""
 
 from __future__ import annotations
 

@@ -60,20 +60,19 @@ class Domain:
     unseen: float
     odd: float
 
-    def stranger(self, measures: Sequence[float]) -> str:
+    def deviations(self, measures: Sequence[float]) -> list[float]:
+        """Give measures in units of what was fitted on: deviations from the mean."""
+        each = zip(measures, self.centre, self.scale, strict=True)
+        return [(m - c) / s for m, c, s in each]
+
+    def stranger(self, unseen: float, deviations: Sequence[float]) -> str:
         """Say why one request is outside; empty where it is not."""
-        if measures[0] > self.unseen:
-            return f"{measures[0]:.0%} of its words were never seen"
-        distance = self.distance(measures)
+        if unseen > self.unseen:
+            return f"{unseen:.0%} of its words were never seen"
+        distance = distance_of(deviations)
         if distance > self.odd:
             return f"its shape is unlike those fitted on ({distance:.1f} where {self.odd:.1f} was)"
         return ""
-
-    def distance(self, measures: Sequence[float]) -> float:
-        """Give the mean squared deviation of the shape, in units of the fitted one."""
-        each = zip(measures[1:-1], self.centre[1:-1], self.scale[1:-1], strict=True)
-        squares = (min(((m - c) / s) ** 2, _FAR) for m, c, s in each)
-        return sum(squares) / (len(measures) - 2)
 
     def to_json(self) -> dict[str, Json]:
         """Give what a file holds."""
@@ -92,28 +91,33 @@ class Drift:
     """The latest requests, and how far their means have moved from a domain's."""
 
     domain: Domain
-    _latest: deque[tuple[float, ...]] = field(
-        default_factory=lambda: deque[tuple[float, ...]](maxlen=WINDOW), init=False, repr=False
+    _latest: deque[list[float]] = field(
+        default_factory=lambda: deque[list[float]](maxlen=WINDOW), init=False, repr=False
     )
     _sums: list[float] = field(default_factory=list[float], init=False, repr=False)
 
-    def moved(self, measures: Sequence[float]) -> str:
+    def moved(self, deviations: Sequence[float]) -> str:
         """Take a request in; say what has moved, or nothing."""
-        domain = self.domain
-        each = zip(measures, domain.centre, domain.scale, strict=True)
         # One outlier may not move a mean by itself.
-        row = tuple(max(-3.0, min(3.0, (m - c) / s)) for m, c, s in each)
-        row = (*row[:-1], row[-1] / _SWINGS)
-        sums = self._sums or [0.0] * len(row)
-        gone = self._latest[0] if len(self._latest) == WINDOW else (0.0,) * len(row)
-        self._sums = [s + new - old for s, new, old in zip(sums, row, gone, strict=True)]
-        self._latest.append(row)
-        count = len(self._latest)
-        if count < _FEWEST:
+        row = [-3.0 if d < -3.0 else min(d, 3.0) for d in deviations]  # noqa: PLR2004 - three
+        row[-1] /= _SWINGS
+        latest, sums = self._latest, self._sums or [0.0] * len(row)
+        if len(latest) == WINDOW:
+            sums = [s - old for s, old in zip(sums, latest[0], strict=True)]
+        self._sums = sums = [s + new for s, new in zip(sums, row, strict=True)]
+        latest.append(row)
+        count = len(latest)
+        high, low = max(sums), min(sums)
+        if count < _FEWEST or max(high, -low) <= (_MOVED + _ERRORS / sqrt(count)) * count:
             return ""
-        bound = (_MOVED + _ERRORS / sqrt(count)) * count
-        most = max(range(len(row)), key=lambda place: abs(self._sums[place]))
-        if abs(self._sums[most]) <= bound:
-            return ""
-        shift = self._sums[most] / count
-        return f"{NAMES[most]} moved by {shift:+.2f} deviations over the last {count} requests"
+        most = high if high >= -low else low
+        return (
+            f"{NAMES[sums.index(most)]} moved by {most / count:+.2f} deviations over the last"
+            f" {count} requests"
+        )
+
+
+def distance_of(deviations: Sequence[float]) -> float:
+    """Give the mean squared deviation of the shape: all but the new words and the gain."""
+    shape = deviations[1:-1]
+    return sum([min(d * d, _FAR) for d in shape]) / len(shape)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from math import log1p
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -25,11 +24,9 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 # Longer texts are read at both ends: what is asked stands at one of them.
 MOST_CHARS = 8_000
 
-_DIGITS = "0123456789"
-_SYMBOLS = "+-*/=^<>\\{}()[]"
-_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-MEASURES = 9
-"""How many measures of shape a sketch holds."""
+_DIGITS = b"0123456789"
+_SIGNS = b"+-*/=^<>\\{}()[]"
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,6 @@ class Sketch:
 
     words: tuple[int, ...]
     shape: tuple[float, ...]
-
-    @property
-    def terms(self) -> list[int]:
-        """The words and each pair of neighbours, hashed into the same places."""
-        words = self.words
-        return [*words, *[(a * 0x9E3779B1 ^ b) & _MASK for a, b in pairwise(words)]]
 
 
 def sketch_of(text: str) -> Sketch:
@@ -77,12 +68,17 @@ def _shape_of(text: str) -> tuple[float, ...]:
     """Measure lengths, and the shares of digits, signs and capitals."""
     size = len(text) + 1
     blanks = text.count(" ") + text.count("\n") + 1
+    raw = text.encode("utf-8", "surrogatepass")
+    # Deleting bytes and comparing lengths counts ASCII in a tenth of the time of ``str.count``.
+    digits, signs, capitals = (
+        len(raw) - len(raw.translate(None, kind)) for kind in (_DIGITS, _SIGNS, _CAPITALS)
+    )
     return (
         log1p(len(text)),
         log1p(blanks),
-        sum(map(text.count, _DIGITS)) / size,
-        sum(map(text.count, _SYMBOLS)) / size,
-        sum(map(text.count, _CAPITALS)) / size,
+        digits / size,
+        signs / size,
+        capitals / size,
         log1p(text.count("\n")),
         size / blanks,
         float("?" in text),

@@ -1,4 +1,4 @@
-"""Fit a router to outcomes: estimates on all of them, targets on estimates that had not seen them."""
+"""Fit a router to outcomes: estimates from all of them, targets from those not seen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 from agentfuse.errors import ConfigurationError
-from agentfuse.routing.domain import Domain
+from agentfuse.routing.domain import Domain, distance_of
 from agentfuse.routing.frontier import Frontier, Point
 from agentfuse.routing.knowledge import PRIOR_MASS, Knowledge, posterior
 from agentfuse.routing.text_model import Corpus, TextModel, numpy_or_explain
@@ -261,5 +261,6 @@ def _domain_of(shapes: Array, unseen: Array, gain: Array) -> Domain:
     # A measure that never changed has no scale of its own: a thousandth stands for it.
     scale = tuple(np.maximum(measures.std(0), 1e-3).tolist())
     plain = Domain(centre, scale, 1.0, 0.0)
-    odd = np.quantile([plain.distance(row) for row in measures.tolist()], _STRANGE)
+    far = [distance_of(plain.deviations(row)) for row in measures.tolist()]
+    odd = np.quantile(far, _STRANGE)
     return Domain(centre, scale, float(np.quantile(unseen, _STRANGE)), float(odd))

@@ -49,7 +49,7 @@ class Frontier:
     gap_spread: float
 
     def price_for_quality(self, share: float) -> float | None:
-        """Give the price of the cheapest choices that keep ``share`` of the gap, by its lower confidence bound.
+        """Give the price of the cheapest choices that keep ``share`` of the gap with confidence.
 
         What is lost may be (1 - share) of the gap. Their difference is a mean over the same
         rows, so its error counts that they vary together (Fieller's way with a ratio). None where

@@ -1,8 +1,7 @@
-"""The choice by expected quality and cost: what outcomes say, held to a target, safe when unsure."""
+"""The choice by expected quality and cost: held to a target, and safe when unsure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from agentfuse.routing.knowledge import posterior
 from agentfuse.routing.options import Pick
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agentfuse.routing.features import Sketch
     from agentfuse.routing.knowledge import Count, Knowledge
     from agentfuse.routing.options import Option
@@ -193,8 +194,9 @@ class Learned:
             return ""
         low = min(known.models, key=lambda model: known.costs[model])
         measures = (unseen, *sketch.shape, scores[known.strong] - scores[low])
-        moved = self._drift.moved(measures)
-        return known.domain.stranger(measures) or moved
+        deviations = known.domain.deviations(measures)
+        moved = self._drift.moved(deviations)
+        return known.domain.stranger(unseen, deviations) or moved
 
 
 def _expected(option: Option, scores: Mapping[str, float], counts: Mapping[str, Count]) -> Option:

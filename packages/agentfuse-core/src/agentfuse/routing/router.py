@@ -1,10 +1,9 @@
-"""Choose a model for each call: what is learned from outcomes, held to a target, or a plain rule."""
+"""Choose a model for each call: by what outcomes taught, held to a target, or by a rule."""
 
 from __future__ import annotations
 
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,8 @@ from agentfuse.routing.strategies import NAMED, PREFERRED, Judge, Situation, Str
 from agentfuse.tickets import Decision
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
     from agentfuse.messages import Request
     from agentfuse.routing.features import Sketch
     from agentfuse.routing.strategies import Preference
@@ -188,7 +189,7 @@ class Router:
         """
         key = conversation_of(request, session, tag)
         course = self._conversations.find(key) if session or goes_on(request) else None
-        course = self._watched(key, course, request)
+        course = self._watched(course, request)
         options, left_out = self._options(request, tag, course)
         sketch = self._sketch(request)
         view = View(tag=tag, used=budget_state, draw=self.draw(), left_out=left_out)
@@ -200,7 +201,7 @@ class Router:
         )
         pick = held or self._picked(options, situation, view)
         decision = self._decision(request, tag, options, pick)
-        self._remember(decision, pick.option, key, sketch)
+        self._remember(decision, pick.option, key, sketch if self.outcomes else None)
         moved = course is not None and (course.escalated or bool(course.trouble))
         self._conversations.keep(
             key, Course(model=pick.option.name, decision=decision.id, escalated=moved)
@@ -302,7 +303,7 @@ class Router:
             return self._learned.choose(options, situation.strong, view)
         return self._plain.choose(options, situation)
 
-    def _watched(self, key: str, course: Course | None, request: Request) -> Course | None:
+    def _watched(self, course: Course | None, request: Request) -> Course | None:
         """See how the conversation's last answer fared, and learn from it."""
         if course is None or not goes_on(request):
             return course

@@ -1,4 +1,4 @@
-"""The plain ways to choose, which promise nothing about quality: rules you can read and override."""
+"""The plain ways to choose, which promise nothing about quality: rules to read and override."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHEAPEST_FIRST = "cheapest_first"
 FASTEST_FIRST = "fastest_first"
 """The model with the shortest usual time to answer; one that was never timed is asked first."""
 FALLBACK_CHAIN = "fallback_chain"
-"""The first of ``models`` that can take the call; ``Fuse(fallbacks=...)`` goes on after a failure."""
+"""The first of ``models`` that can take the call; ``Fuse(fallbacks=...)`` goes on from there."""
 
 Preference = Literal["cost", "speed", "quality"]
 Tier = Literal["simple", "medium", "complex"]
@@ -55,7 +55,7 @@ class Strategy(Protocol):
 class Cheapest:
     """See ``CHEAPEST_FIRST``."""
 
-    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:
+    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:  # noqa: ARG002 - the protocol's
         """Choose the least cost; of equals the first."""
         best = min(options, key=lambda option: option.cost)
         return Pick(option=best, reason="cheapest for this request's tokens")
@@ -65,7 +65,7 @@ class Cheapest:
 class Fastest:
     """See ``FASTEST_FIRST``."""
 
-    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:
+    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:  # noqa: ARG002 - the protocol's
         """Choose the least time; of those never timed the first."""
         for option in options:
             if option.seconds is None:
@@ -78,7 +78,7 @@ class Fastest:
 class InOrder:
     """See ``FALLBACK_CHAIN``."""
 
-    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:
+    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:  # noqa: ARG002 - the protocol's
         """Choose the first."""
         return Pick(option=options[0], reason="first of the chain that can take the call")
 
@@ -87,7 +87,7 @@ class InOrder:
 class Strongest:
     """``preference="quality"``: the strong model, always."""
 
-    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:
+    def choose(self, options: Sequence[Option], situation: Situation) -> Pick:  # noqa: ARG002 - the protocol's
         """Choose the strong model."""
         return Pick(option=situation.strong, reason="quality is preferred")
 
@@ -209,12 +209,14 @@ class Split:
             return Pick(option=situation.strong, reason="no model of the split can take the call")
         total = sum(weight for _, weight in held)
         point = (_drawn(situation.session) if situation.session else situation.draw) * total
+        drawn, share = held[-1]
         for option, weight in held:
             point -= weight
             if point < 0:
+                drawn, share = option, weight
                 break
-        share = weight / total
-        return Pick(option=option, reason=f"drawn: {share:.0%} of calls", propensity=share)
+        share /= total
+        return Pick(option=drawn, reason=f"drawn: {share:.0%} of calls", propensity=share)
 
 
 NAMED: Mapping[str, Strategy] = {

@@ -8,7 +8,6 @@ than a coin where hard prompts are hard for all.
 from __future__ import annotations
 
 import base64
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -48,7 +47,7 @@ def numpy_or_explain() -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Corpus:
-    """Sketches as arrays: ``place`` is in ``row`` so many ``times``; ``words`` are in ``word_row``."""
+    """Sketches as arrays: ``place`` is in ``row`` so many ``times``, ``words`` in ``word_row``."""
 
     row: Array
     place: Array
@@ -61,15 +60,19 @@ class Corpus:
     def of(cls, sketches: Sequence[Sketch]) -> Self:
         """Count the terms of each sketch once, for all that is fitted on parts of them."""
         np = numpy_or_explain()
-        counted = [Counter(sketch.terms) for sketch in sketches]
-        rows = np.arange(len(sketches))
-        sizes = [len(sketch.words) for sketch in sketches]
+        rows, sizes = np.arange(len(sketches)), [len(sketch.words) for sketch in sketches]
+        words = np.fromiter((word for sketch in sketches for word in sketch.words), np.int64)
+        word_row = np.repeat(rows, sizes)
+        joined = np.flatnonzero(word_row[1:] == word_row[:-1])
+        places = np.concatenate([words, pairs_of(words)[joined]])
+        within = np.concatenate([word_row, word_row[joined]])
+        keys, times = np.unique(within * PLACES + places, return_counts=True)
         return cls(
-            row=np.repeat(rows, [len(counts) for counts in counted]),
-            place=np.fromiter((p for counts in counted for p in counts), np.int64),
-            times=np.fromiter((n for counts in counted for n in counts.values()), np.float64),
-            words=np.fromiter((word for sketch in sketches for word in sketch.words), np.int64),
-            word_row=np.repeat(rows, sizes),
+            row=keys // PLACES,
+            place=keys % PLACES,
+            times=times.astype(np.float64),
+            words=words,
+            word_row=word_row,
             shapes=np.array([sketch.shape for sketch in sketches], np.float64),
         )
 
@@ -106,18 +109,14 @@ class TextModel:
     def scores(self, sketch: Sketch) -> tuple[list[float], float]:
         """Give the expected score of each model, and the share of words never seen in training."""
         np = numpy_or_explain()
-        counts = Counter(sketch.terms)
-        places = np.fromiter(counts, np.int64, len(counts))
-        columns = self.column[places]
-        known = columns >= 0
-        columns = columns[known]
-        times = np.fromiter(counts.values(), np.float64, len(counts))[known]
+        words = np.array(sketch.words, np.int64)
+        columns = self.column[np.concatenate([words, pairs_of(words)])]
+        unseen = float((columns[: len(words)] < 0).mean()) if len(words) else 1.0
+        columns, times = np.unique(columns[columns >= 0], return_counts=True)
         values = (1.0 + np.log(times)) * self.idf[columns]
         size = float(np.sqrt(values @ values)) or 1.0
         shape = (np.array(sketch.shape) - self.centre) / self.scale * _SHAPE
         found = self.mean + values @ self.weights[columns] / size + shape @ self.shape
-        words = np.array(sketch.words or (0,), np.int64)
-        unseen = float((self.column[words] < 0).mean()) if sketch.words else 1.0
         return found.tolist(), unseen
 
     def scores_of(self, corpus: Corpus) -> tuple[Array, Array]:
@@ -167,6 +166,11 @@ class TextModel:
         arrays = {name: _unpacked(given[name]).astype("float64") for name in _ARRAYS}
         models = tuple(given["models"])
         return cls(models=models, terms=terms, column=_columns_of(terms), **cast("Any", arrays))
+
+
+def pairs_of(words: Array) -> Array:
+    """Hash each pair of neighbours into the same places as words (2^32 over the golden ratio)."""
+    return cast("Array", (words[:-1] * 0x9E3779B1 ^ words[1:]) & (PLACES - 1))
 
 
 _ARRAYS = ("idf", "weights", "mean", "centre", "scale", "shape")
