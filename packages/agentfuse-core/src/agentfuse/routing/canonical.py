@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,5 +128,7 @@ def _evened(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
-        return {key: _evened(each) for key, each in value.items()}
-    return [_evened(each) for each in value] if isinstance(value, list) else value
+        return {key: _evened(each) for key, each in cast("dict[str, Any]", value).items()}
+    return (
+        [_evened(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
+    )

@@ -40,7 +40,7 @@ class Cascade:
 
     def __post_init__(self) -> None:
         """Check the names."""
-        if isinstance(self.first, str) or len(set(self.first)) != _PAIR:
+        if len(self.first) != _PAIR or len(set(self.first)) != _PAIR:
             raise ConfigurationError(f"first names two cheap models, not {self.first!r}")
         if self.strong in self.first:
             raise ConfigurationError("the strong model cannot be one of the cheap ones")

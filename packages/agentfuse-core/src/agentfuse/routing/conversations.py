@@ -10,12 +10,12 @@ import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentfuse.messages import Message, Request
+    from agentfuse.messages import Json, Message, Request
 
 # Conversations remembered, the least recently used are forgotten first.
 _MOST = 4_096
@@ -91,23 +91,26 @@ def broken_json(request: Request, text: str) -> str:
 
     Checked are that it parses, and that the keys the schema requires at its top are there.
     """
-    wanted = request.params.get("response_format")
-    if not isinstance(wanted, dict) or wanted.get("type") not in {"json_object", "json_schema"}:
+    if not asks_json(request):
         return ""
     try:
-        value = json.loads(text)
+        value: Json = json.loads(text)
     except ValueError:
         return "the answer is no JSON"
-    schema = (wanted.get("json_schema") or {}).get("schema") or {}
-    held = value if isinstance(value, dict) else {}
+    wanted: Json = request.params["response_format"]
+    schema: dict[str, Json] = (wanted.get("json_schema") or {}).get("schema") or {}
+    held = cast("dict[str, Json]", value) if isinstance(value, dict) else {}
     missing = [key for key in schema.get("required", ()) if key not in held]
     return f"the answer lacks {', '.join(map(repr, missing))}" if missing else ""
 
 
 def asks_json(request: Request) -> bool:
     """Say whether the answer's form can be checked."""
-    wanted = request.params.get("response_format")
-    return isinstance(wanted, dict) and wanted.get("type") in {"json_object", "json_schema"}
+    wanted: Json = request.params.get("response_format")
+    if not isinstance(wanted, dict):
+        return False
+    kind = cast("dict[str, Json]", wanted).get("type")
+    return kind in {"json_object", "json_schema"}
 
 
 def _opening(request: Request) -> Iterator[Message]:

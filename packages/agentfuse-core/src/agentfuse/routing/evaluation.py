@@ -8,7 +8,7 @@ against the share of strong calls. A ranking by chance has an APGR of 0.5.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.routing.text_model import numpy_or_explain
 
@@ -99,7 +99,7 @@ def _curve(gain: Array, difference: Array) -> Array:
     shared = np.bincount(group, weights=difference[order]) / sizes
     total = float(difference.sum())
     risen = np.cumsum(shared[group]) / total if total else np.zeros(len(gain))
-    return np.concatenate([[0.0], risen])
+    return cast("Array", np.concatenate([[0.0], risen]))
 
 
 def _area(curve: Array) -> float:

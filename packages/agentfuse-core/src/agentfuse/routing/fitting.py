@@ -16,6 +16,7 @@ from agentfuse.routing.text_model import Corpus, TextModel, numpy_or_explain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from agentfuse.routing.knowledge import Count
     from agentfuse.routing.outcomes import Outcome
     from agentfuse.routing.text_model import Array
 
@@ -62,26 +63,24 @@ def fit(
     corpus = Corpus.of(sketches) if len(sketches) == len(rows) else None
     fold = np.array([_fold_of(each, place) for place, each in enumerate(rows)])
     promised, unseen = _promised(models, corpus, targets, fold)
-    counts = _counts(rows, targets - promised, seen)
-    held = _with_tags(rows, promised, np.where(seen, targets - promised, 0.0), seen, fold)
-    text = None if corpus is None else TextModel.fitted(models, corpus, targets)
-    held_out = Held(
-        models=tuple(models), strong=strong, costs=costs, targets=targets, promised=held
-    )
-    named = {
-        tag: {models[m]: (float(n[m]), float(s[m])) for m in range(len(models))}
-        for tag, (n, s) in counts.items()
-    }
-    return Knowledge(
+    beyond = np.where(seen, targets - promised, 0.0)
+    held = Held(
         models=tuple(models),
         strong=strong,
+        costs=costs,
+        targets=targets,
+        promised=_with_tags(rows, promised, beyond, seen, fold),
+    )
+    return Knowledge(
+        models=held.models,
+        strong=strong,
         costs=dict(costs),
-        means=dict(zip(models, np.asarray(targets).mean(0).tolist(), strict=True)),
-        tags=named,
-        frontier=frontier_of(held_out),
+        means=dict(zip(models, targets.mean(0).tolist(), strict=True)),
+        tags=_counts(rows, models, beyond, seen),
+        frontier=frontier_of(held),
         rows=len(rows),
-        text=text,
-        domain=corpus and _domain_of(corpus.shapes, unseen, _gain(held_out)),
+        text=None if corpus is None else TextModel.fitted(models, corpus, targets),
+        domain=None if corpus is None else _domain_of(corpus.shapes, unseen, _gain(held)),
     )
 
 
@@ -209,14 +208,20 @@ def _with_tags(
             inside, others = places[fold[places] == which], places[fold[places] != which]
             mass = seen[others].sum(0) + PRIOR_MASS
             found[inside] += beyond[others].sum(0) / mass
-    return np.clip(found, 0.0, 1.0)
+    return cast("Array", np.clip(found, 0.0, 1.0))
 
 
-def _counts(rows: Sequence[Outcome], beyond: Array, seen: Array) -> dict[str, tuple[Array, Array]]:
-    np = numpy_or_explain()
-    kept = np.where(seen, beyond, 0.0)
-    places = _places_of(rows)
-    return {tag: (seen[at].sum(0), kept[at].sum(0)) for tag, at in places.items() if tag}
+def _counts(
+    rows: Sequence[Outcome], models: Sequence[str], beyond: Array, seen: Array
+) -> dict[str, dict[str, Count]]:
+    """Sum each tag's outcomes, and what they scored beyond what was promised, by model."""
+    counts: dict[str, dict[str, Count]] = {}
+    for tag, at in _places_of(rows).items():
+        if tag:
+            sums = zip(seen[at].sum(0).tolist(), beyond[at].sum(0).tolist(), strict=True)
+            found = [(float(number), float(total)) for number, total in sums]
+            counts[tag] = dict(zip(models, found, strict=True))
+    return counts
 
 
 def _places_of(rows: Sequence[Outcome]) -> dict[str, Array]:

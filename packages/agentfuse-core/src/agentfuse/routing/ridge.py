@@ -6,7 +6,7 @@ Written out since the product takes numpy and no SciPy: twenty lines against for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -35,7 +35,7 @@ class Rows:
         count = len(self.dense)
         held = self.value * weights[: self.columns][self.column]
         sums = np.bincount(self.row, weights=held, minlength=count)
-        return sums + self.dense @ weights[self.columns :]
+        return cast("Array", sums + self.dense @ weights[self.columns :])
 
     def back(self, residual: Array) -> Array:
         """Multiply the transpose by a number for each row."""

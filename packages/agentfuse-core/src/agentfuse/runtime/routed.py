@@ -85,8 +85,6 @@ class RoutedCalls:
 
     _shared: Shared
     _tell: Teller
-    _blocking: Policy
-    _awaited: Policy
 
     def report_outcome(self, decision_id: str, score: float) -> None:
         """Say how good a routed answer was, 0 (useless) to 1 (right): the router learns from it.
@@ -140,8 +138,10 @@ class RoutedCalls:
 
     def _release(self, ticket: Admitted) -> None:
         self._shared.renewals.drop(ticket)
-        run_now(self._blocking.release(ticket))
+        policy: Policy = cast("Any", self)._blocking  # noqa: SLF001 - the heir's own
+        run_now(policy.release(ticket))
 
     async def _arelease(self, ticket: Admitted) -> None:
         self._shared.renewals.drop(ticket)
-        await self._awaited.release(ticket)
+        policy: Policy = cast("Any", self)._awaited  # noqa: SLF001 - the heir's own
+        await policy.release(ticket)
