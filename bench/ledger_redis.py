@@ -16,13 +16,14 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import redis
 import redis.asyncio
 
+from agentfuse.connections.redis_links import BlockingLink
 from agentfuse.ledgers.redis import RedisFace, RedisLedger
-from agentfuse.ledgers.redis_links import Link
+from agentfuse.ledgers.redis_links import PatientLink
 from agentfuse.ledgers.slices import SlicedLedger
 from agentfuse.runtime.now import run_now
 from agentfuse.testing.redis_server import RedisServer, redis_binaries
@@ -75,11 +76,15 @@ def a_lease() -> Lease:
     )
 
 
-class Recorder(Link):
+def _nowhere() -> NoReturn:
+    raise NotImplementedError
+
+
+class Recorder(PatientLink):
     """A way to nowhere that keeps what would have been sent."""
 
     def __init__(self) -> None:
-        super().__init__("nowhere", 1.0)
+        super().__init__(BlockingLink(_nowhere, "nowhere"), 1.0)
         self.commands: list[tuple[Any, ...]] = []
 
     async def call(

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 # Modules here with a ``figures()`` of their own; a section costs a minute or so.
 SECTIONS = (
+    "fleet",
     "langchain_agent",
     "crewai_calls",
     "agents_sdk",
     "llama_index_calls",
     "ledger_stores",
     "ledger_redis",
+    "semantic",
 )
 CORE = "core"
 

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from agentfuse.caches.tiered import TieredCache
 from agentfuse.errors import StoreUnavailable
 from agentfuse.messages import Choice, Other, Reply, Text
 from agentfuse.runtime.now import run_now
+from agentfuse.semantics import Selection
 from agentfuse.testing import CacheContract, FrozenClock
 from agentfuse.testing.cache_contract import WHOLE
 from agentfuse.testing.ways import Awaited
@@ -366,3 +368,21 @@ def test_a_forked_child_opens_the_file_anew(path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
     assert cache.find_until_now("child") is not None
     cache.close()
+
+
+def test_a_file_of_the_first_version_is_upgraded(tmp_path: Path) -> None:
+    """Its answers are still there; they have no tags, and were kept before any time."""
+    path = tmp_path / "cache.db"
+    SqliteCache(path).keep_now("k", saying("hi"))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("ALTER TABLE entries DROP COLUMN kept")
+        db.execute("ALTER TABLE entries DROP COLUMN tags")
+        db.execute("PRAGMA user_version = 1")
+    cache = SqliteCache(path)
+    found = cache.find_until_now("k")
+    assert found is not None
+    assert found[0] == saying("hi")
+    assert cache.invalidate_now(Selection(tags=("user:ann",))) == 0
+    cache.keep_now("new", saying("ho"), ("user:ann",))
+    assert cache.invalidate_now(Selection(before=1)) == 1
+    assert cache.invalidate_now(Selection(tags=("user:ann",))) == 1

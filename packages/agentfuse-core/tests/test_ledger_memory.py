@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agentfuse.ports import Clock, Ledger
 
 RUN = Limit("run", "r1", 10**12)
+DAY = 86_400.0
 
 
 class TestBlocking(LedgerContract):
@@ -98,6 +100,46 @@ def test_a_lease_outlives_the_rebuilding_of_the_deadlines() -> None:
     assert balance_of(ledger) == Balance(held=10)
     clock.advance(100)
     assert balance_of(ledger) == Balance(spent=5)
+
+
+def test_an_account_outlives_its_window_by_a_month() -> None:
+    """Then it is let go of, unless a lease still holds something on it."""
+    clock = FrozenClock()
+    ledger = MemoryLedger(clock)
+
+    def day(number: int) -> Limit:
+        return Limit("user", "ann", 10**9, window=f"day-{number}", resets=clock.now() + DAY)
+
+    first, held = day(0), Limit("user", "bob", 10**9, window="day-0", resets=clock.now() + DAY)
+    run_now(ledger.spend((first, RUN), Amounts(7)))
+    run_now(ledger.reserve(replace(a_lease("a", 90 * DAY), limits=(held,))))
+    for number in range(1, 36):
+        clock.advance(DAY)
+        run_now(ledger.spend((day(number),), Amounts(1)))
+    assert run_now(ledger.balances([first.key])) == (Balance(spent=7),)
+    for number in range(36, 40):
+        clock.advance(DAY)
+        run_now(ledger.spend((day(number),), Amounts(1)))
+    assert run_now(ledger.balances([first.key, held.key, RUN.key])) == (
+        Balance(),
+        Balance(held=10),
+        Balance(spent=7),
+    )
+    assert len(ledger._accounts) < 40
+    assert run_now(ledger.settle("a", Amounts(3))).spent == (3,)
+
+
+def test_a_clock_that_leaps_is_not_believed_for_an_hour() -> None:
+    """No month's budget is forgotten because a machine thinks for a while it is 2099."""
+    clock = FrozenClock()
+    ledger = MemoryLedger(clock)
+    month = Limit("user", "ann", 10**9, window="month", resets=clock.now() + 20 * DAY)
+    run_now(ledger.spend((month,), Amounts(7)))
+    clock.advance(73 * 365 * DAY)
+    later = Limit("user", "ann", 10**9, window="later", resets=clock.now() + DAY)
+    run_now(ledger.spend((later,), Amounts(1)))
+    clock.advance(-73 * 365 * DAY)
+    assert run_now(ledger.balances([month.key])) == (Balance(spent=7),)
 
 
 def test_without_a_clock_the_time_of_day_is_read() -> None:

@@ -17,7 +17,7 @@ from agentfuse import AgentFuseError, BudgetExceeded, Fuse, acompletion, complet
 from agentfuse.policy.retry_budget import FLOOR
 from agentfuse.runtime.now import run_now
 from agentfuse.testing import FrozenClock, Upstream
-from agentfuse.tickets import Failed, Receipt
+from agentfuse.tickets import Failed, Receipt, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -238,4 +238,24 @@ def test_a_budget_stops_the_storm(upstream: Upstream, shape: Shape, fault: str) 
         ask()
     assert 3 < upstream.calls < 50
     assert stopped.value.receipt.spent <= 20_000_000
+    require_whole_books(fuse, heard, upstream)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_budget_stops_the_storm_of_many(upstream: Upstream, shape: Shape) -> None:
+    """Sixteen at once, each of which would try for ever, stop where the money does."""
+    heard = Heard()
+    fuse = Fuse(
+        "$0.02",
+        max_retries=FOREVER,
+        retry_budget=float(FOREVER),
+        cache=False,
+        clock=StillClock(),
+        listeners=[heard],
+        spend_book=False,
+    )
+    FAULTS["reset after headers"](upstream, FOREVER)
+    storm(shape, fuse)
+    assert any(isinstance(event, Refused) for event in heard.events)
+    assert 0 < fuse.receipt().spent <= 20_000_000
     require_whole_books(fuse, heard, upstream)

@@ -22,10 +22,11 @@ from agentfuse import (
     scope,
 )
 from agentfuse.ledgers.memory import MemoryLedger
+from agentfuse.lengths import Compressed
 from agentfuse.money import budget_of
 from agentfuse.runtime import renewal
 from agentfuse.testing import FrozenClock, Upstream
-from agentfuse.tickets import Alert, Compressed, Refused
+from agentfuse.tickets import Alert, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentfuse.completions import acompletion, completion
+    from agentfuse.compression import Compressor
     from agentfuse.errors import (
         AgentFuseError,
         BudgetExceeded,
         ConfigurationError,
         Killed,
+        LoopDetected,
         ProviderFailed,
         RateLimited,
         StoreUnavailable,
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from agentfuse.estimates import Estimate, estimate_cost
     from agentfuse.patches import unwrap, wrap_anthropic, wrap_openai
     from agentfuse.policy.limits import limit
+    from agentfuse.policy.loops import LoopRules
     from agentfuse.runtime.fuse import Fuse
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.scopes import scope
     from agentfuse.session import AgentSession, get_spend_report
 
@@ -33,12 +37,16 @@ __all__ = [
     "AgentFuseError",
     "AgentSession",
     "BudgetExceeded",
+    "Compressor",
     "ConfigurationError",
     "Estimate",
     "Fuse",
     "Killed",
+    "LoopDetected",
+    "LoopRules",
     "ProviderFailed",
     "RateLimited",
+    "SemanticCache",
     "StoreUnavailable",
     "UnknownPrice",
     "WouldSuspend",
@@ -56,8 +64,11 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "AgentSession": "agentfuse.session",
+    "Compressor": "agentfuse.compression",
     "Estimate": "agentfuse.estimates",
     "Fuse": "agentfuse.runtime.fuse",
+    "SemanticCache": "agentfuse.runtime.semantic",
+    "LoopRules": "agentfuse.policy.loops",
     "acompletion": "agentfuse.completions",
     "completion": "agentfuse.completions",
     "estimate_cost": "agentfuse.estimates",

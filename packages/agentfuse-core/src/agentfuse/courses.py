@@ -66,6 +66,18 @@ class FellBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hedged:
+    """A call that took long was asked a second time; whoever answers first wins.
+
+    The loser is told as ``Failed`` of kind ``outrun`` (or what else became of it), with its cost.
+    """
+
+    id: str
+    model: str
+    provider: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOpened:
     """A model failed so often that it is left alone for ``seconds``."""
 

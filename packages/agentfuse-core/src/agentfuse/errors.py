@@ -3,7 +3,9 @@
 AgentFuseError
  ├── BudgetExceeded        a limit would be passed: nothing was sent, or the stream was stopped
  │    ├── RateLimited      it would be passed now, but not in a while
- │    └── Killed           somebody pulled the kill switch
+ │    ├── Killed           somebody pulled the kill switch
+ │    └── LoopDetected     the call goes on with a loop
+ ├── ContextTooLong        the input alone is longer than the model's window (also a ValueError)
  ├── UnknownPrice          a budgeted call on a model without a price (also a LookupError)
  ├── ConfigurationError    the caller's words are off (also a ValueError)
  ├── StoreUnavailable      a cache, ledger or spend book cannot be read or written
@@ -16,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentfuse.conduct import Loop
     from agentfuse.tickets import Refusal
 
 
@@ -29,7 +32,7 @@ class BudgetExceeded(AgentFuseError):  # noqa: N818 - the product's published na
     ``refusal`` names the limit with what was needed and what was left (nanodollars), or is None
     where a running stream used up its lease. ``partial_text`` is what that stream had said.
     ``results`` are the answers the run had already received, oldest first, and ``receipt`` is the
-    run's receipt at the time of the stop.
+    run's receipt at the time of the stop. ``loop`` is what a LoopDetected saw, for others None.
     """
 
     def __init__(
@@ -40,12 +43,14 @@ class BudgetExceeded(AgentFuseError):  # noqa: N818 - the product's published na
         partial_text: str = "",
         results: tuple[str, ...] = (),
         receipt: Any = None,
+        loop: Loop | None = None,
     ) -> None:
         super().__init__(message)
         self.refusal = refusal
         self.partial_text = partial_text
         self.results = results
         self.receipt = receipt
+        self.loop = loop
 
 
 class RateLimited(BudgetExceeded):
@@ -59,6 +64,22 @@ class RateLimited(BudgetExceeded):
 
 class Killed(BudgetExceeded):
     """A call was stopped by the kill switch; the message says which, and why it was pulled."""
+
+
+class LoopDetected(BudgetExceeded):
+    """A call was stopped since it goes on with a loop; ``loop`` is the evidence."""
+
+
+class ContextTooLong(AgentFuseError, ValueError):  # noqa: N818 - named like the other stops
+    """A request's input is longer than its model's window, so nothing was sent.
+
+    ``tokens`` is the least it can be, ``window`` what the model takes.
+    """
+
+    def __init__(self, message: str, *, tokens: int = 0, window: int = 0) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+        self.window = window
 
 
 class UnknownPrice(AgentFuseError, LookupError):  # noqa: N818 - the product's published name

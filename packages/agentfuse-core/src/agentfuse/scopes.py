@@ -7,16 +7,23 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from agentfuse.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 ScopeName = Literal["run", "session", "user", "team", "tenant"]
 SCOPES: tuple[ScopeName, ...] = get_args(ScopeName)
+Mode = Literal["", "off", "exact", "semantic", "shadow"]
+"""What may answer a call: what the fuse says, nothing, the exact cache, the semantic one too, or
+that one on trial."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The ids a call carries; an empty one says nothing."""
+    """The ids a call carries, and what may answer it; an empty one says nothing."""
 
     run: str = ""
     session: str = ""
@@ -24,6 +31,7 @@ class Scope:
     team: str = ""
     tenant: str = ""
     tags: tuple[str, ...] = ()
+    cache: Mode = ""
 
 
 NO_SCOPE = Scope()
@@ -36,7 +44,7 @@ def current_scope() -> Scope:
 
 
 @contextmanager
-def scope(
+def scope(  # noqa: PLR0913 - each is an id of the same call
     *,
     run: str = "",
     session: str = "",
@@ -44,18 +52,23 @@ def scope(
     team: str = "",
     tenant: str = "",
     tags: tuple[str, ...] = (),
+    cache: Mode = "",
 ) -> Generator[Scope]:
     """Give every call within a ``with`` the ids of those it is made for.
 
     An id not given stays that of the scope around it; ``tags`` add to its tags. They decide whose
     ``limits`` a call is booked on and whose answers it may be given (``tenant``), and stand on its
-    receipt. They follow tasks and ``asyncio.to_thread``, as any context variable does; a thread
-    that a program starts itself begins without them.
+    receipt. ``cache`` says what may answer: nothing ("off"), the exact cache alone ("exact"), the
+    semantic one too ("semantic"), or that one on trial ("shadow": the model is asked anyway, and
+    the two answers are compared). All this follows tasks and ``asyncio.to_thread``, as any context
+    variable does; a thread that a program starts itself begins without it.
     """
+    if cache not in MODES:
+        raise ConfigurationError(f"cache must be one of {MODES[1:]}, not {cache!r}")
     given = {"run": run, "session": session, "user": user, "team": team, "tenant": tenant}
     outer = _current.get()
     named = {name: each for name, each in given.items() if each}
-    inner = replace(outer, **named, tags=(*outer.tags, *tags))
+    inner = replace(outer, **named, tags=(*outer.tags, *tags), cache=cache or outer.cache)
     token = _current.set(inner)
     try:
         yield inner

@@ -63,9 +63,22 @@ class SqliteFile:
         self._inherited: list[sqlite3.Connection] = []
         self._begin()
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do ``work`` with a connection."""
-        return self._do(work)
+    def read(self, work: Callable[..., T], *more: object) -> T:
+        """Do ``work`` with a connection, and what ``more`` it takes."""
+        import sqlite3  # as late as this, it costs those nothing who have no such file
+
+        self._notice_fork()
+        with self._lock:
+            try:
+                return work(self._opened(), *more)
+            except (sqlite3.Error, OSError) as error:
+                if self._schema.precious or not _is_damage(error):
+                    raise self._unavailable(error) from error
+                self._replace(error)
+            try:
+                return work(self._opened(), *more)
+            except (sqlite3.Error, OSError) as error:
+                raise self._unavailable(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``work`` in one transaction that no other writer shares, or not at all."""
@@ -81,7 +94,7 @@ class SqliteFile:
                 raise
             return result
 
-        return self._do(transact)
+        return self.read(transact)
 
     def follow(self) -> None:
         """Let the next use open the file anew where another one lies at its path by now."""
@@ -109,22 +122,6 @@ class SqliteFile:
         if self._connection is not None:
             self._inherited.append(self._connection)
         self._begin()
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        import sqlite3
-
-        self._notice_fork()
-        with self._lock:
-            try:
-                return work(self._opened())
-            except (sqlite3.Error, OSError) as error:
-                if self._schema.precious or not _is_damage(error):
-                    raise self._unavailable(error) from error
-                self._replace(error)
-            try:
-                return work(self._opened())
-            except (sqlite3.Error, OSError) as error:
-                raise self._unavailable(error) from error
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None:
@@ -198,7 +195,7 @@ class SqliteFile:
         if damaged is not None and _identity_of(self.path) != damaged:
             return
         try:
-            aside = _set_aside(self.path)
+            aside = set_aside(self.path)
         except OSError as trouble:
             raise self._unavailable(trouble) from error
         logging.getLogger("agentfuse").warning(
@@ -261,9 +258,10 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path, why: str = "corrupt") -> Path:
+    """Rename a file, with what SQLite keeps beside it, to ``<name>.<why>-<time>``; give that."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    aside = path.with_name(f"{path.name}.{why}-{stamp}")
     for suffix in _SUFFIXES:
         part = path.with_name(path.name + suffix)
         if part.exists():

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.nothing import NOTHING
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentfuse.conduct import Move
     from agentfuse.courses import Attempt, Course
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
+    from agentfuse.semantics import Lookup, SemanticHit
     from agentfuse.tokens import StreamCounter
     from agentfuse.usage import Usage
 
@@ -208,8 +212,10 @@ class Admitted:
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
     ``leading`` says that identical calls wait for this one; ``scope`` on whose behalf it is made.
     ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
-    others wait for where that is not ``key``; ``course`` tells of the attempts before this one.
-    ``decision`` is the router's, where one chose the model.
+    others wait for where that is not ``key``; ``course`` tells of the attempts before this one;
+    ``lookup`` is what the semantic cache keeps the answer with, if it may. ``move`` is the call as
+    its agent's doing; ``left_out`` is how many input tokens compression has saved; ``decision`` is
+    the router's, where one chose the model.
     """
 
     id: str
@@ -224,6 +230,9 @@ class Admitted:
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
     decision: Decision | None = None
+    lookup: Lookup | None = None
+    move: Move | None = None
+    left_out: int = 0
     progress: Progress = field(default_factory=Progress)
     flight: str | None = None
     course: Course | None = None
@@ -244,11 +253,15 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer that needs no provider: from the cache, or from an identical call in flight."""
+    """An answer that needs no provider: from a cache, or from an identical call in flight.
+
+    ``hit`` says why a semantic answer was taken for one.
+    """
 
     id: str
     reply: Reply
-    source: Literal["exact", "coalesced"]
+    source: Literal["exact", "semantic", "coalesced"]
+    hit: SemanticHit | None = None
 
 
 Ticket = Admitted | Answered
@@ -258,19 +271,20 @@ Ticket = Admitted | Answered
 class Receipt:
     """What one call cost and why; money in nanodollars, ``seconds`` from begin to end.
 
-    ``source`` is provider, exact (cache), coalesced (joined an identical call) or tool.
+    ``source`` is provider, exact or semantic (cache), coalesced (joined an identical call) or tool.
+    ``key`` names the answer in the exact cache; ``hit`` says why a semantic one was taken for one.
     ``estimated`` marks a cost that no provider usage stands behind: a cut stream, a lost answer.
     ``priced`` is False where no price is known (possible without a budget only). ``scope`` says on
     whose behalf it was made. ``failed`` are the attempts that failed before this one, each with its
     reason and what is booked for it (not in ``cost``). ``prompt_cache_saved`` is what the
     provider's own cache of prompts took off ``cost``, less what writing to it added: below zero for
-    a write that nobody has read yet.
+    a write that nobody has read yet. ``left_out`` is how many input tokens compression left out.
     """
 
     id: str
     model: str
     provider: str
-    source: Literal["provider", "exact", "coalesced", "tool"]
+    source: Literal["provider", "exact", "semantic", "coalesced", "tool"]
     cost: int = 0
     saved: int = 0
     usage: Usage | None = None
@@ -283,6 +297,9 @@ class Receipt:
     text: str = ""
     scope: Scope = NO_SCOPE
     decision: Decision | None = None
+    key: str = ""
+    hit: SemanticHit | None = None
+    left_out: int = 0
     failed: tuple[Attempt, ...] = ()
     prompt_cache_saved: int = 0
 
@@ -322,21 +339,15 @@ class Routed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downgraded:
-    """A call for ``model`` that goes ``to`` a cheaper one, since ``limit`` is nearly used up."""
+    """A call for ``model`` that goes ``to`` a cheaper one.
+
+    ``limit`` is nearly used up; None where it is since a loop goes on.
+    """
 
     id: str
     model: str
     to: str
-    limit: Limit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compressed:
-    """A call that goes out with a shorter request, since ``limit`` is nearly used up."""
-
-    id: str
-    model: str
-    limit: Limit
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,17 +379,35 @@ class StoreTrouble:
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadowed:
+    """A call whose mode was shadow: what memory would have said, and whether that was ``right``.
+
+    ``veto`` says why the match would not have been served; empty: it would have been.
+    """
+
+    id: str
+    model: str
+    hit: SemanticHit
+    right: bool
+    veto: str = ""
+
+
 Event = (
     Receipt
     | Refused
     | Failed
     | Retried
     | FellBack
+    | Hedged
     | BreakerOpened
     | Routed
     | Downgraded
     | Compressed
+    | Looping
+    | Anomaly
     | Alert
     | Overrun
+    | Shadowed
     | StoreTrouble
 )

@@ -58,6 +58,7 @@ class BudgetStop(BudgetExceeded, HookAborted):
             partial_text=stop.partial_text,
             results=stop.results,
             receipt=stop.receipt,
+            loop=stop.loop,
         )
 
 

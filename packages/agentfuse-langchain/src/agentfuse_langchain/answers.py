@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from agentfuse.messages import Json, ToolCall
+    from agentfuse.tickets import Answered
 
 SHAPE = "langchain"
 MARK = "agentfuse"
@@ -123,11 +124,21 @@ def _unparsed(value: Any) -> Any:
     return value
 
 
-def result_of_reply(reply: Reply, schema: Any = None, source: str = "exact") -> ChatResult:
+EXACTLY: Mapping[str, Any] = {"cached": True, "source": "exact"}
+
+
+def mark_of(ticket: Answered) -> Mapping[str, Any]:
+    """Say where a remembered answer came from; of one by meaning, why it was taken for one."""
+    return {**EXACTLY, "source": ticket.source} if ticket.hit is None else ticket.hit.told()
+
+
+def result_of_reply(
+    reply: Reply, schema: Any = None, mark: Mapping[str, Any] = EXACTLY
+) -> ChatResult:
     """Make a ChatResult of a remembered reply, LangChain's own or another framework's.
 
-    It is marked as LangChain marks its own hits (``total_cost`` 0) and with ``MARK``, which tells
-    the ``source``. Where ``schema`` is a pydantic class, ``additional_kwargs["parsed"]`` is made
+    It is marked as LangChain marks its own hits (``total_cost`` 0) and with ``MARK``, which holds
+    ``mark``. Where ``schema`` is a pydantic class, ``additional_kwargs["parsed"]`` is made
     anew.
     """
     if reply.shape == SHAPE:
@@ -135,13 +146,12 @@ def result_of_reply(reply: Reply, schema: Any = None, source: str = "exact") -> 
     else:
         result = _result_of_choices(reply)
     for generation in result.generations:
-        _mark(generation.message, schema, source)
+        _mark(generation.message, schema, mark)
     return result
 
 
-def _mark(message: BaseMessage, schema: Any, source: str) -> None:
-    mark = {"cached": True, "source": source}
-    message.response_metadata = {**message.response_metadata, MARK: mark}
+def _mark(message: BaseMessage, schema: Any, mark: Mapping[str, Any]) -> None:
+    message.response_metadata = {**message.response_metadata, MARK: dict(mark)}
     if not isinstance(message, AIMessage):
         return
     if message.usage_metadata:

@@ -10,13 +10,13 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from agentfuse.messages import Choice, Delta, Reply
 from agentfuse.providers.wire_json import list_of
-from agentfuse_langchain.answers import reply_of_result, result_of_reply
+from agentfuse_langchain.answers import EXACTLY, mark_of, reply_of_result, result_of_reply
 from agentfuse_langchain.bills import SAY_THEIR_END
 from agentfuse_langchain.parts import settled
 from agentfuse_langchain.replay import chunks_of_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk
@@ -37,17 +37,17 @@ class ChatCodec:
     ``ended`` is set once the provider's stream has come to its end by itself.
     """
 
-    __slots__ = ("_asking", "_held", "_source", "ended")
+    __slots__ = ("_asking", "_held", "_mark", "ended")
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._source = "exact"
+        self._mark: Mapping[str, Any] = EXACTLY
         self._held: tuple[ChatGenerationChunk, ...] = ()
         self.ended = False
 
     def answered(self, ticket: Answered) -> None:
         """Note where a remembered answer came from."""
-        self._source = ticket.source
+        self._mark = mark_of(ticket)
 
     def reply_of(self, result: ChatResult) -> Reply:
         """Read a whole answer, before LangChain adds its own to it."""
@@ -59,7 +59,7 @@ class ChatCodec:
 
     def result_of(self, reply: Reply) -> ChatResult:
         """Make a fresh ChatResult of a remembered reply."""
-        return result_of_reply(reply, self._asking.schema, self._source)
+        return result_of_reply(reply, self._asking.schema, self._mark)
 
     def delta_of(self, chunk: ChatGenerationChunk) -> Delta:
         """Read the text, the thinking and the tool arguments that a chunk added."""

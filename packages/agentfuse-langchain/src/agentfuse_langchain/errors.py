@@ -50,6 +50,7 @@ class BudgetStop(BudgetExceeded, ModelError, GraphBubbleUp):  # noqa: N818 - the
             partial_text=stop.partial_text,
             results=stop.results,
             receipt=stop.receipt,
+            loop=stop.loop,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 from weakref import finalize
 
@@ -18,7 +17,6 @@ from agentfuse_langchain.answers import MARK
 from agentfuse_langchain.chat_model import AgentFuseChatModel, is_copy
 from agentfuse_langchain.errors import in_langchains_terms
 from agentfuse_langchain.scopes import ids_in, opened
-from agentfuse_langchain.shortening import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -56,7 +54,8 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
     ends the run with what it has so far and a last message that says why (``on_stop="end"``), or
     surfaces as BudgetStop (``"raise"``). ``tool_costs`` are dollars for each call of a tool: one
     that does not fit is not run, and the model is told. From a share of ``shorten_at`` of a limit
-    on, old turns stay out of what the model is asked; None never shortens.
+    on, old turns stay out of what the model is asked (``compress="keep_recent"``, unless another
+    is given); None never shortens. A ``fuse`` that is shared has its own ``compress``.
 
     ``state["agentfuse"]`` tells ``receipt`` (``RunReceipt.to_dict()``), ``used`` (a share),
     ``alerts`` (``"60%"`` ...) and ``stopped`` (why, or ""); an alert that is new in a conversation
@@ -83,10 +82,11 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
         for cost in tool_costs.values():
             cost_of(cost)  # raises for what is no amount, before anything is spent
         self.tools = []
+        if fuse is None and shorten_at is not None:
+            options = {"compress": "keep_recent", "compress_at": shorten_at, **options}
         self.fuse = fuse_of(budget, fuse, options)
         self._ends = on_stop == "end"
         self._tool_costs = dict(tool_costs)
-        self._shorten_at = math.inf if shorten_at is None else shorten_at
         self._models: dict[int, BaseChatModel] = {}
 
     def wrap_model_call(
@@ -162,16 +162,13 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
         return self.after_agent(state, runtime)
 
     def _prepared(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        """Fuse the model, and leave out what it need not read; else the request stays as it is."""
+        """Fuse the model, and leave out what says why a run was stopped."""
         changes: dict[str, Any] = {}
         with in_langchains_terms():
             model = self._fused(request.model)
-            used = self._used()
         if model is not request.model:
             changes["model"] = model
         messages = [message for message in request.messages if not reason_in(message)]
-        if used >= self._shorten_at:
-            messages = shortened(messages)
         if len(messages) < len(request.messages):
             changes["messages"] = messages
         return request.override(**changes) if changes else request

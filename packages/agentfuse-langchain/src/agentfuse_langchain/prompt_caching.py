@@ -6,7 +6,7 @@ ChatOpenAI passes ``prompt_cache_key`` on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, SystemMessage
 
@@ -53,7 +53,8 @@ def _with_mark(message: BaseMessage, caching: PromptCaching) -> BaseMessage:
     content: Any = message.content
     blocks: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
     last: Any = blocks[-1] if blocks else None
-    if isinstance(message, AIMessage) or not isinstance(last, dict) or not last.get("text", True):
+    markable = isinstance(last, dict) and cast("dict[str, Any]", last).get("text", True)
+    if isinstance(message, AIMessage) or not markable:
         return message
     return message.model_copy(
         update={"content": [*blocks[:-1], {**last, "cache_control": control_of(caching)}]}

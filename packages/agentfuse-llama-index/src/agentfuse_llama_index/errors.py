@@ -38,6 +38,7 @@ class BudgetStop(BudgetExceeded):
             partial_text=stop.partial_text,
             results=stop.results,
             receipt=stop.receipt,
+            loop=stop.loop,
         )
 
 

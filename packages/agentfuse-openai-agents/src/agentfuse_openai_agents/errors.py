@@ -30,6 +30,7 @@ class BudgetStop(BudgetExceeded, AgentsException):
             partial_text=stop.partial_text,
             results=stop.results,
             receipt=stop.receipt,
+            loop=stop.loop,
         )
 
 

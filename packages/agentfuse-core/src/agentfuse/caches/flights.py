@@ -80,7 +80,15 @@ class FlightTable:
             self._flights.pop(flight.key, None)
 
 
-class BlockingFlights:
+class _Alone:
+    """What flights of one process say of others: there are none."""
+
+    async def lead(self, key: str) -> Reply | None:  # noqa: ARG002 - the port's word
+        """Let the caller ask: no other process is known."""
+        return None
+
+
+class BlockingFlights(_Alone):
     """Flights for callers who block: waiting holds the thread, for ``patience`` seconds at most."""
 
     def __init__(self, table: FlightTable | None = None, patience: float = PATIENCE) -> None:
@@ -104,7 +112,7 @@ class BlockingFlights:
             return None
 
 
-class AwaitedFlights:
+class AwaitedFlights(_Alone):
     """Flights for callers who await: waiting lets the event loop go on."""
 
     def __init__(self, table: FlightTable | None = None, patience: float = PATIENCE) -> None:

@@ -12,16 +12,19 @@ from agentfuse.caches.lifetimes import Lifetime
 from agentfuse.caches.weights import bytes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agentfuse.messages import Reply
     from agentfuse.ports import Clock
+    from agentfuse.semantics import Selection
 
 
 class _Entry(NamedTuple):
     reply: Reply
     expires: float
     weight: int
+    kept: float
+    tags: tuple[str, ...]
 
 
 class MemoryCache:
@@ -62,18 +65,20 @@ class MemoryCache:
             self._entries.move_to_end(key)
             return entry.reply
 
-    async def keep(self, key: str, reply: Reply) -> None:
+    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
         """Keep an answer in place of any older one, and let the least recently used leave."""
-        await self.keep_until(key, reply, self._lifetime.end(self._now()))
+        await self.keep_until(key, reply, self._lifetime.end(self._now()), tags)
 
-    async def keep_until(self, key: str, reply: Reply, expires: float) -> None:
+    async def keep_until(
+        self, key: str, reply: Reply, expires: float, tags: Sequence[str] = ()
+    ) -> None:
         """Keep an answer that goes stale at ``expires`` (seconds since the epoch)."""
         weight = bytes_of(reply)
         with self._lock:
             self._remove(key)
             if weight > self._max_bytes:
                 return
-            self._entries[key] = _Entry(reply, expires, weight)
+            self._entries[key] = _Entry(reply, expires, weight, self._now(), tuple(tags))
             self._bytes += weight
             while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
                 self._remove(next(iter(self._entries)))
@@ -82,6 +87,18 @@ class MemoryCache:
         """Forget the answer kept under ``key``."""
         with self._lock:
             self._remove(key)
+
+    async def invalidate(self, selection: Selection) -> int:
+        """Forget the answers that fit, and count them."""
+        with self._lock:
+            found = [
+                key
+                for key, entry in self._entries.items()
+                if selection.fits((key,), entry.tags, entry.kept)
+            ]
+            for key in found:
+                self._remove(key)
+        return len(found)
 
     def __len__(self) -> int:
         """Count the answers kept, stale ones included."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random as randomness
 import time
+from math import inf
 from threading import Lock
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -16,16 +18,17 @@ from agentfuse.sqlite_files import Schema, SqliteFile
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from agentfuse.messages import Reply
     from agentfuse.ports import Clock
+    from agentfuse.semantics import Selection
 
 SCHEMA = Schema(
     what="cache",
     application_id=0x41466361,  # "AFca"
-    version=1,
+    version=2,
     statements=(
         # The body comes last: sums and orders then need not read its overflow pages.
         """CREATE TABLE entries (
@@ -34,10 +37,19 @@ SCHEMA = Schema(
             used REAL NOT NULL,
             bytes INTEGER NOT NULL,
             checksum INTEGER NOT NULL,
+            kept REAL NOT NULL,
+            tags TEXT NOT NULL,
             body BLOB NOT NULL
         )""",
         "CREATE INDEX entries_by_use ON entries (used)",
         "CREATE INDEX entries_by_end ON entries (expires)",
+    ),
+    # What an older version kept has no tags, and counts as kept at the beginning of time.
+    upgrades=(
+        (
+            "ALTER TABLE entries ADD COLUMN kept REAL NOT NULL DEFAULT 0",
+            "ALTER TABLE entries ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+        ),
     ),
 )
 
@@ -49,9 +61,11 @@ _SHARE_PER_PRUNING = 16
 # When an answer was last used is written with the next keep, or when this many have been found.
 _MOST_UNWRITTEN_USES = 1_000
 
-_KEEP = """INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)
+_KEEP = """INSERT INTO entries (key, expires, used, bytes, checksum, kept, tags, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, used = excluded.used,
-    bytes = excluded.bytes, checksum = excluded.checksum, body = excluded.body"""
+    bytes = excluded.bytes, checksum = excluded.checksum, kept = excluded.kept,
+    tags = excluded.tags, body = excluded.body"""
 
 
 class SqliteCache:
@@ -92,13 +106,17 @@ class SqliteCache:
         """Give the answer kept under ``key`` with its end (seconds since the epoch)."""
         return self.find_until_now(key)
 
-    async def keep(self, key: str, reply: Reply) -> None:
+    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
         """Keep an answer, in place of any older one; holds up the thread."""
-        self.keep_now(key, reply)
+        self.keep_now(key, reply, tags)
 
     async def drop(self, key: str) -> None:
         """Forget the answer kept under ``key``; holds up the thread."""
         self.drop_now(key)
+
+    async def invalidate(self, selection: Selection) -> int:
+        """Forget the answers that fit, and count them; holds up the thread."""
+        return self.invalidate_now(selection)
 
     def awaited(self) -> ThreadedCache:
         """Give the same cache for an event loop."""
@@ -121,7 +139,7 @@ class SqliteCache:
         self._note_use(key, now)
         return reply, row[0]
 
-    def keep_now(self, key: str, reply: Reply) -> None:
+    def keep_now(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
         """Keep an answer, in place of any older one, and now and then let old ones leave."""
         try:
             body = text_of(reply).encode("ascii")
@@ -130,7 +148,9 @@ class SqliteCache:
                 f"an answer cannot be kept in {self._file.path}: {error}"
             ) from error
         now = self._now()
-        entry = (key, self._lifetime.end(now), now, len(body), _checksum_of(key, body), body)
+        dated = (now, json.dumps(list(tags)))
+        checksum = _checksum_of(key, body)
+        entry = (key, self._lifetime.end(now), now, len(body), checksum, *dated, body)
         prune, uses = self._turn()
 
         def work(db: sqlite3.Connection) -> None:
@@ -144,6 +164,25 @@ class SqliteCache:
     def drop_now(self, key: str) -> None:
         """Forget the answer kept under ``key``."""
         self._file.write(lambda db: db.execute("DELETE FROM entries WHERE key = ?", (key,)))
+
+    def invalidate_now(self, selection: Selection) -> int:
+        """Forget the answers that fit, and count them."""
+        before = inf if selection.before is None else selection.before
+
+        def work(db: sqlite3.Connection) -> int:
+            rows = db.execute(
+                "SELECT rowid, key, kept, tags FROM entries WHERE kept < ? AND (? = '' OR key = ?)",
+                (before, selection.key, selection.key),
+            )
+            leaving = [
+                (row,)
+                for row, key, kept, tags in rows
+                if selection.fits((key,), tuple(json.loads(tags)), kept)
+            ]
+            db.executemany("DELETE FROM entries WHERE rowid = ?", leaving)
+            return len(leaving)
+
+        return self._file.write(work)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

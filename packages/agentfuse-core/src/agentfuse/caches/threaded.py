@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from agentfuse.messages import Reply
+    from agentfuse.semantics import Selection
 
 T = TypeVar("T")
 
@@ -19,12 +20,16 @@ class BlockingCache(Protocol):
         """Give the answer kept under ``key`` with its end (seconds since the epoch)."""
         ...
 
-    def keep_now(self, key: str, reply: Reply) -> None:
+    def keep_now(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
         """Keep an answer, in place of any older one."""
         ...
 
     def drop_now(self, key: str) -> None:
         """Forget the answer kept under ``key``."""
+        ...
+
+    def invalidate_now(self, selection: Selection) -> int:
+        """Forget the answers that fit, and count them."""
         ...
 
 
@@ -43,13 +48,17 @@ class ThreadedCache:
         """Give the answer kept under ``key`` with its end (seconds since the epoch)."""
         return await _to_thread(self._inner.find_until_now, key)
 
-    async def keep(self, key: str, reply: Reply) -> None:
+    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
         """Keep an answer, in place of any older one."""
-        await _to_thread(self._inner.keep_now, key, reply)
+        await _to_thread(self._inner.keep_now, key, reply, tags)
 
     async def drop(self, key: str) -> None:
         """Forget the answer kept under ``key``."""
         await _to_thread(self._inner.drop_now, key)
+
+    async def invalidate(self, selection: Selection) -> int:
+        """Forget the answers that fit, and count them."""
+        return await _to_thread(self._inner.invalidate_now, selection)
 
 
 async def _to_thread(step: Callable[..., T], *arguments: Any) -> T:

@@ -79,25 +79,33 @@ class Job(Generic[Books, T]):
 class GroupCommit(Generic[Books]):
     """Commands in the order they came, each batch written by ``transact``.
 
-    ``transact`` does the jobs and commits, or raises and has changed nothing. Safe for threads; a
-    forked child begins with an empty queue.
+    ``transact`` does the jobs and commits, or raises and has changed nothing. ``at_once`` is asked
+    first where nothing else waits: it gives the answer in a tuple, or None where it has changed
+    nothing and the command needs more. Safe for threads; a forked child begins with an empty queue.
     """
 
-    def __init__(self, transact: Callable[[Sequence[Job[Books, Any]]], None]) -> None:
+    def __init__(
+        self,
+        transact: Callable[[Sequence[Job[Books, Any]]], None],
+        at_once: Callable[[Callable[[Books], Any]], tuple[Any] | None],
+    ) -> None:
         self._transact = transact
+        self._at_once = at_once
         self._thread: Thread | None = None
         self._begin()
 
     def do(self, work: Callable[[Books], T], *, reads: bool = False) -> T:
         """Have ``work`` written, and give its answer; holds up the thread."""
-        self._notice_fork()
-        job: Job[Books, T] = Job(work, reads=reads)
-        if not self._waiting and self._door.acquire(blocking=False):
+        if not reads and not self._waiting and self._door.acquire(blocking=False):
             try:
-                self._transact((job,))
+                answered = self._at_once(work)
             finally:
                 self._door.release()
-            return job.outcome()
+            if answered is not None:
+                answer: T = answered[0]
+                return answer
+        self._notice_fork()
+        job: Job[Books, T] = Job(work, reads=reads)
         self._waiting.append(job)
         try:
             # Whoever comes out of this door either leads, or was written by one who did.

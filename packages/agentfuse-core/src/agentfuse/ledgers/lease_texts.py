@@ -53,7 +53,7 @@ def check_names(*names: str) -> None:
 
 def check_lease(lease: Lease) -> None:
     """Check every name in a lease, and that it ends at some time, or never."""
-    if lease.ttl != lease.ttl:  # noqa: PLR0124 - only NaN is not itself
+    if lease.ttl != lease.ttl:
         raise ConfigurationError("a lease lasts for a number of seconds, not NaN")
     check_names(lease.id, lease.note, *lease.marks, *[limit.key for limit in lease.limits])
     for limit in lease.limits:

@@ -14,7 +14,7 @@ from agentfuse.ledgers.steadiness import ENDED_SECONDS, Steadiness
 from agentfuse.tickets import NOTHING_USED, Balance, Entry, Lease, Refusal, Settlement, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from agentfuse.ports import Clock
     from agentfuse.tickets import Amounts, Limit
@@ -97,7 +97,9 @@ class MemoryLedger:
             closed = self._closed.get(lease.id)
             if closed is not None:
                 return closed.lease
-            return (self._stops and self._stop_of(lease)) or self._hold(lease, now)
+            if self._stops and (stop := self._stop_of(lease)):
+                return stop
+            return self._admit(lease, now)
 
     async def settle(self, lease_id: str, actual: Amounts) -> Settlement:
         """Book ``actual`` as the lease's whole cost.
@@ -111,8 +113,7 @@ class MemoryLedger:
         with self._lock:
             lease = self._open.get(lease_id)
             if lease is not None:
-                spent = self._close(lease, actual, "settle")
-                return settlement_of(lease, actual, spent)
+                return settlement_of(lease, actual, self._close(lease, actual, "settle"))
             closed = self._closed.get(lease_id)
             return _UNKNOWN if closed is None else self._correct(closed, actual)
 
@@ -154,9 +155,11 @@ class MemoryLedger:
         check(amount)
         with self._lock:
             now = self._now()
-            for key, limit in booked_keys(limits).items():
-                self._account(limit).spent += amount.of(limit.unit)
-                self._pace(key, limit, amount.of(limit.unit), now)
+            for limit in booked_keys(limits).values():
+                account, spent = self._account(limit), amount.of(limit.unit)
+                account.spent += spent
+                if limit.pace:
+                    self._pace(account, limit, spent, now)
             self._trail.append((now, "spend", "", amount, tuple(limits), note))
 
     async def open_leases(self) -> tuple[Lease, ...]:
@@ -222,83 +225,78 @@ class MemoryLedger:
         ends = self._ends
         while ends and ends[0][0] <= now:
             _, key = heappop(ends)
-            if self._accounts[key].held:
+            if self._is_in_use(key):
                 heappush(ends, (now + ENDED_SECONDS, key))
             else:
                 del self._accounts[key]
+
+    def _is_in_use(self, key: str) -> bool:
+        return self._accounts[key].held > 0
 
     def _stop_of(self, lease: Lease) -> Stop | None:
         pulled = (mark for mark in lease.marks if mark in self._stops)
         mark = next(pulled, None)
         return None if mark is None else Stop(mark=mark, reason=self._stops[mark])
 
-    def _hold(self, lease: Lease, now: float) -> Lease | Refusal:
+    def _admit(self, lease: Lease, now: float) -> Lease | Refusal:
         accounts, amount = self._accounts, lease.amount
-        held: dict[str, tuple[Limit, int]] = {}
+        booked: dict[str, Limit] = {}
         for limit in lease.limits:
-            key, needed = limit.key, getattr(amount, limit.unit)
-            account = accounts.get(key, _UNUSED)
+            account = accounts.get(limit.key, _UNUSED)
             used = account.spent + account.held
-            if limit.counted:
-                used += self._used(limit.counted)
-            if limit.pace or used + needed > limit.amount:
+            for key in limit.counted:
+                counted = accounts.get(key, _UNUSED)
+                used += counted.spent + counted.held
+            # Most calls fit, and are spared the way there.
+            if limit.pace or used + getattr(amount, limit.unit) > limit.amount:
                 refusal = refusal_of(limit, amount, used=used, due=account.due, now=now)
                 if refusal is not None:
                     return refusal
-            held[key] = limit, needed
-        for key, (limit, needed) in held.items():
-            account = accounts.get(key)
-            if account is None:
-                account = self._account(limit)
-            account.held += needed
+            booked[limit.key] = limit
+        return self._hold(lease, booked, now)
+
+    def _hold(self, lease: Lease, booked: dict[str, Limit], now: float) -> Lease:
+        deadline = now + lease.ttl
+        lease = lasting(lease, lease.ttl, deadline)
+        accounts, amount = self._accounts, lease.amount
+        for key, limit in booked.items():
+            account = accounts.get(key) or self._account(limit)
+            held = getattr(amount, limit.unit)
+            account.held += held
             if limit.pace:
-                self._pace(key, limit, needed, now)
-        return self._open_until(now + lease.ttl, lease, now)
-
-    def _used(self, keys: Iterable[str]) -> int:
-        accounts = [self._accounts.get(key, _UNUSED) for key in keys]
-        return sum(account.spent + account.held for account in accounts)
-
-    def _open_until(self, deadline: float, lease: Lease, now: float) -> Lease:
-        lease_id = lease.id
-        lease = self._open[lease_id] = lasting(lease, lease.ttl, deadline)
-        self._trail.append((now, "reserve", lease_id, lease.amount, lease.limits, lease.note))
+                self._pace(account, limit, held, now)
+        self._open[lease.id] = lease
+        self._trail.append((now, "reserve", lease.id, amount, lease.limits, lease.note))
         deadlines = self._deadlines
-        heappush(deadlines, (deadline, lease_id))
+        heappush(deadlines, (deadline, lease.id))
         if len(deadlines) > _SPARE_DEADLINES + 2 * len(self._open):
             self._deadlines = [(held.deadline, held.id) for held in self._open.values()]
             heapify(self._deadlines)
         return lease
 
-    def _pace(self, key: str, limit: Limit, amount: int, now: float) -> None:
+    def _pace(self, account: Account, limit: Limit, amount: int, now: float) -> None:
         """Move the moment at which a rate is whole again."""
-        if limit.pace:
-            account = self._accounts[key]
-            account.due = max(account.due, round(now * MICRO)) + amount * limit.pace
+        account.due = max(account.due, round(now * MICRO)) + amount * limit.pace
 
     def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
-        """Book a lease that was open, and say what each of its limits has spent after it."""
+        """Book an open lease, and say what each of its limits has spent after it."""
         del self._open[lease.id]
         accounts, amount = self._accounts, lease.amount
-        spent: dict[str, int] = {}
-        for limit in lease.limits:
-            key, unit = limit.key, limit.unit
-            if key in spent:
-                continue
-            account = accounts.get(key) or self._account(limit)
-            held, more = getattr(amount, unit), getattr(booked, unit)
+        after: list[int] = []
+        for limit in booked_keys(lease.limits).values():
+            account = accounts.get(limit.key) or self._account(limit)
+            held, spent = getattr(amount, limit.unit), getattr(booked, limit.unit)
             account.held -= held
-            spent[key] = account.spent = account.spent + more
+            account.spent += spent
+            after.append(account.spent)
             if limit.pace:
-                account.due += (more - held) * limit.pace
+                account.due += (spent - held) * limit.pace
         now = self._now()
         self._closed[lease.id] = _Closed(lease, booked, what == "settle", now)
         self._trail.append((now, what, lease.id, booked, lease.limits, lease.note))
         if now >= self._forget_at or len(self._closed) > REMEMBERED_LEASES:
             self._forget(now)
-        if len(spent) == len(lease.limits):
-            return tuple(spent.values())
-        return tuple([spent[limit.key] for limit in lease.limits])
+        return tuple(after) if len(after) == len(lease.limits) else self._spent(lease)
 
     def _correct(self, closed: _Closed, actual: Amounts) -> Settlement:
         repeated = closed.settled
@@ -313,8 +311,8 @@ class MemoryLedger:
 
     def _rebook(self, closed: _Closed, booked: Amounts, what: str) -> None:
         """Correct what was booked; an account that was let go of has nothing to correct."""
-        for key, limit in booked_keys(closed.lease.limits).items():
-            account = self._accounts.get(key)
+        for limit in booked_keys(closed.lease.limits).values():
+            account = self._accounts.get(limit.key)
             if account is not None:
                 more = booked.of(limit.unit) - closed.booked.of(limit.unit)
                 account.spent += more

@@ -13,10 +13,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
+from agentfuse.connections.postgres_lanes import AwaitedLane, Lane, TooSlow
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 from agentfuse.ledgers.faces import Face
 from agentfuse.ledgers.postgres_commands import COMMANDS
-from agentfuse.ledgers.postgres_lanes import AwaitedLane, Lane, TooSlow
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from psycopg.sql import Composed
 
-    from agentfuse.ledgers.postgres_lanes import Row
+    from agentfuse.connections.postgres_lanes import Row
 
 # Each leads the schema on by one version, from none.
 MIGRATIONS = ("postgres.sql",)

@@ -8,11 +8,13 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.connections.redis_links import awaited_link, blocking_link
+from agentfuse.connections.redis_urls import place_of
+from agentfuse.connections.redis_words import bytes_of, str_of
 from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers import redis_wire as wire
-from agentfuse.ledgers.redis_links import AwaitedLink, ThreadedLink, awaited_link, blocking_link
+from agentfuse.ledgers.redis_links import PatientLink
 from agentfuse.ledgers.redis_scripts import script_of
-from agentfuse.ledgers.redis_urls import place_of
 from agentfuse.ledgers.rules import check
 from agentfuse.tickets import Stop
 
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from agentfuse.ledgers.redis_links import Link
     from agentfuse.ledgers.redis_wire import Reply, Word
     from agentfuse.ledgers.slices import SlicedLedger
     from agentfuse.tickets import Amounts, Balance, Entry, Lease, Limit, Refusal, Settlement
+
+# What a ledger's URL may say behind its ``?``, beside what redis-py knows.
+OPTIONS = ("namespace", "patience", "slices", "processes", "slice")
 
 _log = logging.getLogger("agentfuse")
 
@@ -36,9 +40,9 @@ class RedisFace:
     its keys are not this ledger's.
     """
 
-    def __init__(self, link: Link, namespace: str) -> None:
+    def __init__(self, link: PatientLink, namespace: str) -> None:
         self._link = link
-        self._prefix = wire.bytes_of(f"{{{namespace}}}:")
+        self._prefix = bytes_of(f"{{{namespace}}}:")
         self._keys = tuple(self._prefix + name.encode() for name in wire.KEYS)
         self._born = b""
         self._tokens = count()
@@ -58,7 +62,7 @@ class RedisFace:
             case b"known":
                 return wire.lease_of(lease.id, reply[2:])
             case b"stopped":
-                return Stop(mark=wire.str_of(reply[2]), reason=wire.str_of(reply[3]))
+                return Stop(mark=str_of(reply[2]), reason=str_of(reply[3]))
             case _:
                 return wire.refused(lease, reply[2:])
 
@@ -72,21 +76,21 @@ class RedisFace:
         """
         check(actual)
         booked = wire.amount_words(actual)
-        words: list[Word] = [wire.bytes_of(lease_id), *booked, self._token()]
+        words: list[Word] = [bytes_of(lease_id), *booked, self._token()]
         return wire.settlement_of(await self._ask("settle", words, self._closed(lease_id)))
 
     async def release(self, lease_id: str) -> None:
         """Drop the hold and book nothing; an expired lease gets its estimate back."""
-        await self._ask("release", [wire.bytes_of(lease_id)], self._closed(lease_id))
+        await self._ask("release", [bytes_of(lease_id)], self._closed(lease_id))
 
     async def renew(self, lease_id: str, ttl: float) -> bool:
         """Let an open lease last ``ttl`` seconds from now."""
-        reply = await self._ask("renew", [wire.bytes_of(lease_id), wire.micros_of(ttl)])
+        reply = await self._ask("renew", [bytes_of(lease_id), wire.micros_of(ttl)])
         return reply[1] == b"1"
 
     async def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
         """Read accounts; one that nobody used holds nothing."""
-        return wire.balances_of(await self._read("balances", [wire.bytes_of(key) for key in keys]))
+        return wire.balances_of(await self._read("balances", [bytes_of(key) for key in keys]))
 
     async def spend(self, limits: Sequence[Limit], amount: Amounts, note: str = "") -> None:
         """Book ``amount`` on each limit's account, even past the limit.
@@ -104,12 +108,12 @@ class RedisFace:
 
     async def stop(self, mark: str, reason: str = "") -> None:
         """Pull a kill switch."""
-        words = [wire.bytes_of(mark), wire.bytes_of(reason), wire.text_of((), note=reason)]
+        words = [bytes_of(mark), bytes_of(reason), wire.text_of((), note=reason)]
         await self._ask("stop", words)
 
     async def resume(self, mark: str) -> None:
         """Put a kill switch back."""
-        await self._ask("resume", [wire.bytes_of(mark), wire.text_of(())])
+        await self._ask("resume", [bytes_of(mark), wire.text_of(())])
 
     async def stops(self) -> tuple[Stop, ...]:
         """List the kill switches that are pulled."""
@@ -117,7 +121,7 @@ class RedisFace:
 
     async def claim(self, name: str) -> bool:
         """Say True to the first who asks under a name."""
-        words = [wire.bytes_of(name), self._token()]
+        words = [bytes_of(name), self._token()]
         return (await self._ask("claim", words, self._prefix + b"claims"))[1] == b"1"
 
     async def trail(self, last: int = 100) -> tuple[Entry, ...]:
@@ -155,7 +159,7 @@ class RedisFace:
         self._born = born
 
     def _closed(self, lease_id: str) -> bytes:
-        return self._prefix + b"closed:" + wire.bytes_of(lease_id)
+        return self._prefix + b"closed:" + bytes_of(lease_id)
 
     def _token(self) -> bytes:
         """Name one call, so that its repeats after a broken connection are known as such."""
@@ -188,7 +192,7 @@ class RedisLedger(RedisFace):
         self, store: Any, namespace: str | None = None, *, patience: float | None = None
     ) -> None:
         options: dict[str, str] = {}
-        place = place_of(store) if isinstance(store, str) else None
+        place = place_of(store, OPTIONS) if isinstance(store, str) else None
         if place is not None:
             options = place.options
         self._store = store if place is None else place
@@ -196,7 +200,7 @@ class RedisLedger(RedisFace):
         self.namespace = _namespace_of(namespace, options)
         self._blocking = blocking_link(self._store, self._patience)
         self._awaited: AwaitedRedisLedger | None = None
-        super().__init__(self._blocking, self.namespace)
+        super().__init__(PatientLink(self._blocking, self._patience), self.namespace)
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -212,7 +216,8 @@ class RedisLedger(RedisFace):
         """Give the same ledger for event loops."""
         if self._awaited is None:
             link = awaited_link(self._store, self._blocking, self._patience)
-            self._awaited = AwaitedRedisLedger(link, self.namespace)
+            face = PatientLink(link, self._patience)
+            self._awaited = AwaitedRedisLedger(face, self.namespace)
         return self._awaited
 
     def close(self) -> None:
@@ -231,8 +236,6 @@ class RedisLedger(RedisFace):
 class AwaitedRedisLedger(RedisFace):
     """The face of a RedisLedger for event loops; each loop has a client of its own."""
 
-    _link: AwaitedLink | ThreadedLink
-
     def close(self) -> None:
         """Close the clients of the loops that still run."""
         self._link.close()
@@ -243,7 +246,7 @@ def redis_ledger_at(url: str) -> RedisLedger | SlicedLedger:
 
     Raises ConfigurationError for a URL that says something else.
     """
-    slices = place_of(url).options.get("slices", "0")
+    slices = place_of(url, OPTIONS).options.get("slices", "0")
     if slices not in {"0", "1"}:
         raise ConfigurationError(f"slices is 1 or 0, not {slices!r}")
     if slices == "0":

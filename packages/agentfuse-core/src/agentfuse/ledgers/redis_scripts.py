@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from agentfuse.connections.redis_scripts import Script, compiled
+
 FOLDER = Path(__file__).parent / "lua"
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What Redis is asked to run: its text, and the SHA-1 by which EVALSHA finds it."""
-
-    text: bytes
-    sha: bytes
 
 
 @cache
@@ -27,11 +19,3 @@ def script_of(name: str) -> Script:
 def lua_of(name: str) -> str:
     """Read one file as it is."""
     return (FOLDER / f"{name}.lua").read_text("utf-8")
-
-
-def compiled(text: str) -> Script:
-    """Name a script as Redis does."""
-    data = text.encode()
-    # Redis knows scripts by SHA-1 (https://redis.io/docs/latest/commands/evalsha/).
-    sha = hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
-    return Script(data, sha)

@@ -6,6 +6,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.connections.redis_words import bytes_of, str_of
 from agentfuse.ledgers.rules import MICRO, refusal_of
 from agentfuse.tickets import (
     NOTHING_USED,
@@ -50,16 +51,6 @@ def kind_of(key: bytes) -> str:
     """Say what type a key of ours has: ``{namespace}:accounts``, ``{namespace}:closed:<id>``."""
     name = key.partition(b"}:")[2].partition(b":")[0].decode()
     return KEYS.get(name) or _OTHERS[name]
-
-
-def bytes_of(text: str) -> bytes:
-    """Write any text, also one that no UTF-8 allows (a lone surrogate)."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def str_of(data: bytes) -> str:
-    """Read what ``bytes_of`` wrote."""
-    return data.decode("utf-8", "surrogatepass")
 
 
 def micros_of(seconds: float) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agentfuse.ledgers.memory import MemoryLedger
-from agentfuse.ledgers.rules import booked_keys, overrun_of, refusal_of
-from agentfuse.tickets import Balance, Refusal, Settlement
+from agentfuse.ledgers.rules import booked_keys, refusal_of
+from agentfuse.tickets import Balance, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -150,7 +150,7 @@ class SliceBook(MemoryLedger):
         Where nothing is, the rest of the slice goes back, and nothing can be held until the answer.
         """
         with self._lock:
-            account = self._account(limit.key)
+            account = self._account(limit)
             piece = self._piece(limit, account.spent)
             used = account.spent + account.held
             # Kept where the ledger is known to hold it, under the same amount of the limit.
@@ -293,8 +293,11 @@ class SliceBook(MemoryLedger):
             piece = self.pieces[limit.key] = Piece(limit, reported, allowed=reported)
         return piece
 
-    def _refusal_of(self, lease: Lease, now: float) -> Refusal | None:
-        del now
+    def _admit(self, lease: Lease, now: float) -> Lease | Refusal:
+        refusal = self._refusal_of(lease)
+        return refusal or self._hold(lease, booked_keys(lease.limits), now)
+
+    def _refusal_of(self, lease: Lease) -> Refusal | None:
         accounts = self._accounts
         for limit in lease.limits:
             key, needed, free = limit.key, lease.amount.of(limit.unit), 0
@@ -309,22 +312,24 @@ class SliceBook(MemoryLedger):
                 self._low.add(limit)
         return None
 
-    def _settlement(self, lease: Lease, booked: Amounts, *, repeated: bool) -> Settlement:
+    def _spent(self, lease: Lease) -> tuple[int, ...]:
         spent: list[int] = []
         for limit in lease.limits:
-            key = limit.key
-            piece, own = self.pieces.get(key), self._accounts[key].spent
+            piece, own = self.pieces.get(limit.key), self._account(limit).spent
             spent.append(own if piece is None else piece.spent + own - piece.reported)
-        overrun = overrun_of(lease, booked)
-        return Settlement(booked=booked, overrun=overrun, repeated=repeated, spent=tuple(spent))
+        return tuple(spent)
 
-    def _close(self, lease: Lease, booked: Amounts, *, what: str) -> None:
-        super()._close(lease, booked, what=what)
+    def _is_in_use(self, key: str) -> bool:
+        return key in self.pieces or super()._is_in_use(key)
+
+    def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
+        super()._close(lease, booked, what)
         self._notice_overdrawn(lease, booked, lease.amount)
+        return self._spent(lease)
 
     def _rebook(self, closed: Any, booked: Amounts, what: str) -> None:
         for key, limit in booked_keys(closed.lease.limits).items():
-            if not self._piece(limit, self._accounts[key].spent).ids:
+            if not self._piece(limit, self._account(limit).spent).ids:
                 self._urgent[key] = limit
         before = closed.booked
         super()._rebook(closed, booked, what)

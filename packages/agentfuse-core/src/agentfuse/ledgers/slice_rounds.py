@@ -10,6 +10,7 @@ from itertools import count
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
+from agentfuse.connections.redis_words import bytes_of
 from agentfuse.errors import AgentFuseError, StoreUnavailable
 from agentfuse.ledgers import redis_wire as wire
 from agentfuse.ledgers.rules import MICRO
@@ -182,7 +183,7 @@ class SliceRounds:
         pieces = self._book.held_pieces()
         words: list[wire.Word] = [self._member.encode(), wire.micros_of(SLICE_SECONDS)]
         for key, piece in pieces:
-            words += [piece.ids[-1].encode(), wire.bytes_of(key)]
+            words += [piece.ids[-1].encode(), bytes_of(key)]
         self._book.is_dated = False
         reply = _stepped(self._ledger.beat(words))
         self._book.time.hear(int(reply[1]) / MICRO)

@@ -9,9 +9,9 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from agentfuse.connections.redis_urls import place_of
 from agentfuse.errors import ConfigurationError, StoreUnavailable
-from agentfuse.ledgers.redis import RedisLedger
-from agentfuse.ledgers.redis_urls import place_of
+from agentfuse.ledgers.redis import OPTIONS, RedisLedger
 from agentfuse.ledgers.rules import check
 from agentfuse.ledgers.slice_book import LedgerTime, SliceBook
 from agentfuse.ledgers.slice_rounds import SliceRounds
@@ -287,7 +287,7 @@ class SlicedLedger(SlicedFace):
     @classmethod
     def from_url(cls, url: str) -> Self:
         """Make the ledger that a URL names; behind ``?`` may stand ``processes`` and ``slice``."""
-        options = place_of(url).options
+        options = place_of(url, OPTIONS).options
         processes = options.get("processes", "auto")
         if processes != "auto" and not processes.isdecimal():
             raise ConfigurationError(f"processes is a number or auto, not {processes!r}")

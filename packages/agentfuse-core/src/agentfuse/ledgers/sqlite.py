@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from functools import cache
 from importlib.resources import files
+from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from agentfuse.ledgers.group_commit import Job
     from agentfuse.ports import Clock
+
+T = TypeVar("T")
 
 # Commands that write nothing, unless a lease has expired.
 _READS = {"balances", "open_leases", "stops", "trail"}
@@ -61,7 +64,7 @@ class SqliteLedger(Face):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._look_again = 0.0
-        self._queue: GroupCommit[Books] = GroupCommit(self._write)
+        self._queue: GroupCommit[Books] = GroupCommit(self._write, self._add)
 
     @classmethod
     def from_url(cls, url: str) -> SqliteLedger:
@@ -99,13 +102,40 @@ class SqliteLedger(Face):
         self.close()
 
     async def _ask(self, command: str, *arguments: Any) -> Any:
-        return self._queue.do(_work_of(command, arguments), reads=command in _READS)
+        return self._queue.do(methodcaller(command, *arguments), reads=command in _READS)
+
+    def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
+        """Do what needs but one line, in this process's turn; None where that was not all."""
+        moment = time.monotonic()
+        if moment >= self._look_again or moment >= self._turns.until:
+            return None
+        return self._with_file(self._added, work)
+
+    def _added(self, db: sqlite3.Connection, work: Callable[[Books], Any]) -> tuple[Any] | None:
+        books = self._books
+        if books is None or books.db is not db or books.tail.is_long:
+            return None
+        books.now = self._now()
+        try:
+            answer = work(books)
+            if books.tail.add_now():
+                return (answer,)
+        except NeedsTheLock:
+            pass
+        except BaseException:
+            books.forget()
+            raise
+        books.tail.drop()
+        return None
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
+        self._look_for_another_file()
+        self._with_file(self._transact, batch)
+
+    def _with_file(self, work: Callable[..., T], *more: object) -> T:
         try:
-            self._look_for_another_file()
-            self._file.read(lambda db: self._transact(db, batch))
+            return self._file.read(work, *more)
         except StoreUnavailable as error:
             if not _is_busy(error.__cause__):
                 self._file.close()  # what is wrong may be the connection
@@ -126,8 +156,7 @@ class SqliteLedger(Face):
             books = self._books = Books(db, self._now)
         changes = db.total_changes
         try:
-            if len(batch) > 1 or not self._add(books, batch[0]):
-                self._change(books, batch)
+            self._change(books, batch)
         except BaseException as error:
             books.forget()
             if db.in_transaction:
@@ -137,20 +166,6 @@ class SqliteLedger(Face):
                 for job in batch:
                     job.finish()
             raise
-
-    def _add(self, books: Books, job: Job[Books, Any]) -> bool:
-        """Do a job that needs one line, in this process's turn; False where that was not all."""
-        if job.reads or books.tail.is_long or not self._turns.lasts():
-            return False
-        books.look_at_clock()
-        try:
-            job.do(books)
-            if books.tail.add_now():
-                return True
-        except NeedsTheLock:
-            pass
-        books.tail.drop()
-        return False
 
     def _change(self, books: Books, batch: Sequence[Job[Books, Any]]) -> None:
         """Do jobs in one transaction."""
@@ -187,12 +202,8 @@ class AwaitedSqliteLedger(Face):
     async def _ask(self, command: str, *arguments: Any) -> Any:
         import asyncio  # whoever awaits has it; blocking callers save 30 ms
 
-        future = self._queue.submit(_work_of(command, arguments), reads=command in _READS)
+        future = self._queue.submit(methodcaller(command, *arguments), reads=command in _READS)
         return await asyncio.wrap_future(future)
-
-
-def _work_of(command: str, arguments: tuple[Any, ...]) -> Callable[[Books], Any]:
-    return lambda books: getattr(books, command)(*arguments)
 
 
 @cache

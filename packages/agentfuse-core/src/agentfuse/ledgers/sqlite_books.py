@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from agentfuse.ledgers.rules import MICRO, lasting, refusal_of, settlement_of
 from agentfuse.ledgers.sqlite_pruning import prune
 from agentfuse.ledgers.sqlite_rows import (
-    NO_LEASE,
     STATES,
     KnownLease,
     WordedAccount,
@@ -31,7 +30,7 @@ from agentfuse.tickets import (
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from agentfuse.tickets import Limit
 
@@ -91,7 +90,8 @@ class Books:
         if known is not None:
             return known.lease
         wording = wording_of(lease.limits)
-        refused = self._stop_of(lease) or self._refusal_of(lease, wording)
+        stop = self._stop_of(lease) if tail.stops else None
+        refused = stop or self._refusal_of(lease, wording)
         if refused is None:
             return self._hold(lease, wording)
         known = tail.lease(lease.id)
@@ -124,7 +124,7 @@ class Books:
         deadline = self.now + ttl
         self.tail.put(lease_id, renewed(known, ttl=ttl, deadline=deadline))
         self.tail.next_deadline = min(self.tail.next_deadline, deadline)
-        self._add(("renew", lease_id), ends=(ttl, deadline))
+        self._add(("renew", lease_id), more=(None, ttl, deadline))
         return True
 
     def balances(self, keys: Sequence[str]) -> tuple[Balance, ...]:
@@ -141,8 +141,9 @@ class Books:
             more = getattr(amount, account.unit)
             spent, held, due, _resets = self.tail.accounts[account.key]
             due = self._paced(account, due, more)
-            states.append(self._state(account, min(spent + more, _FULL), held, due))
-        self._add(("spend", ""), amount, keys=wording.keys_text, note=note, states=states)
+            states.append(self._state(account, spent + more, held, due))
+        accounts = f"{{{','.join(states)}}}"
+        self._add(("spend", ""), amount, keys=wording.keys_text, note=note, more=(accounts,))
 
     def open_leases(self) -> tuple[Lease, ...]:
         """List what is held now."""
@@ -209,29 +210,27 @@ class Books:
 
     def _stop_of(self, lease: Lease) -> Stop | None:
         stops = self.tail.stops
-        if not stops:
-            return None
         mark = next((mark for mark in lease.marks if mark in stops), None)
         return None if mark is None else Stop(mark=mark, reason=stops[mark])
 
     def _refusal_of(self, lease: Lease, wording: Wording) -> Refusal | None:
-        accounts = self.tail.accounts
+        accounts, amount = self.tail.accounts, lease.amount
         for limit, key in zip(lease.limits, wording.keys, strict=True):
             spent, held, due, _resets = accounts[key]
             used = spent + held
             for counted in limit.counted:
                 earlier = accounts[counted]
                 used += earlier[0] + earlier[1]
-            refusal = refusal_of(limit, lease.amount, used=used, due=due, now=self.now)
-            if refusal is not None:
-                return refusal
+            if limit.pace or used + getattr(amount, limit.unit) > limit.amount:
+                refusal = refusal_of(limit, amount, used=used, due=due, now=self.now)
+                if refusal is not None:
+                    return refusal
         return None
 
     def _hold(self, asked: Lease, wording: Wording) -> Lease:
-        tail = self.tail
-        deadline = self.now + asked.ttl
+        tail, now, amount = self.tail, self.now, asked.amount
+        deadline = now + asked.ttl
         lease = lasting(asked, asked.ttl, deadline)
-        amount = lease.amount
         states: list[str] = []
         for account in wording.accounts:
             more = getattr(amount, account.unit)
@@ -241,9 +240,8 @@ class Books:
             states.append(self._state(account, spent, held + more, due))
         known = KnownLease(lease, wording)
         tail.put(lease.id, known)
-        if deadline < tail.next_deadline:
-            tail.next_deadline = deadline
-        self._add_step(known, "reserve", amount, states)
+        tail.next_deadline = min(tail.next_deadline, deadline)
+        tail.lines.append(line_of((tail.next_line, now, "reserve"), known, amount, states))
         return lease
 
     def _paced(self, account: WordedAccount, due: int, amount: int) -> int:
@@ -254,12 +252,12 @@ class Books:
 
     def _book(self, known: KnownLease, booked: Amounts, what: str) -> KnownLease:
         """Book what a lease has cost, in place of what it held or of what was booked before."""
-        lease, wording = known.lease, known.wording
+        lease, wording, tail = known.lease, known.wording, self.tail
         is_open = known.state == "open"
         before = lease.amount if is_open else known.booked
         states: list[str] = []
         for account in wording.accounts:
-            state = self.tail.accounts[account.key]
+            state = tail.accounts[account.key]
             if state is UNUSED and not is_open:
                 continue  # it was pruned since: there is nothing to correct
             spent, held, due, _resets = state
@@ -270,21 +268,20 @@ class Books:
                 spent, held = spent + more, held - less
             else:
                 spent += more - less
-            states.append(self._state(account, min(spent, _FULL), held, due))
+            states.append(self._state(account, spent, held, due))
         known = KnownLease(lease, wording, STATES[what], booked)
-        self.tail.put(lease.id, known)
-        self._add_step(known, what, booked, states)
+        tail.put(lease.id, known)
+        step = (tail.next_line, self.now, what)
+        tail.lines.append(line_of(step, known, booked, states))
         return known
 
     def _state(self, account: WordedAccount, spent: int, held: int, due: int) -> str:
         """Change an account, and write what it comes to."""
-        self.tail.book(account.key, (spent, held, due, account.resets))
+        tail, key = self.tail, account.key
+        spent = min(spent, _FULL)
+        tail.before.setdefault(key, tail.accounts[key])
+        tail.accounts[key] = (spent, held, due, account.resets)
         return f"{account.head}{spent},{held},{due}{account.tail}"
-
-    def _add_step(self, known: KnownLease, what: str, amount: Amounts, states: list[str]) -> None:
-        lines = self.tail.lines
-        line = self.tail.line + len(lines) + 1
-        lines.append(line_of((line, self.now, what), known, amount, states))
 
     def _add(
         self,
@@ -293,14 +290,12 @@ class Books:
         *,
         keys: str = "[]",
         note: str = "",
-        states: list[str] | None = None,
-        ends: tuple[float, float] | None = None,
+        more: tuple[object, ...] = (None,),
     ) -> None:
-        """Add a line (what, and to which lease or mark) that is no step of a lease, or a renewal."""
-        lines = self.tail.lines
-        line = (
-            *(self.tail.line + len(lines) + 1, self.now, *step),
-            *(amount.nanodollars, amount.tokens, amount.requests, keys, note),
-            f"{{{','.join(states)}}}" if states else None,
-        )
-        lines.append(line + (NO_LEASE if ends is None else (*ends, *NO_LEASE[2:])))
+        """Add a line that books on no lease: what, and about which lease or mark.
+
+        ``more`` are its columns from ``accounts`` on.
+        """
+        amounts = (amount.nanodollars, amount.tokens, amount.requests)
+        line = (self.tail.next_line, self.now, *step, *amounts, keys, note, *more)
+        self.tail.lines.append(line)

@@ -44,13 +44,14 @@ def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
     rows = db.execute(
         "SELECT line, at, lease FROM entries WHERE line > ? ORDER BY line LIMIT ?",
         (line, ROWS_PER_STEP),
-    ).fetchall()
+    )
     closed: list[tuple[str, float]] = []
     for number, at, lease in rows:
         if oldest <= at <= now + DAY:
             break
         line = number
         closed.append((lease, oldest))
+    rows.close()
     db.executemany(
         "DELETE FROM folded_leases WHERE id = ?"
         " AND (SELECT at FROM entries WHERE line = folded_leases.closed) < ?",
@@ -60,12 +61,19 @@ def _prune_leases(db: sqlite3.Connection, now: float, line: int) -> None:
 
 
 def _prune_trail(db: sqlite3.Connection, now: float) -> None:
-    """Let go of lines whose leases were looked at; the last one stays, since it counts on."""
-    db.execute(
-        "DELETE FROM entries WHERE line IN ("
-        " SELECT line FROM entries WHERE line <= (SELECT line FROM pruning)"
-        " AND line < (SELECT max(line) FROM entries)"
+    """Let go of lines whose leases are forgotten; the last one stays, since it counts on."""
+    last: int = db.execute("SELECT max(line) FROM entries").fetchone()[0] or 0
+    rows = db.execute(
+        "SELECT line, at FROM entries WHERE line <= (SELECT line FROM pruning) AND line < ?"
         " AND lease NOT IN (SELECT id FROM folded_leases WHERE id = entries.lease)"
-        " AND (line <= (SELECT max(line) FROM entries) - ? OR at < ?) ORDER BY line LIMIT ?)",
-        (TRAIL_LINES, now - TRAIL_SECONDS, ROWS_PER_STEP),
+        " ORDER BY line LIMIT ?",
+        (last, ROWS_PER_STEP),
     )
+    old: list[tuple[int]] = []
+    for line, at in rows:
+        if line <= last - TRAIL_LINES or at < now - TRAIL_SECONDS:
+            old.append((line,))
+        elif at <= now:
+            break  # what comes after it is younger
+    rows.close()
+    db.executemany("DELETE FROM entries WHERE line = ?", old)

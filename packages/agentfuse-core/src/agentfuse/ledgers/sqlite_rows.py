@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 # What is booked on an account: spent, held, due (see sqlite.sql), and when its window resets.
 State = tuple[int, int, int, float]
 
-# The columns of ``entries`` from ``ttl`` on, in a line that reserves nothing.
-NO_LEASE = (None,) * 7
+# The columns of ``entries``; those after ``accounts`` are of lines that reserve or renew.
+COLUMNS = (
+    *("line", "at", "what", "lease", "nanodollars", "tokens", "requests", "keys", "note"),
+    *("accounts", "ttl", "deadline", "estimated_nanodollars", "estimated_tokens"),
+    *("estimated_requests", "limits", "marks"),
+)
 
 # A line of ``entries`` as a lease is read from it; ``sqlite.sql`` names the columns.
 LEASE_LINE = """line, what, lease, nanodollars, tokens, requests, estimated_nanodollars,
@@ -29,7 +33,7 @@ _MOST_WORDED = 4_096
 
 @dataclass(slots=True)
 class WordedAccount:
-    """An account of a limit, and its state as a member of a JSON object: ``head``, ..., ``tail``."""
+    """An account; its state is written as ``head``, three numbers and ``tail``."""
 
     key: str
     unit: str
@@ -41,7 +45,7 @@ class WordedAccount:
 
 @dataclass(slots=True)
 class Wording:
-    """Limits as they are written; ``accounts`` has each one once, also where two limits share it."""
+    """Limits as they are written; ``accounts`` names each once, also where two limits share it."""
 
     limits: tuple[Limit, ...]
     keys: tuple[str, ...]
@@ -103,7 +107,7 @@ def line_of(
         *(wording.keys_text, lease.note, f"{{{','.join(accounts)}}}"),
     )
     if step[2] != "reserve":
-        return line + NO_LEASE
+        return line
     estimate = lease.estimate
     return (
         *(*line, lease.ttl, lease.deadline),

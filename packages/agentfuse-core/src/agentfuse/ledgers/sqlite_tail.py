@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.ledgers.sqlite_folding import LINES_PER_FOLD, fold
+from agentfuse.ledgers.sqlite_folding import LINES_PER_FOLD, Steps, fold
 from agentfuse.ledgers.sqlite_rows import (
+    COLUMNS,
     LEASE_LINE,
     KnownLease,
     State,
@@ -23,6 +24,8 @@ from agentfuse.ledgers.sqlite_rows import (
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
+
+    _NewLine = tuple[int, str, str, str, str, str, float | None]
 
 NEVER = float("inf")
 
@@ -34,21 +37,24 @@ _MOST_REMEMBERED = 10_000
 
 # https://sqlite.org/rescode.html
 _BUSY = 5
+_CONSTRAINT = 19
 
-_ADD = f"INSERT INTO entries VALUES ({', '.join('?' * 17)})"
-# A line that reserves, unless its lease was reserved long ago: looking that up in the same statement
-# takes a third of the time.
-_ADD_NEW = f"""INSERT INTO entries SELECT {", ".join(f"?{n}" for n in range(1, 18))}
-    WHERE NOT EXISTS (SELECT 1 FROM folded_leases WHERE id = ?4)"""  # noqa: S608
-_NEW = "SELECT line, what, lease, note, accounts, deadline FROM entries WHERE line > ?"
+# A line with as many columns as a step needs, a renewal, or a lease.
+_ADD = {
+    n: f"INSERT INTO entries ({', '.join(COLUMNS[:n])}) VALUES ({', '.join('?' * n)})"  # noqa: S608
+    for n in (10, 12, 17)
+}
+_NEW = "SELECT line, what, lease, note, keys, accounts, deadline FROM entries WHERE line >= ?"
 _ACCOUNT = "SELECT spent, held, due, resets FROM folded_accounts WHERE key = ?"
 _LEASE = "SELECT opened, closed, renewed FROM folded_leases WHERE id = ?"
-_FOLDED_LINES = f"SELECT {LEASE_LINE} FROM entries WHERE line IN (?, ?, ?) ORDER BY line"  # noqa: S608
-_LEASE_LINES = f"""SELECT {LEASE_LINE} FROM entries WHERE line > ? AND lease = ?
-    AND what IN ('reserve', 'settle', 'release', 'expire', 'renew') ORDER BY line"""  # noqa: S608
+_LEASE_LINES = f"SELECT {LEASE_LINE} FROM entries WHERE line IN (?, ?, ?) ORDER BY line"  # noqa: S608
 _DEADLINES = """SELECT min(deadline) FROM (
     SELECT min(deadline) AS deadline FROM folded_leases WHERE deadline > ?
     UNION ALL SELECT min(deadline) FROM entries WHERE line > ? AND deadline > ?)"""
+
+_SHORT = 10
+
+LEASE_STEPS = frozenset({"reserve", "settle", "release", "expire", "renew"})
 
 _read = json.JSONDecoder().decode
 
@@ -69,8 +75,8 @@ class _Accounts(dict[str, State]):
 class Tail:
     """Accounts and leases as they are after the line that was read last, and lines to be added.
 
-    A step changes ``accounts`` and ``leases`` by ``book`` and ``put``, and adds its ``lines``; when
-    they are written, ``keep`` makes that final, and otherwise ``drop`` takes it back.
+    A step changes ``accounts`` (and keeps in ``before`` what they were), ``put``s a lease and
+    appends to ``lines``. When those are written, ``keep`` makes that final; ``drop`` takes it back.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -86,13 +92,18 @@ class Tail:
         self.stops: dict[str, str] = {}
         self.accounts = _Accounts(self.db)
         self._leases: dict[str, KnownLease] = {}
-        # What is to be folded: each with the last line that tells of it. `_strange` are leases
-        # about which others have written.
+        # What is to be folded: accounts with the last line that tells of each, and leases.
         self._unfolded: dict[str, int] = {}
-        self._strange: dict[str, int] = {}
-        self._accounts_before: dict[str, State] = {}
+        self._steps: dict[str, Steps] = {}
+        self._newest = ""
+        self.before: dict[str, State] = {}
         self._leases_before: dict[str, KnownLease | None] = {}
         self.lines: list[tuple[Any, ...]] = []
+
+    @property
+    def next_line(self) -> int:
+        """Number the line that is to be added next."""
+        return self.line + len(self.lines) + 1
 
     @property
     def is_long(self) -> bool:
@@ -106,25 +117,22 @@ class Tail:
             self._load()
             return True
         rows = self.db.execute(_NEW, (self.line,)).fetchall()
-        if not rows:
-            return False
-        if rows[0][0] == self.line + 1:
-            self._replay(rows)
-        else:  # lines were pruned before this process had read them
+        # The line that was read last comes again. Where it does not, or the next one is missing, a
+        # backup was put into the file, or lines were pruned before this process had read them.
+        expected = [self.line, self.line + 1] if self.line else [1, 2]
+        if [row[0] for row in rows[:2]] != expected[: len(rows)] or len(rows) < min(self.line, 1):
             self.forget()
             self._load()
-        return True
+            return True
+        new = rows[1:] if self.line else rows
+        if new:
+            self._replay(new)
+        return bool(new)
 
     def lease(self, lease_id: str) -> KnownLease | None:
         """Give a lease, unless it is unknown or forgotten."""
         known = self._leases.get(lease_id)
         return self._found(lease_id) if known is None else known
-
-    def book(self, key: str, state: State) -> None:
-        """Change what is booked on an account."""
-        accounts = self.accounts
-        self._accounts_before.setdefault(key, accounts[key])
-        accounts[key] = state
 
     def put(self, lease_id: str, known: KnownLease) -> None:
         """Change what is known of a lease."""
@@ -133,8 +141,8 @@ class Tail:
         leases[lease_id] = known
 
     def may_know(self, lease_id: str) -> bool:
-        """Say False where a lease is new, unless it was folded: then it is not added now, either."""
-        return self.db.in_transaction or lease_id in self._leases or lease_id in self._strange
+        """Say False where a lease is new for sure: ids grow with time, and are seldom looked up."""
+        return lease_id <= self._newest or lease_id in self._leases or lease_id in self._steps
 
     def add_now(self) -> bool:
         """Add the one line there is, without a transaction of ours; False: nothing was done.
@@ -153,23 +161,31 @@ class Tail:
 
     def write(self) -> None:
         """Add the lines there are, inside a transaction."""
-        if self.lines:
-            self.db.executemany(_ADD, self.lines)
-            self.keep()
+        for columns, statement in _ADD.items():
+            lines = [line for line in self.lines if len(line) == columns]
+            if lines:
+                self.db.executemany(statement, lines)
+        self.keep()
 
     def keep(self) -> None:
         """Know what was written."""
-        self.line += len(self.lines)
+        for line in self.lines:
+            what = line[2]
+            self.line = line[0]
+            if what in LEASE_STEPS:
+                self._step(line[0], what, line[3], None if len(line) == _SHORT else line[11])
         self.lines.clear()
-        self._unfolded.update(dict.fromkeys(self._accounts_before, self.line))
-        self._accounts_before.clear()
+        before = self.before
+        if before:
+            self._unfolded.update(dict.fromkeys(before, self.line))
+            before.clear()
         self._leases_before.clear()
 
     def drop(self) -> None:
         """Know nothing of what was not written."""
         self.lines.clear()
-        self.accounts.update(self._accounts_before)
-        self._accounts_before.clear()
+        self.accounts.update(self.before)
+        self.before.clear()
         for lease_id, known in self._leases_before.items():
             if known is None:
                 self._leases.pop(lease_id, None)
@@ -185,7 +201,7 @@ class Tail:
             if not self.is_long:
                 return False
         accounts = ((key, *self.accounts[key]) for key in self._unfolded)
-        fold(self.db, accounts, self.folded, self.line)
+        fold(self.db, accounts, self._steps, self.line)
         self._trim(self.line)
         return True
 
@@ -214,16 +230,11 @@ class Tail:
         self.next_deadline = NEVER if row[0] is None else row[0]
 
     def _added(self, line: tuple[Any, ...]) -> bool:
-        import sqlite3
-
         try:
-            if line[2] == "reserve":
-                return self._add(_ADD_NEW, line).rowcount == 1
-            self._add(_ADD, line)
-        except sqlite3.IntegrityError:
-            return False  # another process has written this line
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != _BUSY:
+            self._add(_ADD[len(line)], line)
+        except Exception as error:
+            # Another process has written this line, or is writing now.
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in {_BUSY, _CONSTRAINT}:
                 raise
             return False
         return True
@@ -231,47 +242,63 @@ class Tail:
     def _load(self) -> None:
         # Lines may be folded or added meanwhile: what is read later is told again by the lines.
         self.folded = self.line = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
+        self._newest = self._newest_folded()
         self.look_ahead(-NEVER)
         self.stops = dict(self.db.execute("SELECT mark, reason FROM stops"))
-        self._replay(self.db.execute(_NEW, (self.line,)).fetchall())
+        self._replay(self.db.execute(_NEW, (self.line + 1,)).fetchall())
 
-    def _replay(self, rows: list[tuple[int, str, str, str, str | None, float | None]]) -> None:
+    def _replay(self, rows: list[_NewLine]) -> None:
         """Learn from lines that others have written."""
-        told = [row for row in rows if row[4]]
-        states: list[dict[str, State]] = _read(f"[{','.join(row[4] or '' for row in told)}]")
-        for (line, *_), accounts in zip(told, states, strict=True):
+        # Of lines on the same accounts the last one tells all: most need not be read.
+        last = {keys: (line, told) for line, _, _, _, keys, told, _ in rows if told}
+        for line, told in sorted(last.values()):
+            accounts: dict[str, State] = _read(told)
             self.accounts.update(accounts)
             self._unfolded.update(dict.fromkeys(accounts, line))
-        for line, what, lease, note, _accounts, deadline in rows:
+        for line, what, lease, note, _, _, deadline in rows:
             if what == "stop":
                 self.stops[lease] = note
             elif what == "resume":
                 self.stops.pop(lease, None)
-            else:
-                self._strange[lease] = line
+            elif what in LEASE_STEPS:
+                self._step(line, what, lease, deadline)
                 self._leases.pop(lease, None)
             if deadline is not None and deadline < self.next_deadline:
                 self.next_deadline = deadline
             self.line = line
 
+    def _step(self, line: int, what: str, lease: str, deadline: float | None) -> None:
+        steps = self._steps.get(lease)
+        if steps is None:
+            steps = self._steps[lease] = Steps()
+        steps.take(line, what, deadline)
+
     def _found(self, lease_id: str) -> KnownLease | None:
-        folded = self.db.execute(_LEASE, (lease_id,)).fetchone()
-        lines = [] if folded is None else self.db.execute(_FOLDED_LINES, folded).fetchall()
-        if lease_id in self._strange:
-            lines += self.db.execute(_LEASE_LINES, (self.folded, lease_id)).fetchall()
+        opened, closed, renewed = self.db.execute(_LEASE, (lease_id,)).fetchone() or (0, 0, 0)
+        steps = self._steps.get(lease_id)
+        if steps is not None:
+            opened, closed = steps.opened or opened, steps.closed or closed
+            renewed = steps.renewed or renewed
         known: KnownLease | None = None
-        for line in lines:
+        for line in self.db.execute(_LEASE_LINES, (opened, closed, renewed)).fetchall():
             known = stepped(known, line)
         if known is not None and known.state == "open":
             self._leases[lease_id] = known
         return known
 
+    def _newest_folded(self) -> str:
+        newest: str | None = self.db.execute("SELECT max(id) FROM folded_leases").fetchone()[0]
+        return newest or ""
+
     def _trim(self, folded: int) -> None:
         """Remember of what was folded only the accounts, and the leases that are open."""
         self.folded = folded
+        self._newest = self._newest_folded()
         self._unfolded = {key: line for key, line in self._unfolded.items() if line > folded}
-        self._strange = {name: line for name, line in self._strange.items() if line > folded}
-        if folded == self.line:
-            self._leases = {
-                name: known for name, known in self._leases.items() if known.state == "open"
-            }
+        left = ((lease, steps.after(folded)) for lease, steps in self._steps.items())
+        self._steps = {lease: steps for lease, steps in left if steps is not None}
+        self._leases = {
+            lease: known
+            for lease, known in self._leases.items()
+            if known.state == "open" or lease in self._steps
+        }

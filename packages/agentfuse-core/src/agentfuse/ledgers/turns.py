@@ -34,22 +34,19 @@ class Turns:
     """The turns of this process at the file ``path``; beside it lies ``<path>-turn``, empty.
 
     Where that file cannot be locked (Windows, a read-only folder), turns are taken by looking
-    often, which is fair by chance alone. One thread at a time may use it.
+    often, which is fair by chance alone. One thread at a time may use it. ``until`` is when this
+    process's turn ends (``time.monotonic``).
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}-turn")
         self._process = os.getpid()
         self._seat: int | None = None
-        self._until = 0.0
-
-    def lasts(self) -> bool:
-        """Say whether it is this process's turn still."""
-        return time.monotonic() < self._until
+        self.until = 0.0
 
     def take(self, begin: Callable[[], bool], patience: float) -> bool:
         """Call ``begin`` until it says True; False where ``patience`` seconds were not enough."""
-        if time.monotonic() < self._until and begin():
+        if time.monotonic() < self.until and begin():
             return True
         start = time.monotonic()
         seated = self._sit(start + min(patience, _SEAT_PATIENCE))
@@ -61,7 +58,7 @@ class Turns:
         finally:
             if seated:
                 self._rise()
-        self._until = time.monotonic() + _QUANTUM
+        self.until = time.monotonic() + _QUANTUM
         return True
 
     def close(self) -> None:
@@ -96,7 +93,7 @@ class Turns:
     def _opened(self) -> int | None:
         if self._process != os.getpid():
             # A forked child has none of its parent's locks, and closing gives none of them back.
-            self._process, self._until = os.getpid(), 0.0
+            self._process, self.until = os.getpid(), 0.0
             self._drop()
         if self._seat is None:
             try:

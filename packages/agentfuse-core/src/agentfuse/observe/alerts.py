@@ -8,6 +8,8 @@ from queue import Full, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.observe.logging import line_of
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import Alert
 
@@ -21,33 +23,39 @@ _TIMEOUT = 10.0
 _MOST_WAITING = 1_000
 
 
-class AlertCallback:
-    """A listener that hands each ``Alert`` to ``callback``, in the thread that passed the line."""
+Warned = Alert | Looping | Anomaly
+"""What people are told: a limit nearly used up, a loop, a call far dearer than usual."""
 
-    def __init__(self, callback: Callable[[Alert], object]) -> None:
+
+class AlertCallback:
+    """A listener that hands each warning to ``callback``, in the thread that it came up in."""
+
+    def __init__(self, callback: Callable[[Warned], object]) -> None:
         self._callback = callback
 
     def hear(self, event: Event) -> None:
         """Hand an alert on."""
-        if isinstance(event, Alert):
+        if isinstance(event, Warned):
             self._callback(event)
 
 
 class AlertWebhook:
-    """A listener that posts each ``Alert`` as JSON to a URL, from a thread of its own.
+    """A listener that posts each warning as JSON to a URL, from a thread of its own.
 
-    The body has ``text`` (a sentence, as chat services take it), ``limit``, ``threshold`` (a
-    share), ``spent``, ``amount`` and ``unit``. A post that fails is tried three times, then logged.
+    The body has ``text`` (a sentence, as chat services take it), and of a limit ``limit``,
+    ``threshold`` (a share), ``spent``, ``amount`` and ``unit``; of a loop ``loop``, ``model``,
+    ``times``, ``cost`` and ``action``; of a dear call ``model``, ``cost``, ``usual`` and ``times``.
+    A post that fails is tried three times, then logged.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._waiting: Queue[Alert] = Queue(_MOST_WAITING)
+        self._waiting: Queue[Warned] = Queue(_MOST_WAITING)
         self._thread: Thread | None = None
 
     def hear(self, event: Event) -> None:
         """Queue an alert; one too many is logged and dropped."""
-        if not isinstance(event, Alert):
+        if not isinstance(event, Warned):
             return
         try:
             self._waiting.put_nowait(event)
@@ -61,7 +69,7 @@ class AlertWebhook:
         while True:
             self._post(self._waiting.get())
 
-    def _post(self, alert: Alert) -> None:
+    def _post(self, alert: Warned) -> None:
         from urllib.request import Request, urlopen  # 27 ms, for those who post
 
         body = json.dumps(body_of(alert)).encode()
@@ -75,8 +83,26 @@ class AlertWebhook:
                     _log().warning("no alert could be posted to %s: %s", self._url, error)
 
 
-def body_of(alert: Alert) -> dict[str, Any]:
-    """Write an alert as JSON."""
+def body_of(alert: Warned) -> dict[str, Any]:
+    """Write a warning as JSON; money is in nanodollars."""
+    if isinstance(alert, Looping):
+        loop = alert.loop
+        return {
+            "text": text_of(alert),
+            "loop": loop.what,
+            "model": alert.model,
+            "times": loop.times,
+            "cost": loop.cost,
+            "action": alert.action,
+        }
+    if isinstance(alert, Anomaly):
+        return {
+            "text": text_of(alert),
+            "model": alert.model,
+            "cost": alert.cost,
+            "usual": alert.usual,
+            "times": round(alert.times, 1),
+        }
     return {
         "text": text_of(alert),
         "limit": alert.limit.key,
@@ -87,8 +113,10 @@ def body_of(alert: Alert) -> dict[str, Any]:
     }
 
 
-def text_of(alert: Alert) -> str:
-    """Say an alert in a sentence."""
+def text_of(alert: Warned) -> str:
+    """Say a warning in a sentence, without a word of what was asked or answered."""
+    if not isinstance(alert, Alert):
+        return line_of(alert)
     limit = alert.limit
     return (
         f"{limit.scope} {limit.id!r} has spent {shown(limit, alert.spent)} of"

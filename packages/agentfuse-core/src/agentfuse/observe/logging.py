@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
 from agentfuse.tickets import (
     Alert,
-    Compressed,
     Downgraded,
     Failed,
     Overrun,
     Receipt,
     Refused,
     Routed,
+    Shadowed,
     Stop,
     StoreTrouble,
 )
@@ -26,14 +28,15 @@ if TYPE_CHECKING:
 
 
 class LogListener:
-    """Logs receipts and routes at INFO, all else at WARNING, to the logger of that name."""
+    """Logs receipts, routes and trials at INFO, all else at WARNING, to the logger of that name."""
 
     def __init__(self, logger: str = "agentfuse") -> None:
         self._logger = logging.getLogger(logger)
 
     def hear(self, event: Event) -> None:
         """Log an event if its level is wanted."""
-        level = logging.INFO if isinstance(event, Receipt | Routed) else logging.WARNING
+        quiet = isinstance(event, Receipt | Routed | Shadowed)
+        level = logging.INFO if quiet else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._logger.log(level, "%s", line_of(event))
 
@@ -50,23 +53,27 @@ def line_of(event: Event) -> str:
                 f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
                 f" {usd(event.cost)} booked [{event.id}]"
             )
-        case Retried() | FellBack() | BreakerOpened():
+        case Retried() | FellBack() | Hedged() | BreakerOpened():
             return _course_line(event)
-        case Routed() | Downgraded() | Compressed() | Alert():
-            return _thrift_line(event)
-        case Overrun() | StoreTrouble():
+        case Routed() | Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
+            return _told_line(event)
+        case Overrun() | Shadowed() | StoreTrouble():
             return _trouble_line(event)
 
 
-def _trouble_line(event: Overrun | StoreTrouble) -> str:
+def _trouble_line(event: Overrun | Shadowed | StoreTrouble) -> str:
+    if isinstance(event, Shadowed):
+        return _shadow_line(event)
     if isinstance(event, StoreTrouble):
         return f"trouble with the {event.store}: {event.error}"
     return f"overrun {event.model}: {usd(event.nanodollars)} above its lease [{event.id}]"
 
 
-def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
+def _course_line(event: Retried | FellBack | Hedged | BreakerOpened) -> str:
     if isinstance(event, BreakerOpened):
         return f"breaker open: {event.model} of {event.provider} rests for {event.seconds:.0f} s"
+    if isinstance(event, Hedged):
+        return f"asking {event.model} a second time, since it takes long [{event.id}]"
     if isinstance(event, Retried):
         when = f"in {event.delay:.2f} s"
         return f"trying {event.model} again {when} after {event.kind} [{event.id}]"
@@ -74,17 +81,45 @@ def _course_line(event: Retried | FellBack | BreakerOpened) -> str:
     return f"falling back from {event.model} to {to} after {event.kind} [{event.id}]"
 
 
-def _thrift_line(event: Routed | Downgraded | Compressed | Alert) -> str:
+def _told_line(event: Routed | Downgraded | Compressed | Alert | Looping | Anomaly) -> str:
     if isinstance(event, Routed):
         chosen = event.decision
         return f"routed {chosen.asked} to {chosen.model}: {chosen.reason} [{event.id}]"
+    return _warning_line(event) if isinstance(event, Looping | Anomaly) else _thrift_line(event)
+
+
+def _thrift_line(event: Downgraded | Compressed | Alert) -> str:
     limit = event.limit
-    if isinstance(event, Alert):
-        used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
-        return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
-    what = f"downgraded {event.model} to {event.to}" if isinstance(event, Downgraded) else ""
-    what = what or f"shortened {event.model}"
-    return f"{what}: {limit.key} is nearly used up [{event.id}]"
+    near = "" if limit is None else f"{limit.key} is nearly used up"
+    match event:
+        case Alert(limit=limit):
+            used = f"{shown(limit, event.spent)} of {shown(limit, limit.amount)}"
+            return f"alert {limit.key}: {used} spent, past {event.threshold / 10:g} %"
+        case Downgraded():
+            why = near or "a loop goes on"
+            return f"downgraded {event.model} to {event.to}: {why} [{event.id}]"
+        case Compressed():
+            tokens = f"from {event.before:,} to {event.after:,} tokens"
+            return f"shortened {event.model} {tokens}: {near or event.why} [{event.id}]"
+
+
+def _warning_line(event: Looping | Anomaly) -> str:
+    if isinstance(event, Anomaly):
+        usual = f"{event.times:.1f} times the usual {usd(event.usual)}"
+        return f"anomaly {event.model}: {usd(event.cost)} is {usual} [{event.id}]"
+    loop = event.loop
+    cost = f", {usd(loop.cost)} spent on it" if loop.cost else ""
+    return (
+        f"loop of {event.model} ({event.action}): the same {loop.what} {loop.times} times{cost}"
+        f" [{event.id}]"
+    )
+
+
+def _shadow_line(event: Shadowed) -> str:
+    said = "right" if event.right else "wrong"
+    held = f", held back ({event.veto})" if event.veto else ""
+    hit = event.hit
+    return f"shadow {event.model}: {hit.entry_id} is {said} at {hit.score:.3f}{held} [{event.id}]"
 
 
 def _refusal_line(model: str, refusal: Refusal | Stop) -> str:

@@ -35,14 +35,15 @@ class ModelSpend:
 class RunReceipt:
     """A run at one moment; ``spent``, ``saved`` and ``budget`` are nanodollars.
 
-    ``answers`` came from the provider, the cache (``exact``) or an identical call in the air
-    (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after which
-    ``retries`` asked again and ``fallbacks`` asked another model; ``downgrades``
-    went to a cheaper model than asked, ``compressions`` out shorter, ``alerts`` told that a limit
-    is nearly used up, ``overruns`` were billed above their lease, ``unpriced`` have no known price,
-    ``estimated`` no provider's usage. ``prompt_cache_saved`` is what the providers' own caches of
-    prompts took off what was spent, less what writing to them added. ``breakers_opened`` says how
-    often a model was left alone.
+    ``answers`` came from the provider, a cache (``exact``, ``semantic``) or an identical call in
+    the air (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after
+    which ``retries`` asked again and ``fallbacks`` asked another model, while ``hedges`` asked
+    twice at once; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
+    ``tokens_left_out`` tokens in all; ``loops`` went on with a loop, ``anomalies`` cost far more
+    than usual, ``alerts`` told that a limit is nearly used up, ``overruns`` were billed above their
+    lease, ``unpriced`` have no known price, ``estimated`` no provider's usage.
+    ``prompt_cache_saved`` is what the providers' own caches of prompts took off what was spent,
+    less what writing to them added. ``breakers_opened`` says how often a model was left alone.
     """
 
     budget: int | None
@@ -51,15 +52,20 @@ class RunReceipt:
     prompt_cache_saved: int = 0
     answers: int = 0
     exact: int = 0
+    semantic: int = 0
     coalesced: int = 0
     tool_calls: int = 0
     refusals: int = 0
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
+    tokens_left_out: int = 0
+    loops: int = 0
+    anomalies: int = 0
     alerts: int = 0
     overruns: int = 0
     unpriced: int = 0
@@ -70,7 +76,7 @@ class RunReceipt:
     @property
     def from_cache(self) -> int:
         """How many answers needed no provider."""
-        return self.exact + self.coalesced
+        return self.exact + self.semantic + self.coalesced
 
     @property
     def spent_usd(self) -> Decimal:
@@ -120,9 +126,13 @@ class RunReceipt:
             "failed attempts": self.failures,
             "asked again": self.retries,
             "asked of a fallback": self.fallbacks,
+            "asked twice at once": self.hedges,
             "left alone for a while": self.breakers_opened,
             "asked of a cheaper model": self.downgrades,
             "asked shorter": self.compressions,
+            "input tokens left out": self.tokens_left_out,
+            "went on with a loop": self.loops,
+            "dearer than usual": self.anomalies,
             "billed above their lease": self.overruns,
             "without a price": self.unpriced,
             "estimated": self.estimated,
@@ -133,9 +143,9 @@ class RunReceipt:
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
-            *("answers", "from_cache", "exact", "coalesced", "tool_calls", "refusals"),
-            *("failures", "retries", "fallbacks", "breakers_opened"),
-            *("downgrades", "compressions", "alerts"),
+            *("answers", "from_cache", "exact", "semantic", "coalesced", "tool_calls", "refusals"),
+            *("failures", "retries", "fallbacks", "hedges", "breakers_opened"),
+            *("downgrades", "compressions", "tokens_left_out", "loops", "anomalies", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )
         return {

@@ -6,11 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
-from agentfuse.courses import BreakerOpened, FellBack, Retried
+from agentfuse.conduct import Anomaly, Looping
+from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.lengths import Compressed
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
     Alert,
-    Compressed,
     Downgraded,
     Event,
     Failed,
@@ -22,13 +23,16 @@ from agentfuse.tickets import (
 
 _COUNTED: dict[type, str] = {
     Alert: "alerts",
+    Anomaly: "anomalies",
     Compressed: "compressions",
     Downgraded: "downgrades",
     Failed: "failures",
+    Looping: "loops",
     Overrun: "overruns",
     Refused: "refusals",
     Retried: "retries",
     FellBack: "fallbacks",
+    Hedged: "hedges",
     BreakerOpened: "breakers_opened",
     StoreTrouble: "store_troubles",
 }
@@ -43,6 +47,7 @@ class _Sums:
 
     answers: int = 0
     exact: int = 0
+    semantic: int = 0
     coalesced: int = 0
     tool_calls: int = 0
     unpriced: int = 0
@@ -51,9 +56,13 @@ class _Sums:
     failures: int = 0
     retries: int = 0
     fallbacks: int = 0
+    hedges: int = 0
     breakers_opened: int = 0
     downgrades: int = 0
     compressions: int = 0
+    tokens_left_out: int = 0
+    loops: int = 0
+    anomalies: int = 0
     alerts: int = 0
     overruns: int = 0
     store_troubles: int = 0
@@ -96,7 +105,9 @@ class Tally:
             counted = _COUNTED.get(type(event))
             if counted is not None:
                 setattr(self._sums, counted, getattr(self._sums, counted) + 1)
-            if isinstance(event, Receipt):
+            if isinstance(event, Looping):
+                self._sums.refusals += event.action == "stop"
+            elif isinstance(event, Receipt):
                 self._add(event)
             elif isinstance(event, Failed):
                 self._spend(event.model, event.cost)
@@ -130,7 +141,7 @@ class Tally:
         model = self._models[receipt.model]
         model.calls += 1
         model.saved += receipt.saved
-        if receipt.source in {"exact", "coalesced"}:
+        if receipt.source in {"exact", "semantic", "coalesced"}:
             model.from_cache += 1
         elif receipt.usage is not None:
             model.input_tokens += receipt.usage.input_tokens
@@ -139,6 +150,7 @@ class Tally:
     def _count(self, receipt: Receipt) -> None:
         sums = self._sums
         sums.saved += receipt.saved
+        sums.tokens_left_out += receipt.left_out
         sums.prompt_cache_saved += receipt.prompt_cache_saved
         sums.unpriced += not receipt.priced
         sums.estimated += receipt.estimated
@@ -147,6 +159,7 @@ class Tally:
             return
         sums.answers += 1
         sums.exact += receipt.source == "exact"
+        sums.semantic += receipt.source == "semantic"
         sums.coalesced += receipt.source == "coalesced"
         if receipt.text:
             self._texts.append(receipt.text)

@@ -108,7 +108,11 @@ class Exchange:
 
     def answer(self, ticket: Answered) -> tuple[dict[str, str], bytes]:
         """Write headers and content of an answer from memory, whole or as a stream."""
-        codec, told = self.codec, {"x-agentfuse": ticket.source}
+        codec = self.codec
+        told: dict[str, str] = {"x-agentfuse": ticket.source}
+        if ticket.hit is not None:
+            told["x-agentfuse-entry"] = ticket.hit.entry_id
+            told["x-agentfuse-score"] = f"{ticket.hit.score:.4f}"
         if self.asked.stream:
             headers = {"content-type": f"{_STREAM}; charset=utf-8", **told}
             return headers, b"".join(codec.chunks_of(ticket.reply))

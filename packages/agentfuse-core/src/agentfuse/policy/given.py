@@ -12,10 +12,22 @@ from agentfuse.policy.retrying import RetryRules
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from agentfuse.messages import Request
+    from agentfuse.lengths import Shortener
+    from agentfuse.messages import Reply, Request
+    from agentfuse.policy.loops import LoopRules
     from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Guide, Health, Ledger, Teller
+    from agentfuse.ports import (
+        Cache,
+        Clock,
+        Flights,
+        Guide,
+        Health,
+        Ledger,
+        Memo,
+        Semantics,
+        Teller,
+    )
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -35,8 +47,11 @@ class Rules:
     ``clamp`` lowers the output maximum of a request that set none, so that its worst case fits what
     is left, but never below ``min_output_tokens``. A lease lasts ``lease_ttl`` seconds.
     Once ``downgrade_at`` thousandths of a limit are spent, the models in ``downgrade`` give way;
-    from ``compress_at`` on, ``compress`` shortens requests. Each share in ``alert_at`` is told
-    once. ``store_down`` says whether calls go on without a ledger ("open") or not ("closed").
+    from ``compress_at`` on, and above ``compress_above`` tokens or ``compress_after`` steps,
+    ``compress`` shortens requests. ``context_guard`` refuses what no model can read;
+    ``context_windows`` are the user's own. ``loops`` says what is a loop and what then; a call
+    that costs ``anomaly_at`` times what is usual is told. Each share in ``alert_at`` is told once.
+    ``store_down`` says whether calls go on without a ledger ("open") or not ("closed").
     """
 
     cache: CacheRules = field(default_factory=CacheRules)
@@ -47,8 +62,14 @@ class Rules:
     prompt_caching: Wanted = ""
     downgrade: Mapping[str, Substitute] = NOTHING
     downgrade_at: int = 800
-    compress: Callable[[Request], Request] | None = None
+    compress: Shortener | None = None
     compress_at: int = 900
+    compress_above: int | None = None
+    compress_after: int | None = None
+    context_guard: bool = True
+    context_windows: Mapping[str, int] = NOTHING
+    loops: LoopRules | None = None
+    anomaly_at: float | None = None
     alert_at: tuple[int, ...] = ()
     store_down: Literal["closed", "open"] = "closed"
 
@@ -57,12 +78,15 @@ class Rules:
 class Ports:
     """The policy's whole view of the world.
 
-    ``count`` asks the counter for an estimate before a call, and waits for it where it must;
-    ``guide`` chooses models, None where the caller's own choice holds.
+    ``count`` asks the counter for an estimate before a call, and waits for it where it must.
+    ``aimed`` and ``send`` are for calls the policy makes itself: whom a request goes to, and
+    asking them (with an API key, or the environment's). ``guide`` chooses models, None where the
+    caller's own choice holds.
     """
 
     ledger: Ledger
     cache: Cache | None
+    semantic: Semantics | None
     flights: Flights
     health: Health
     prefixes: Prefixes
@@ -74,4 +98,7 @@ class Ports:
     failure_of: Callable[[BaseException], Failure]
     draw: Callable[[], float]
     new_id: Callable[[], str]
+    memo: Memo
+    aimed: Callable[[Request], Request]
+    send: Callable[[Request, str], Awaitable[Reply]]
     guide: Guide | None = None

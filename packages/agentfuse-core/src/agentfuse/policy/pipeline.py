@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from agentfuse.errors import StoreUnavailable
+from agentfuse.errors import BudgetExceeded
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
-from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
+from agentfuse.policy.anomalies import Anomalies
+from agentfuse.policy.brevity import Brevity
+from agentfuse.policy.deferring import Deferring
 from agentfuse.policy.gate import Gate
-from agentfuse.policy.keys import key_of
+from agentfuse.policy.loops import Loops
+from agentfuse.policy.memory import Memory
 from agentfuse.policy.metering import meter
 from agentfuse.policy.prompts import Prompts
 from agentfuse.policy.resilience import Resilience
@@ -19,16 +22,22 @@ from agentfuse.policy.steering import Steering
 from agentfuse.policy.thrift import Thrift
 from agentfuse.policy.tools import ToolBooks
 from agentfuse.scopes import current_scope
-from agentfuse.tickets import Admitted, Answered, Failed, Receipt, StoreTrouble
+from agentfuse.tickets import Admitted, Answered, Failed, Receipt
 
 if TYPE_CHECKING:
     from agentfuse.messages import Delta, Reply, Request
     from agentfuse.policy.gate import Switches
     from agentfuse.policy.given import Ports, Rules
     from agentfuse.ports import Run
+    from agentfuse.semantics import SemanticHit
     from agentfuse.tickets import Ticket
 
-Source = Literal["exact", "coalesced"]
+Source = Literal["exact", "semantic", "coalesced"]
+_EXACT: Source = "exact"
+_COALESCED: Source = "coalesced"
+
+OUTRUN = "outrun"
+"""The kind of an attempt that was answered after another one had won."""
 
 # A waiter whose leader came back empty may lead itself once; after that it asks alone, so that a
 # consumer of an open stream who asks the same again can never wait for itself.
@@ -39,16 +48,8 @@ class Policy:
     """The law for the calls of one run."""
 
     __slots__ = (
-        "_admission",
-        "_gate",
-        "_ports",
-        "_prompts",
-        "_resilience",
-        "_rules",
-        "_run",
-        "_settling",
-        "_steering",
-        "_thrift",
+        *("_admission", "_anomalies", "_gate", "_loops", "_memory", "_ports", "_prompts"),
+        *("_resilience", "_rules", "_run", "_settling", "_steering", "_thrift", "deferring"),
         "tools",
     )
 
@@ -58,12 +59,17 @@ class Policy:
         self._run = run
         self._admission = Admission(ports, rules, run)
         self._gate = Gate(ports, switches)
+        self._memory = Memory(ports, rules)
         alerts = Alerts(ports, rules)
         self._settling = Settling(ports, alerts)
+        self.deferring = Deferring(ports, rules, run, self._settling)
         self.tools = ToolBooks(ports, rules, run, alerts)
         self._steering = Steering(ports)
-        self._thrift = Thrift(ports, rules)
-        self._resilience = Resilience(ports, rules)
+        brevity = Brevity(ports, rules, self._ask)
+        self._thrift = Thrift(ports, rules, brevity)
+        self._loops = Loops(ports, rules, run)
+        self._anomalies = Anomalies(ports, rules)
+        self._resilience = Resilience(ports, rules, brevity)
         self._prompts = Prompts(ports, rules.prompt_caching)
 
     async def begin(self, request: Request) -> Ticket:
@@ -77,31 +83,33 @@ class Policy:
         stop = await self._gate.stop_for(self._run, request.model)
         if stop is not None:
             self._admission.refuse(ticket, stop)
-        reply = await self._known(ticket)
-        if reply is None:
+        loop = self._loops.checked(ticket)
+        known = await self._known(ticket)
+        if isinstance(known, Admitted):
             limits = self._run.limits(request.model, ticket.started)
-            ticket = await self._steering.steered(ticket, limits)
-            fitted = await self._thrift.fitted(ticket.asked, limits, ticket.id)
-            if fitted is not request:
-                ticket = replace(ticket, asked=fitted, request=fitted, key=self._key_of(fitted))
-                reply = await self._known(ticket)
-        if reply is not None:
-            return self._answered(ticket, reply, "exact")
-        if ticket.key is None:
-            return await self._admit(ticket)
-        return await self._join(ticket, ticket.key)
+            routed = await self._steering.steered(known, limits)
+            eased = self._thrift.downgraded(routed, loop) if loop is not None else routed
+            fitted = await self._thrift.fitted(eased, limits)
+            if fitted is not known:
+                known = await self._known(self._asking(fitted))
+        if isinstance(known, Answered):
+            return known
+        if known.key is None:
+            return await self._admit(known)
+        return await self._join(known, known.key)
 
     async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
         """Settle the true cost, keep the answer if it is whole, and write the receipt."""
-        self._resilience.succeeded(ticket)
-        keep = ticket.key is not None and may_be_kept(reply, self._rules.cache)
+        if reply.finish_reason:  # an answer that was cut off says nothing for its model
+            self._resilience.succeeded(ticket)
         try:
-            await self._settling.settle(ticket, reply)
+            cost = await self._settling.settle(ticket, reply)
             self._steering.answered(ticket, reply)
-            if keep and ticket.key is not None:
-                await self._keep(ticket.key, reply)
+            self._loops.note(ticket, reply, cost)
+            self._anomalies.watch(ticket, cost)
+            await self._memory.keep(ticket, reply)
         finally:
-            self._land(ticket, reply if keep else None)
+            self._land(ticket, reply if self._memory.may_keep(ticket, reply) else None)
         return reply
 
     async def fail(
@@ -116,16 +124,7 @@ class Policy:
         self._resilience.failed(ticket, failure)
         try:
             cost = await self._settling.abandon(ticket, billed=failure.billed)
-            self._ports.tell(
-                Failed(
-                    id=ticket.id,
-                    model=ticket.request.model,
-                    provider=ticket.request.provider,
-                    kind=failure.kind,
-                    attempt=ticket.attempt,
-                    cost=cost,
-                )
-            )
+            self._tell_failed(ticket, failure.kind, cost)
             again = None if final else await self._resilience.again(ticket, failure, cost)
             if again is not None:
                 return await self._admission.admit(self._marked(again))
@@ -141,6 +140,35 @@ class Policy:
             await self._settling.abandon(ticket, billed=False)
         finally:
             self._land(ticket, None)
+    async def hedge(self, ticket: Admitted) -> Admitted | None:
+        """Set the money aside for a second, identical request; None where it does not fit."""
+        twin = self._resilience.twin(ticket)
+        if twin is None:
+            return None
+        try:
+            twin = await self._admission.admit(twin)
+        except BudgetExceeded:
+            return None
+        self._resilience.hedged(twin)
+        return twin
+
+    async def outrun(self, ticket: Admitted, reply: Reply) -> None:
+        """Book an answer that came second, which nobody is given."""
+        cost = await self._settling.outrun(ticket, reply)
+        self._tell_failed(ticket, OUTRUN, cost)
+
+    def _tell_failed(self, ticket: Admitted, kind: str, cost: int) -> None:
+        request = ticket.request
+        self._ports.tell(
+            Failed(
+                id=ticket.id,
+                model=request.model,
+                provider=request.provider,
+                kind=kind,
+                attempt=ticket.attempt,
+                cost=cost,
+            )
+        )
 
     async def used(self) -> float:
         """Give the share spent of the limit that is nearest its end; 0 without a limit."""
@@ -158,24 +186,52 @@ class Policy:
         """Count what a chunk added; raises BudgetExceeded when the lease runs out."""
         meter(ticket, delta)
 
+    async def _ask(self, request: Request, api_key: str) -> Reply:
+        """Ask a model for the policy itself: on the same budget, and with a receipt of its own."""
+        ticket = replace(self._ticket_for(self._ports.aimed(request)), move=None)
+        reply = await self._memory.exact(ticket.key)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact").reply
+        whose = ticket.request.provider
+        ticket = await self._admit(ticket)
+        while True:
+            try:
+                own = ticket.request.provider == whose
+                reply = await self._ports.send(ticket.request, api_key if own else "")
+                break
+            except BaseException as error:
+                again = await self.fail(ticket, error)
+                if again is None:
+                    raise
+                ticket = again
+        return await self.finish(ticket, reply)
+
     def _ticket_for(self, request: Request) -> Admitted:
+        scope = current_scope()
+        key = self._memory.key_of(request, scope)
         return Admitted(
             id=self._ports.new_id(),
             asked=request,
             request=request,
             started=self._ports.clock.now(),
-            key=self._key_of(request),
-            scope=current_scope(),
+            key=key,
+            scope=scope,
+            move=self._loops.move_of(request, key, scope.tags),
         )
 
-    async def _known(self, ticket: Admitted) -> Reply | None:
-        return None if ticket.key is None else await self._find(ticket.key)
+    def _asking(self, ticket: Admitted) -> Admitted:
+        """Name anew what is asked in place of the first request."""
+        return replace(ticket, key=self._memory.key_of(ticket.asked, ticket.scope), lookup=None)
 
-    def _key_of(self, request: Request) -> str | None:
-        """Name the answer; None for a request that may not be answered from memory."""
-        if self._ports.cache is None or not may_be_remembered(request, self._rules.cache):
-            return None
-        return key_of(request)
+    async def _known(self, ticket: Admitted) -> Ticket:
+        """Answer exactly, or by meaning, or note on the ticket what was looked up."""
+        reply = await self._memory.exact(ticket.key)
+        if reply is not None:
+            return self._answered(ticket, reply, "exact")
+        lookup = await self._memory.by_meaning(ticket)
+        if lookup is not None and lookup.match is not None:
+            return self._answered(ticket, lookup.match.reply, "semantic", lookup.match.hit)
+        return ticket if lookup is ticket.lookup else replace(ticket, lookup=lookup)
 
     async def _join(self, ticket: Admitted, key: str) -> Ticket:
         """Wait for an identical call in the air, or lead one."""
@@ -202,17 +258,22 @@ class Policy:
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""
         try:
-            reply = await self._find(key)
+            reply, source = await self._memory.exact(key), _EXACT
+            if reply is None:
+                reply, source = await self._ports.flights.lead(key), _COALESCED
             if reply is None:
                 return await self._admit(ticket)
         except BaseException:
             self._land(ticket, None)
             raise
         self._land(ticket, reply)
-        return self._answered(ticket, reply, "exact")
+        return self._answered(ticket, reply, source)
 
-    def _answered(self, ticket: Admitted, reply: Reply, source: Source) -> Answered:
+    def _answered(
+        self, ticket: Admitted, reply: Reply, source: Source, hit: SemanticHit | None = None
+    ) -> Answered:
         request = ticket.request
+        self._loops.note(ticket, reply, 0)
         price = self._settling.price_of(request, reply)
         self._ports.tell(
             Receipt(
@@ -229,30 +290,13 @@ class Policy:
                 text=reply.text,
                 scope=ticket.scope,
                 decision=ticket.decision,
+                key=ticket.key or "",
+                hit=hit,
             )
         )
-        return Answered(id=ticket.id, reply=reply, source=source)
+        return Answered(id=ticket.id, reply=reply, source=source, hit=hit)
 
     def _land(self, ticket: Admitted, reply: Reply | None) -> None:
         flight = ticket.flight or ticket.key
         if ticket.leading and flight is not None:
             self._ports.flights.land(flight, reply)
-
-    async def _find(self, key: str) -> Reply | None:
-        """Look in the cache; one that cannot be read is a miss, and is told."""
-        if self._ports.cache is None:
-            return None
-        try:
-            return await self._ports.cache.find(key)
-        except StoreUnavailable as error:
-            self._ports.tell(StoreTrouble(store="cache", error=str(error)))
-            return None
-
-    async def _keep(self, key: str, reply: Reply) -> None:
-        """Keep an answer; a cache that cannot be written costs a hit, not a call."""
-        if self._ports.cache is None:
-            return
-        try:
-            await self._ports.cache.keep(key, reply)
-        except StoreUnavailable as error:
-            self._ports.tell(StoreTrouble(store="cache", error=str(error)))

@@ -1,8 +1,9 @@
 """The one owner of retries: what follows a failed attempt, each attempt with its own money.
 
 At most ``1 + max_retries + len(fallbacks)`` attempts for a call, and one more where an overflow has
-a remedy (``larger_window`` or ``compress``). Retries, not fallbacks, draw on the fuse's retry
-budget. A refusal for money is never a reason to go elsewhere.
+a remedy (``larger_window`` or ``compress``), and one where a hedge is asked for. Retries and
+hedges, not fallbacks, draw on the fuse's retry budget. A refusal for money is never a reason to go
+elsewhere.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agentfuse.courses import Attempt, BreakerOpened, Course, FellBack, Retried
+from agentfuse.courses import Attempt, BreakerOpened, Course, FellBack, Hedged, Retried
 from agentfuse.errors import ProviderFailed
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.retrying import ELSEWHERE, ILLNESS, delay_of
 from agentfuse.policy.substitutes import asked_of, entry_of, is_within_reach
-from agentfuse.tickets import Admitted
+from agentfuse.tickets import Admitted, Progress
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
+    from agentfuse.policy.brevity import Brevity
     from agentfuse.policy.given import Ports, Rules, Substitute
     from agentfuse.policy.retrying import Failure
     from agentfuse.ports import Place
@@ -42,6 +44,7 @@ class Resilience:
 
     ports: Ports
     rules: Rules
+    brevity: Brevity
 
     def opened(self, ticket: Admitted) -> Admitted:
         """Let a new call go ahead, to its first fallback where its model is being left alone.
@@ -49,7 +52,7 @@ class Resilience:
         Raises ProviderFailed of kind ``circuit_open`` where there is none.
         """
         rules = self.rules.retry
-        if rules.max_retries:
+        if rules.max_retries or rules.hedge_after:
             self.ports.health.called()
         if not rules.breaks:
             return ticket
@@ -66,6 +69,28 @@ class Resilience:
             )
         self._tell(ticket, after, CIRCUIT_OPEN)
         return _turned(ticket, after, attempt=ticket.attempt)
+
+    def twin(self, ticket: Admitted) -> Admitted | None:
+        """Give the ticket of a second, identical request, if the retry budget has room for it."""
+        if not self.ports.health.may_retry():
+            return None
+        return replace(
+            ticket,
+            id=f"{ticket.id}:h",
+            asked=ticket.request,
+            key=None,
+            leading=False,
+            flight=None,
+            quote=None,
+            lease=None,
+            owed=(),
+            progress=Progress(),
+        )
+
+    def hedged(self, ticket: Admitted) -> None:
+        """Tell that a second request goes out."""
+        request = ticket.request
+        self.ports.tell(Hedged(id=ticket.id, model=request.model, provider=request.provider))
 
     def succeeded(self, ticket: Admitted) -> None:
         """Note that a model answered."""
@@ -99,7 +124,7 @@ class Resilience:
         )
         course = _course_of(ticket)
         course = replace(course, failed=(*course.failed, attempt))
-        after = self._after(course, failure, ticket.started)
+        after = await self._after(course, failure, ticket.started)
         if after is None:
             return None
         self._tell(ticket, after, failure.kind)
@@ -107,10 +132,10 @@ class Resilience:
             await self.ports.clock.sleep(after.delay)
         return _turned(ticket, after, attempt=ticket.attempt + 1)
 
-    def _after(self, course: Course, failure: Failure, started: float) -> Next | None:
+    async def _after(self, course: Course, failure: Failure, started: float) -> Next | None:
         left = self._left(started)
         if failure.kind == "context_overflow" and not course.widened and left > 0:
-            wider = self._wider(course)
+            wider = await self._wider(course)
             if wider is not None:
                 return wider
         after = self._retry(course, failure, left)
@@ -123,14 +148,14 @@ class Resilience:
         deadline = self.rules.retry.deadline
         return float("inf") if deadline is None else started + deadline - self.ports.clock.now()
 
-    def _wider(self, course: Course) -> Next | None:
+    async def _wider(self, course: Course) -> Next | None:
         """Give an overflow its one remedy: a larger window, or a shorter request."""
         larger = entry_of(self.rules.retry.larger_window, course.step.model)
         request = course.step
         if larger is not None and is_within_reach(request, larger):
             request = asked_of(request, larger)
-        elif self.rules.compress is not None:
-            request = self.rules.compress(request)
+        else:
+            request = await self.brevity.cut(request)
         if request is course.step or request == course.step:
             return None
         return Next(replace(course, step=request, widened=True), request)
@@ -237,4 +262,5 @@ def _turned(ticket: Admitted, after: Next, *, attempt: int) -> Admitted:
         decision=ticket.decision,
         flight=ticket.flight or ticket.key,
         course=course,
+        lookup=ticket.lookup if request == ticket.asked else None,
     )

@@ -67,7 +67,8 @@ class RetryRules:
     ``max_retries`` further attempts at the same step, the nth of a model in ``retry_models`` asking
     the nth name there; then each of its ``fallbacks``, once. An overflow goes once to the
     ``larger_window``. All within ``deadline`` seconds of the call's beginning. ``breaks`` says that
-    models which keep failing are left alone for a while.
+    models which keep failing are left alone for a while. A call that takes longer than
+    ``hedge_after`` seconds is asked twice at once, where its way of asking can.
     """
 
     max_retries: int = 0
@@ -76,6 +77,7 @@ class RetryRules:
     retry_models: Mapping[str, tuple[Substitute, ...]] = NOTHING
     larger_window: Mapping[str, Substitute] = NOTHING
     breaks: bool = False
+    hedge_after: float | None = None
 
 
 def delay_of(failure: Failure, attempt: int, draw: float) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agentfuse.money import usd
 
 if TYPE_CHECKING:
+    from agentfuse.conduct import Loop
     from agentfuse.tickets import Limit, Refusal, Stop
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
@@ -43,6 +44,20 @@ def killed_text(stop: Stop, model: str) -> str:
     """Say who pulled the plug."""
     why = f" ({stop.reason})" if stop.reason else ""
     return f"the kill switch {stop.mark!r} is pulled{why}: this call of {model} was not sent"
+
+
+def loop_text(loop: Loop, model: str) -> str:
+    """Say what goes round in circles."""
+    kinds = {
+        "tools": "the same tools were called with the same results",
+        "requests": "the very same was asked",
+        "answers": "the same was answered to the same",
+    }
+    cost = f", the repeats for {usd(loop.cost)}" if loop.cost else ""
+    return (
+        f"loop detected: {kinds[loop.what]} {loop.times} times{cost}"
+        f" ({'; '.join(loop.actions)}): this call of {model} was not sent"
+    )
 
 
 def shown(limit: Limit, amount: int) -> str:

@@ -24,8 +24,8 @@ class Settling:
     ports: Ports
     alerts: Alerts
 
-    async def settle(self, ticket: Admitted, reply: Reply) -> None:
-        """Book a reply's cost on its lease and tell the receipt."""
+    async def settle(self, ticket: Admitted, reply: Reply) -> int:
+        """Book a reply's cost on its lease, tell the receipt, and give the cost."""
         report, estimated = self._report_of(ticket, reply)
         if not estimated:
             usage = report.usage
@@ -52,10 +52,13 @@ class Settling:
                 text=reply.text,
                 scope=ticket.scope,
                 decision=ticket.decision,
+                key=ticket.key or "",
+                left_out=ticket.left_out,
                 failed=ticket.failed,
                 prompt_cache_saved=self._prompt_cache_saved(ticket.request, report, cost),
             )
         )
+        return cost
 
     async def abandon(self, ticket: Admitted, *, billed: bool) -> int:
         """Release a failed attempt, or book its estimate where the provider likely billed it."""
@@ -64,6 +67,14 @@ class Settling:
                 await self.ports.ledger.release(ticket.lease.id)
             return 0
         report = self._estimate_of(ticket, Usage(), "")
+        price = self._price_of(ticket.request, report)
+        cost = price.nanodollars if price else 0
+        await self._book(ticket, _amounts(cost, report.usage))
+        return cost
+
+    async def outrun(self, ticket: Admitted, reply: Reply) -> int:
+        """Book an answer that nobody is given; gives what it cost."""
+        report, _ = self._report_of(ticket, reply)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
         await self._book(ticket, _amounts(cost, report.usage))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.policy.substitutes import asked_of, entry_of
 from agentfuse.pricing import context_of, quote_of
-from agentfuse.tickets import Compressed, Downgraded
+from agentfuse.tickets import Downgraded, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agentfuse.conduct import Loop
     from agentfuse.messages import Request
+    from agentfuse.policy.brevity import Brevity
     from agentfuse.policy.given import Ports, Rules, Substitute
-    from agentfuse.tickets import Balance, Limit
+    from agentfuse.tickets import Admitted, Balance
 
 THOUSAND = 1_000
 
@@ -25,46 +27,43 @@ class Thrift:
 
     ports: Ports
     rules: Rules
+    brevity: Brevity
 
-    async def fitted(self, request: Request, limits: Sequence[Limit], ticket_id: str) -> Request:
-        """Give the request as it should be asked now: the same one, a cheaper or a shorter one.
+    async def fitted(self, ticket: Admitted, limits: Sequence[Limit]) -> Admitted:
+        """Give the ticket as it should be asked now: the same one, a cheaper or a shorter one.
 
         Only what is spent counts, not what calls under way hold: their worst case is seldom true.
         Raises UnknownPrice where either model of a downgrade has no price.
         """
+        request = ticket.request
         substitute = self._substitute_for(request)
-        if (substitute is None and self.rules.compress is None) or not limits:
-            return request
-        balances = await self.ports.ledger.balances([limit.key for limit in limits])
-        fitted = request
-        limit = _used(limits, balances, self.rules.downgrade_at)
-        if substitute is not None and limit is not None:
-            fitted = self._cheaper(fitted, substitute, limit, ticket_id)
-        limit = _used(limits, balances, self.rules.compress_at)
-        if self.rules.compress is not None and limit is not None:
-            fitted = self._shorter(fitted, limit, ticket_id)
-        return fitted
+        used_up = None
+        if limits and (substitute is not None or self.rules.compress is not None):
+            balances = await self.ports.ledger.balances([limit.key for limit in limits])
+            limit = _used(limits, balances, self.rules.downgrade_at)
+            if substitute is not None and limit is not None:
+                ticket = self._cheaper(ticket, substitute, limit)
+            used_up = _used(limits, balances, self.rules.compress_at)
+        return await self.brevity.shortened(ticket, used_up)
+
+    def downgraded(self, ticket: Admitted, loop: Loop) -> Admitted:
+        """Ask the cheaper model, if there is one, since a loop goes on."""
+        substitute = self._substitute_for(ticket.request)
+        return ticket if substitute is None else self._cheaper(ticket, substitute, loop)
 
     def _substitute_for(self, request: Request) -> Substitute | None:
         return entry_of(self.rules.downgrade, request.model)
 
-    def _cheaper(
-        self, request: Request, substitute: Substitute, limit: Limit, ticket_id: str
-    ) -> Request:
+    def _cheaper(self, ticket: Admitted, substitute: Substitute, reason: Limit | Loop) -> Admitted:
+        request = ticket.request
         cheaper = asked_of(request, substitute)
         if self._expected(cheaper) >= self._expected(request):
-            return request
+            return ticket
+        limit = reason if isinstance(reason, Limit) else None
         self.ports.tell(
-            Downgraded(id=ticket_id, model=request.model, to=cheaper.model, limit=limit)
+            Downgraded(id=ticket.id, model=request.model, to=cheaper.model, limit=limit)
         )
-        return cheaper
-
-    def _shorter(self, request: Request, limit: Limit, ticket_id: str) -> Request:
-        shorter = self.rules.compress(request) if self.rules.compress is not None else request
-        if shorter == request:
-            return request
-        self.ports.tell(Compressed(id=ticket_id, model=request.model, limit=limit))
-        return shorter
+        return replace(ticket, asked=cheaper, request=cheaper)
 
     def _expected(self, request: Request) -> int:
         """Price the request's own mix of input and output, in nanodollars; the rules will do."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Json, Reply, Request
     from agentfuse.providers.names import Target
+    from agentfuse.semantics import SemanticHit
+    from agentfuse.tickets import Answered
 
 __all__ = [
     "AnthropicMessages",
@@ -51,7 +53,7 @@ class AnthropicMessages:
     carry all their blocks in ``content_blocks``, with the same use.
     """
 
-    __slots__ = ("_chunks", "_include_usage", "_model", "_provider")
+    __slots__ = ("_chunks", "_hit", "_include_usage", "_model", "_provider")
 
     def __init__(
         self, provider: str = "anthropic", model: str = "", *, include_usage: bool = False
@@ -60,6 +62,11 @@ class AnthropicMessages:
         self._model = model
         self._include_usage = include_usage
         self._chunks = ChunkMaker()
+        self._hit: SemanticHit | None = None
+
+    def answered(self, ticket: Answered) -> None:
+        """Note why a semantic answer was taken for one."""
+        self._hit = ticket.hit
 
     def reply_of(self, result: Message) -> Reply:
         """Read a whole answer."""
@@ -73,7 +80,7 @@ class AnthropicMessages:
 
     def result_of(self, reply: Reply) -> ChatCompletion:
         """Make a fresh ChatCompletion of any reply."""
-        return completion_of(reply)
+        return completion_of(reply, self._hit)
 
     def delta_of(self, chunk: RawMessageStreamEvent) -> Delta:
         """Read what an event adds to the billed output."""
@@ -101,7 +108,7 @@ class AnthropicMessages:
 
     def chunks_of(self, reply: Reply) -> Iterator[ChatCompletionChunk]:
         """Replay a reply as the chunks of a true stream."""
-        return chunks_of_body(completion_body(reply), include_usage=self._include_usage)
+        return chunks_of_body(completion_body(reply, self._hit), include_usage=self._include_usage)
 
 
 def request_of(

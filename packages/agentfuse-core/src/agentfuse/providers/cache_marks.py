@@ -78,9 +78,8 @@ def marked_body(body: Mapping[str, Json], caching: PromptCaching | None) -> Mapp
 
 def _with_mark(content: Json, caching: PromptCaching) -> Json:
     """Mark the last block that takes a mark."""
-    blocks = list(list_of(content))
-    if isinstance(content, str):
-        blocks = [{"type": "text", "text": content}]
+    plain: list[Json] = [{"type": "text", "text": content}]
+    blocks = plain if isinstance(content, str) else list(list_of(content))
     for place in range(len(blocks) - 1, -1, -1):
         block = object_of(blocks[place])
         if block.get("type") not in _THINKING and block.get("text") != "":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
     from agentfuse.messages import Json, Part, ToolCall
+    from agentfuse.semantics import SemanticHit
     from agentfuse.usage import UsageReport
 
 SHAPE = "openai.chat"
@@ -79,11 +80,15 @@ def _parts_of_answer(message: Mapping[str, Json]) -> Iterator[Part]:
         yield Media(kind="audio", data=sound.get("data") or "", block={"audio": sound})
 
 
-def completion_of(reply: Reply) -> ChatCompletion:
-    """Make a fresh ChatCompletion of any reply; one that was a ChatCompletion equals the first."""
+def completion_of(reply: Reply, hit: SemanticHit | None = None) -> ChatCompletion:
+    """Make a fresh ChatCompletion of any reply; one that was a ChatCompletion equals the first.
+
+    One that answers by meaning says so: its field ``agentfuse`` tells of the ``hit``.
+    """
     from openai.types.chat import ChatCompletion
 
-    raw = reply.raw if reply.shape == SHAPE else json.dumps(completion_body(reply))
+    plain = reply.shape == SHAPE and hit is None
+    raw = reply.raw if plain else json.dumps(completion_body(reply, hit))
     completion: ChatCompletion = typed(ChatCompletion, raw)
     return completion
 
@@ -100,11 +105,12 @@ def typed(kind: Any, raw: str) -> Any:
         return kind.construct(**json.loads(raw))
 
 
-def completion_body(reply: Reply) -> dict[str, Json]:
-    """Give any reply as a ChatCompletion's body."""
+def completion_body(reply: Reply, hit: SemanticHit | None = None) -> dict[str, Json]:
+    """Give any reply as a ChatCompletion's body; with the ``hit`` of one that is semantic."""
+    told = {} if hit is None else {"agentfuse": hit.told()}
     if reply.shape == SHAPE:
         body: dict[str, Json] = json.loads(reply.raw)
-        return body
+        return body | told
     kept = _kept_blocks(reply)
     body = {
         "id": reply.id,
@@ -123,7 +129,7 @@ def completion_body(reply: Reply) -> dict[str, Json]:
     }
     if reply.report is not None:
         body["usage"] = usage_body(reply.report)
-    return body
+    return body | told
 
 
 def finish_word(finish: str) -> str | None:

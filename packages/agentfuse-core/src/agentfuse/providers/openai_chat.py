@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
     from agentfuse.messages import Json, Reply, Request
+    from agentfuse.semantics import SemanticHit
+    from agentfuse.tickets import Answered
 
 __all__ = [
     "OpenAIChat",
@@ -46,7 +48,7 @@ class OpenAIChat:
     of a stream asked for its usage chunk (see ``wants_usage``): if not, it is kept from them.
     """
 
-    __slots__ = ("_include_usage", "_model", "_provider")
+    __slots__ = ("_hit", "_include_usage", "_model", "_provider")
 
     def __init__(
         self, provider: str = "openai", model: str = "", *, include_usage: bool = False
@@ -54,6 +56,11 @@ class OpenAIChat:
         self._provider = provider
         self._model = model
         self._include_usage = include_usage
+        self._hit: SemanticHit | None = None
+
+    def answered(self, ticket: Answered) -> None:
+        """Note why a semantic answer was taken for one."""
+        self._hit = ticket.hit
 
     def reply_of(self, result: ChatCompletion) -> Reply:
         """Read a whole answer, with all its choices."""
@@ -66,7 +73,7 @@ class OpenAIChat:
 
     def result_of(self, reply: Reply) -> ChatCompletion:
         """Make a fresh ChatCompletion of any reply."""
-        return completion_of(reply)
+        return completion_of(reply, self._hit)
 
     def delta_of(self, chunk: ChatCompletionChunk) -> Delta:
         """Read what a chunk adds to the billed output, over all choices."""
@@ -87,7 +94,7 @@ class OpenAIChat:
 
     def chunks_of(self, reply: Reply) -> Iterator[ChatCompletionChunk]:
         """Replay a reply as the chunks of a true stream."""
-        return chunks_of_body(completion_body(reply), include_usage=self._include_usage)
+        return chunks_of_body(completion_body(reply, self._hit), include_usage=self._include_usage)
 
 
 def wants_usage(body: Mapping[str, Json]) -> bool:

@@ -11,16 +11,19 @@ from agentfuse.policy.substitutes import entry_of
 from agentfuse.providers.clients import DEFAULT_TIMEOUT, ClientPool
 from agentfuse.providers.failures import failure_of
 from agentfuse.providers.names import access_of, address_of, target_of
+from agentfuse.providers.speech import speech_of
 from agentfuse.providers.translation import AsyncTranslated, Translated, retell
+from agentfuse.runtime.hedging import AsyncHedge, Hedge
 from agentfuse.runtime.settings import environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from agentfuse.messages import Delta, Json, Reply, Request
-    from agentfuse.providers.names import Access, Target
+    from agentfuse.providers.names import Access
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.runtime.keyrings import KeyRing
+    from agentfuse.tickets import Answered
 
 
 class Tongue:
@@ -34,6 +37,10 @@ class Tongue:
     def hear(self, codec: Any) -> None:
         """Take the codec of the provider that answered."""
         self._codec = codec
+
+    def answered(self, ticket: Answered) -> None:
+        """Note why a semantic answer was taken for one."""
+        self._codec.answered(ticket)
 
     def reply_of(self, result: Any) -> Reply:
         """Read a whole answer."""
@@ -108,7 +115,7 @@ class Calling:
         base_url, api_key = take("base_url", None) or "", take("api_key", None) or ""
         body: Mapping[str, Json] = {"messages": messages, **options}
         at = address_of(target, environment(), base_url=base_url)
-        speech = _speech_of(target)
+        speech = speech_of(target)
         request = speech.request_of(target, body, tenant=tenant, stream=stream, base_url=at)
         request = replace(request, reach="any")
         _require_keys(fuse, request)
@@ -121,6 +128,18 @@ class Calling:
             timeout=timeout,
             began=time.monotonic(),
         )
+
+    @property
+    def sending(self) -> Callable[[Request], Any]:
+        """How a whole answer is asked for: twice at once where that is wanted."""
+        after = self.fuse.retries.hedge_after
+        return self.ask if after is None else Hedge(self.fuse, self.ask, self.codec, after)
+
+    @property
+    def asending(self) -> Callable[[Request], Awaitable[Any]]:
+        """Do as ``sending``, awaited."""
+        after = self.fuse.retries.hedge_after
+        return self.aask if after is None else AsyncHedge(self.fuse, self.aask, self.codec, after)
 
     def ask(self, request: Request) -> Any:
         """Ask the provider and wait."""
@@ -178,7 +197,7 @@ class Calling:
             base_url=self.base_url if own else "",
             api_key=ring.take() if ring else key,
         )
-        return _Way(self._hurried(request), _speech_of(target), access, ring)
+        return _Way(self._hurried(request), speech_of(target), access, ring)
 
     def _hurried(self, request: Request) -> Request:
         """Let the SDK wait no longer than the call's deadline leaves, where that is less."""
@@ -203,17 +222,6 @@ def _require_keys(fuse: Fuse, request: Request) -> None:
         other = substitute.provider not in {"", request.provider}
         if other and fuse.keyrings.of_provider(substitute.provider) is None:
             access_of(target_of(substitute.model, substitute.provider), environment())
-
-
-def _speech_of(target: Target) -> Any:
-    """Give the module that speaks the target's dialect."""
-    if target.api == "anthropic.messages":
-        from agentfuse.providers import anthropic_messages
-
-        return anthropic_messages
-    from agentfuse.providers import openai_chat
-
-    return openai_chat
 
 
 @lru_cache(maxsize=1)

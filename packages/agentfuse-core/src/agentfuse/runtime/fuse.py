@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError
-from agentfuse.ledgers.steady import SteadyLedger
 from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.dispatch import Dispatch
@@ -17,13 +16,14 @@ from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
 from agentfuse.runtime.listening import listeners_of
 from agentfuse.runtime.now import run_now
+from agentfuse.runtime.remembering import Remembering
 from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.sending import asent, sent
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
-from agentfuse.runtime.wiring import limits_of, rules_of, shared_of, wire
+from agentfuse.runtime.wiring import limits_of, opened, rules_of, shared_of, wire
 from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Amounts, Answered
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
     from agentfuse.policy.retrying import RetryRules
-    from agentfuse.ports import Codec, Ledger, Listener
+    from agentfuse.ports import Clock, Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
     from agentfuse.runtime.keyrings import KeyRings
-    from agentfuse.runtime.wiring import Shared
+    from agentfuse.runtime.wiring import Closing, Shared
     from agentfuse.tickets import Lease, Ticket
     from agentfuse.tokens import TokenCounter
 
@@ -52,7 +52,7 @@ Handed = TypeVar("Handed", bound="Ticket | None")
 UNREADABLE = Reply(choices=())
 
 
-class Fuse(RoutedCalls):
+class Fuse(Remembering, RoutedCalls):
     """A hard budget, a cache and a receipt for every call that passes through.
 
     ``Fuse("$5.00")`` holds a run to five dollars (any of ``"$5.00"``, ``Decimal("5")``, ``5``);
@@ -67,12 +67,11 @@ class Fuse(RoutedCalls):
         rules = limits_of(settings)
         run = Run(settings.name or f"run-{new_id()[-8:]}", allowance, rules=rules)
         self._open(shared_of(settings), run, listeners_of(settings))
-        if isinstance(self.ledger, SteadyLedger) and self.ledger is not settings.ledger:
-            self._opened = self.ledger
+        self._opened = opened(self._shared)
         if allowance is not None or rules:
             warm_up()
 
-    _opened: SteadyLedger | None = None  # a ledger that came from an address
+    _opened: tuple[Closing, ...] = ()  # stores that came from an address
     _allotment = ""  # the lease of an allotted session,
     _before = 0  # and what its account had spent when it was opened
 
@@ -113,6 +112,21 @@ class Fuse(RoutedCalls):
         """The keys that take turns."""
         return self._shared.keys
 
+    @property
+    def policy(self) -> Policy:
+        """The law as blocking callers ask it."""
+        return self._blocking
+
+    @property
+    def apolicy(self) -> Policy:
+        """The law as awaited callers ask it."""
+        return self._awaited
+
+    @property
+    def clock(self) -> Clock:
+        """The time this fuse goes by."""
+        return self._shared.clock
+
     def session(self, name: str, budget: Dollars | None = None, *, allotted: bool = False) -> Fuse:
         """Open a run inside this one: same cache and ledger, its own receipt, both budgets hold.
 
@@ -132,16 +146,18 @@ class Fuse(RoutedCalls):
         return inner
 
     def close(self) -> None:
-        """Give back what is left of an allotment, and close a ledger that was opened by address.
+        """Give back what is left of an allotment, and close the stores that were opened by address.
 
-        What is asked afterwards opens the ledger again.
+        A semantic cache with a store is written down. What is asked afterwards opens them again.
         """
         lease_id, self._allotment = self._allotment, ""
         if lease_id:
             spent = run_now(self.ledger.balances([self._run.key]))[0].spent
             run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
-        if self._opened is not None:
-            self._opened.close()
+        for store in self._opened:
+            store.close()
+        if self.semantic is not None:
+            self.semantic.close()
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,11 @@ class KeyRing:
         self._clock = clock
         self._lock = Lock()
 
+    @property
+    def first(self) -> str:
+        """The first key, for what belongs to one account."""
+        return next(iter(self._rests))
+
     def take(self) -> str:
         """Give the next key that is not resting, or the one that rests the shortest."""
         with self._lock:

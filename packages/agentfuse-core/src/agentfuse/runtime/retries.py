@@ -30,6 +30,7 @@ def retry_rules_of(settings: Settings) -> RetryRules:
         fallbacks=_chains_of("fallbacks", settings.fallbacks),
         retry_models=_chains_of("retry_models", settings.retry_models),
         larger_window={asked: substitute_of(to) for asked, to in settings.larger_window.items()},
+        hedge_after=settings.hedge_after,
         breaks=bool(settings.fallbacks) if breaker is None else breaker,
     )
 

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Literal
 
+    from agentfuse.compression import Compressor, Strategy
     from agentfuse.messages import Request
     from agentfuse.money import Dollars
+    from agentfuse.observe.alerts import Warned
     from agentfuse.observe.spend_book import SpendBook
     from agentfuse.policy.limits import LimitRule
+    from agentfuse.policy.loops import Action, LoopRules
     from agentfuse.ports import Cache, Clock, Ledger, Listener
     from agentfuse.routing import Cascade, Router
-    from agentfuse.tickets import Alert
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.tokens import RequestCounter
 
 DAY = 86_400.0
@@ -36,13 +39,20 @@ class Options(TypedDict, total=False):
     route: Router | Cascade | None
     downgrade: Mapping[str, str]
     downgrade_at: float
-    compress: Callable[[Request], Request] | None
+    compress: Strategy | Compressor | Callable[[Request], Request] | None
     compress_at: float
+    compress_above: int | None
+    compress_after: int | None
+    context_guard: bool
+    context_windows: Mapping[str, int]
+    loops: Action | LoopRules | None
+    anomaly_at: float | None
     alert_at: Sequence[float]
-    on_alert: Callable[[Alert], object] | None
+    on_alert: Callable[[Warned], object] | None
     alert_webhook: str | None
     cache: bool | str | Path | Cache
     cache_ttl: float
+    semantic: bool | str | SemanticCache
     max_temperature: float
     side_effect_tools: Sequence[str]
     clamp: bool
@@ -55,6 +65,7 @@ class Options(TypedDict, total=False):
     larger_window: Mapping[str, str]
     retry_budget: float
     breaker: bool | None
+    hedge_after: float | None
     keys: Mapping[str, Sequence[str]]
     prompt_caching: bool | Literal["5m", "1h"]
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None
@@ -84,10 +95,21 @@ class Settings:
     Near a limit: ``downgrade`` names the cheaper model that takes over, where it is cheaper for the
     request at hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o":
     "gpt-4o-mini"}``, or ``"anthropic/claude-haiku-4-5"`` for another provider's, where the caller's
-    way of asking can reach it. ``compress`` makes a request shorter from ``compress_at`` on. Each
+    way of asking can reach it. Each
     share in ``alert_at`` is told once for each limit and window: as an event, to ``on_alert``, and
     as JSON to the URL ``alert_webhook``. ``clamp`` lowers the output maximum of a request that set
     none so that it fits what is left, but not below ``min_output_tokens``.
+
+    How long a request is: ``compress`` makes it shorter from a share of ``compress_at`` of a limit
+    on, above ``compress_above`` input tokens, after ``compress_after`` steps, and where it would
+    not fit its model's window. It is ``"keep_recent"``, ``"sliding_window"``, a ``Compressor`` or
+    a function from a request to a shorter one. What its model cannot read raises ContextTooLong
+    before it is sent, unless ``context_guard`` is False; ``context_windows`` are tokens for models
+    of the user's own, or where the list is wrong.
+
+    What goes wrong: ``loops`` is what happens where an agent goes round in circles: "warn",
+    "downgrade", "stop", a ``LoopRules`` or None. A call that costs ``anomaly_at`` times what is
+    usual for its tags and model is told like an alert; None tells none.
 
     Where money is kept: ``ledger`` is in memory, or the address of a SQLite file, a Redis or a
     PostgreSQL that processes share; while that is out of reach calls are refused, unless
@@ -95,7 +117,9 @@ class Settings:
     its call is alive. ``spend_book`` is the journal behind ``get_spend_report``.
 
     What is remembered: ``cache`` is True (in memory), False, a path (SQLite behind memory, survives
-    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. A request with a
+    restarts) or a ``Cache``; an answer is fresh for ``cache_ttl`` seconds. ``semantic`` also
+    answers a question that means the same as an earlier one: True or a preset ("strict",
+    "balanced", "wide"), or a ``SemanticCache``; it is off by default. A request with a
     ``temperature`` above ``max_temperature`` is never answered from memory, nor is an answer kept
     that calls one of ``side_effect_tools``.
 
@@ -114,7 +138,9 @@ class Settings:
     asking can reach it; a conversation that is too long goes to the model in ``larger_window``, or
     through ``compress``. No attempt begins ``deadline`` seconds after the call did. ``breaker``
     leaves a model alone for a while that keeps failing: None is where fallbacks are named.
-    ``keys`` are several keys of a provider for ``completion()``: one that is at its limit rests.
+    ``completion()`` asks a second time at once where a whole answer takes longer than
+    ``hedge_after`` seconds: both are paid. ``keys`` are several keys of a provider for it: one that
+    is at its limit rests.
 
     ``prompt_caching`` has the provider keep the beginning of prompts: True where it was seen to
     come back, "5m" or "1h" at once and for so long.
@@ -126,13 +152,20 @@ class Settings:
     route: Router | Cascade | None = None
     downgrade: Mapping[str, str] = NOTHING
     downgrade_at: float = 0.8
-    compress: Callable[[Request], Request] | None = None
+    compress: Strategy | Compressor | Callable[[Request], Request] | None = None
     compress_at: float = 0.9
+    compress_above: int | None = None
+    compress_after: int | None = None
+    context_guard: bool = True
+    context_windows: Mapping[str, int] = NOTHING
+    loops: Action | LoopRules | None = "warn"
+    anomaly_at: float | None = 4.0
     alert_at: Sequence[float] = (0.6, 0.8, 0.9, 1.0)
-    on_alert: Callable[[Alert], object] | None = None
+    on_alert: Callable[[Warned], object] | None = None
     alert_webhook: str | None = None
     cache: bool | str | Path | Cache = True
     cache_ttl: float = DAY
+    semantic: bool | str | SemanticCache = False
     max_temperature: float = 0.5
     side_effect_tools: Sequence[str] = ()
     clamp: bool = True
@@ -145,6 +178,7 @@ class Settings:
     larger_window: Mapping[str, str] = NOTHING
     retry_budget: float = 0.2
     breaker: bool | None = None
+    hedge_after: float | None = None
     keys: Mapping[str, Sequence[str]] = field(default=NOTHING, repr=False)
     prompt_caching: bool | Literal["5m", "1h"] = False
     prices: Mapping[str, Mapping[str, Any]] | str | Path | None = None
@@ -171,13 +205,19 @@ class Settings:
             _require(getattr(settings, word) > 0, word, getattr(settings, word), "above zero")
         for word in ("max_temperature", "max_retries", "retry_budget"):
             _require(getattr(settings, word) >= 0, word, getattr(settings, word), "zero or more")
+        for word in ("compress_above", "compress_after"):
+            value = getattr(settings, word)
+            _require(value is None or value > 0, word, value, "above zero")
+        times = settings.anomaly_at
+        _require(times is None or times > 1, "anomaly_at", times, "above one")
         for word in ("downgrade_at", "compress_at"):
             share = getattr(settings, word)
             _require(0 < share <= 1, word, share, "a share")
         alerts = settings.alert_at
         _require(all(0 < share <= 1 for share in alerts), "alert_at", alerts, "shares")
-        deadline = settings.deadline
-        _require(deadline is None or deadline > 0, "deadline", deadline, "above zero, or None")
+        for word in ("deadline", "hedge_after"):
+            time = getattr(settings, word)
+            _require(time is None or time > 0, word, time, "above zero, or None")
         caching = settings.prompt_caching
         _require(
             caching in (True, False, "5m", "1h"), "prompt_caching", caching, "a bool or a time"
@@ -214,6 +254,12 @@ def refresh_hours() -> float | None:
             f"AGENTFUSE_REGISTRY_REFRESH_HOURS is a number of hours above zero, not {given!r}"
         )
     return hours
+
+
+def models_folder() -> Path | None:
+    """Give the folder of model folders, ``AGENTFUSE_MODELS``, or None: installed packages alone."""
+    chosen = os.environ.get("AGENTFUSE_MODELS")
+    return Path(chosen) if chosen else None
 
 
 def home() -> Path:

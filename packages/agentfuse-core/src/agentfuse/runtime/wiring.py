@@ -7,9 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from agentfuse.caches.addresses import cache_at
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
+from agentfuse.caches.latest import Latest
 from agentfuse.caches.memory import MemoryCache
 from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers.addresses import ledger_at
@@ -29,11 +31,14 @@ from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.retries import retry_rules_of, substitute_of
 from agentfuse.runtime.routed import Routing
 from agentfuse.runtime.settings import home, refresh_hours
+from agentfuse.runtime.shortening import loop_rules_of, shortener_of
+from agentfuse.runtime.side_calls import aimed, sending
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Guide, Ledger, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Guide, Ledger, Memo, Semantics, Teller
+    from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
 
@@ -62,6 +67,14 @@ class AwaitedClock(BlockingClock):
         await asyncio.sleep(seconds)
 
 
+class Closing(Protocol):
+    """What holds a file or connections."""
+
+    def close(self) -> None:
+        """Close them; the next use opens them again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
     """What a fuse and its sessions have in common."""
@@ -69,11 +82,14 @@ class Shared:
     settings: Settings
     ledger: Ledger
     cache: Cache | None
+    semantic: SemanticCache | None
     flights: FlightTable
     book: PriceBook
     counter: TokenCounter
     switches: Switches
     renewals: Renewals
+    clock: Clock
+    memo: Memo
     health: Health
     keys: KeyRings
     prefixes: Prefixes
@@ -84,20 +100,32 @@ def shared_of(settings: Settings) -> Shared:
     """Make the stores and books of a fuse."""
     ledger = _ledger_of(settings)
     book = _book_of(settings)
+    clock = settings.clock or BlockingClock()
     return Shared(
         settings=settings,
         ledger=ledger,
         switches=Switches(),
+        memo=Latest(),
         renewals=Renewals(ledger, settings.lease_ttl),
         cache=_cache_of(settings),
+        semantic=_semantic_of(settings),
         flights=FlightTable(),
         prefixes=Prefixes(),
-        health=Health(settings.clock or BlockingClock(), settings.retry_budget),
-        keys=KeyRings(settings.keys, settings.clock or BlockingClock()),
+        clock=clock,
+        health=Health(clock, settings.retry_budget),
+        keys=KeyRings(settings.keys, clock),
         book=book,
         counter=TokenCounter(settings.counters),
         routing=Routing(settings.route, book, _resolve),
     )
+
+
+def opened(shared: Shared) -> tuple[Closing, ...]:
+    """List the stores that came from an address, which are ours to close."""
+    given = (shared.settings.ledger, shared.settings.cache)
+    stores = zip((shared.ledger, shared.cache), given, strict=True)
+    ours = [store for store, choice in stores if isinstance(choice, str | Path)]
+    return tuple(cast("Closing", store) for store in ours if hasattr(store, "close"))
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -114,8 +142,14 @@ def rules_of(settings: Settings) -> Rules:
         prompt_caching=wanted_of(settings.prompt_caching),
         downgrade={model: substitute_of(to) for model, to in settings.downgrade.items()},
         downgrade_at=round(settings.downgrade_at * 1000),
-        compress=settings.compress,
+        compress=shortener_of(settings),
         compress_at=round(settings.compress_at * 1000),
+        compress_above=settings.compress_above,
+        compress_after=settings.compress_after,
+        context_guard=settings.context_guard,
+        context_windows=settings.context_windows,
+        loops=loop_rules_of(settings),
+        anomaly_at=settings.anomaly_at,
         alert_at=tuple(round(share * 1000) for share in settings.alert_at),
         store_down=settings.on_store_error,
     )
@@ -134,15 +168,17 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
 
 def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = None) -> Ports:
     """Make the policy's ports for blocking or for awaited callers, over the same stores."""
-    clock: Clock = BlockingClock() if blocking else AwaitedClock()
+    own: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
+    cache = shared.cache if blocking else _off_the_loop(shared.cache)
     return Ports(
         ledger=shared.ledger if blocking else _off_the_loop(shared.ledger),
-        cache=shared.cache if blocking else _off_the_loop(shared.cache),
-        flights=flights(shared.flights),
+        cache=cache,
+        semantic=_tier_of(shared.semantic, blocking=blocking),
+        flights=_joined(flights(shared.flights), cache),
         health=shared.health,
         prefixes=shared.prefixes,
-        clock=shared.settings.clock or clock,
+        clock=shared.settings.clock or own,
         book=shared.book,
         counter=shared.counter,
         count=counting(shared.counter, tell, blocking=blocking),
@@ -151,6 +187,9 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = 
         draw=random.random,
         new_id=new_id,
         guide=guide,
+        memo=shared.memo,
+        aimed=aimed,
+        send=sending(blocking=blocking),
     )
 
 
@@ -183,17 +222,38 @@ def _cache_of(settings: Settings) -> Cache | None:
     choice = settings.cache
     if choice is False:
         return None
-    memory = MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
     if choice is True:
-        return memory
+        return MemoryCache(ttl=settings.cache_ttl, clock=settings.clock)
     if isinstance(choice, str | Path):
-        from agentfuse.caches.sqlite import SqliteCache
-        from agentfuse.caches.tiered import TieredCache
-
-        path = Path(choice).expanduser()
-        back = SqliteCache(path, ttl=settings.cache_ttl, clock=settings.clock)
-        return TieredCache(memory, back)
+        return cache_at(choice, settings.cache_ttl, settings.clock)
     return choice
+
+
+def _joined(flights: Flights, cache: Cache | None) -> Flights:
+    """Join the calls of other processes too where the cache is shared with them and can do so."""
+    over = getattr(cache, "flights_over", None)
+    return flights if over is None else cast("Flights", over(flights))
+
+
+def _semantic_of(settings: Settings) -> SemanticCache | None:
+    choice = settings.semantic
+    if choice is False:
+        return None
+    from agentfuse.runtime.semantic import SemanticCache
+
+    if isinstance(choice, SemanticCache):
+        return choice
+    if choice is not True and not isinstance(cast("object", choice), str):
+        raise ConfigurationError(
+            f"semantic takes True, a preset or a SemanticCache, not {choice!r}"
+        )
+    return SemanticCache("balanced" if choice is True else choice, clock=settings.clock)
+
+
+def _tier_of(semantic: SemanticCache | None, *, blocking: bool) -> Semantics | None:
+    if semantic is None:
+        return None
+    return semantic.tier if blocking else semantic.tier.awaited()
 
 
 def _ledger_of(settings: Settings) -> Ledger:

@@ -14,15 +14,24 @@ if TYPE_CHECKING:
     from agentfuse.testing.cache_contract import CacheContract
     from agentfuse.testing.clock import FrozenClock
     from agentfuse.testing.ledger_contract import LedgerContract
+    from agentfuse.testing.semantic_contract import SemanticCacheContract
     from agentfuse.testing.upstream import Upstream
 
-__all__ = ["AdapterContract", "CacheContract", "FrozenClock", "LedgerContract", "Upstream"]
+__all__ = [
+    "AdapterContract",
+    "CacheContract",
+    "FrozenClock",
+    "LedgerContract",
+    "SemanticCacheContract",
+    "Upstream",
+]
 
 _ROOMS = {
     "AdapterContract": "agentfuse.testing.adapter_contract",
     "CacheContract": "agentfuse.testing.cache_contract",
     "FrozenClock": "agentfuse.testing.clock",
     "LedgerContract": "agentfuse.testing.ledger_contract",
+    "SemanticCacheContract": "agentfuse.testing.semantic_contract",
     "Upstream": "agentfuse.testing.upstream",
 }
 

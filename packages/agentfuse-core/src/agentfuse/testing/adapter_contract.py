@@ -18,9 +18,10 @@ from agentfuse.tickets import Receipt
 from agentfuse.usage import BilledUsage, UsageReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from agentfuse.messages import Reply
+    from agentfuse.semantics import Selection
     from agentfuse.tickets import Event, Lease, Refusal, Stop
 
 Shape = Literal["call", "acall", "stream", "astream"]
@@ -356,9 +357,13 @@ class BrokenCache:
         """Fail."""
         raise StoreUnavailable(f"the cache is out of reach for {key}")
 
-    async def keep(self, key: str, reply: Reply) -> None:
+    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
         """Fail."""
-        raise StoreUnavailable(f"the cache is out of reach for {reply.id} under {key}")
+        raise StoreUnavailable(f"the cache is out of reach for {reply.id} under {key}, {tags}")
+
+    async def invalidate(self, selection: Selection) -> int:
+        """Fail."""
+        raise StoreUnavailable(f"the cache is out of reach for {selection}")
 
     async def drop(self, key: str) -> None:
         """Fail."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentfuse.messages import Choice, Media, Other, Reasoning, Reply, Text, ToolCall
+from agentfuse.semantics import Selection
 from agentfuse.testing.clock import FrozenClock
 from agentfuse.testing.ways import Blocking
 from agentfuse.usage import BilledUsage, PriceContext, Usage, UsageReport
@@ -90,6 +91,12 @@ class CacheContract(Blocking):
         """Keep a short answer."""
         self.run(self.kept.keep(key, said(text)))
 
+    def forget(
+        self, *, key: str = "", tags: tuple[str, ...] = (), before: float | None = None
+    ) -> int:
+        """Forget what fits, and count it."""
+        return self.run(self.kept.invalidate(Selection(key=key, tags=tags, before=before)))
+
     def test_what_was_never_kept_is_a_miss(self) -> None:
         """An empty cache knows nothing."""
         assert self.find("k") is None
@@ -127,6 +134,27 @@ class CacheContract(Blocking):
         self.run(self.kept.drop("k"))
         assert self.find("k") is None
         assert self.find("l") == said("two")
+
+    def test_answers_can_be_forgotten_by_key_tag_and_age(self) -> None:
+        """All that is given must fit, and the forgotten are counted."""
+        self.run(self.kept.keep("old", said("1"), ("user:ann", "tag:faq")))
+        self.time.advance(self.moment / 2)
+        moment = self.time.now()
+        self.run(self.kept.keep("new", said("2"), ("user:ann",)))
+        self.run(self.kept.keep("bob", said("3"), ("user:bob", "tag:faq")))
+        assert self.forget(tags=("user:ann", "tag:other")) == 0
+        assert self.forget(tags=("user:ann",), before=moment) == 1
+        assert [self.find(key) is None for key in ("old", "new", "bob")] == [True, False, False]
+        assert self.forget(key="bob") == 1
+        assert self.forget() == 1
+        assert [self.find(key) for key in ("old", "new", "bob")] == [None] * 3
+
+    def test_a_newer_answer_has_its_own_tags(self) -> None:
+        """Those of the older one are gone with it."""
+        self.run(self.kept.keep("k", said("1"), ("user:ann",)))
+        self.run(self.kept.keep("k", said("2"), ("user:bob",)))
+        assert self.forget(tags=("user:ann",)) == 0
+        assert self.forget(tags=("user:bob",)) == 1
 
     def test_an_answer_is_fresh_until_its_lifetime_ends(self) -> None:
         """Finding it does not make it live longer."""

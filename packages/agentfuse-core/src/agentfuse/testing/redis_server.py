@@ -58,6 +58,7 @@ class RedisServer:
         self.folder = folder
         self.port = _free_port()
         self._options = {"appendonly": "yes", "appendfsync": "always", **options}
+        self.environment: Mapping[str, str] | None = None  # None: the caller's
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -82,7 +83,9 @@ class RedisServer:
             command += [f"--{name}", value]
         log = self.folder / "server.log"
         with log.open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: S603 - ours
+            self._process = subprocess.Popen(  # noqa: S603 - ours
+                command, stdout=out, stderr=out, env=self.environment
+            )
         wait_until(self._answers, f"{self._binary} to answer; see {log}")
 
     def kill(self) -> None:

@@ -81,6 +81,7 @@ def _tool_turn_problems(messages: Sequence[Mapping[str, Json]]) -> Iterator[Prob
         results = [b.get("tool_use_id", "") for b in blocks if b.get("type") == "tool_result"]
         stray = [result for result in results if result not in waiting]
         missing = [use for use in waiting if use not in results] if role == "user" else []
+        yield from _order_problems(index, blocks, results)
         if stray:
             text = (
                 f"messages.{index}.content.0: unexpected `tool_use_id` found in `tool_result`"
@@ -93,6 +94,31 @@ def _tool_turn_problems(messages: Sequence[Mapping[str, Json]]) -> Iterator[Prob
         waiting = [b["id"] for b in blocks if b.get("type") == "tool_use"]
     if waiting:
         yield _unanswered(len(messages) - 1, waiting)
+
+
+def _order_problems(
+    index: int, blocks: Sequence[Mapping[str, Json]], results: Sequence[str]
+) -> Iterator[Problem]:
+    """Check that results come first in their turn, each once.
+
+    Source: docs.anthropic.com/en/docs/agents-and-tools/tool-use/implement-tool-use, "tool result
+    blocks must come FIRST in the content array".
+    """
+    kinds = [block.get("type") for block in blocks[: len(results)]]
+    if any(kind != "tool_result" for kind in kinds):
+        text = (
+            f"messages.{index}: `tool_use` ids were found without `tool_result` blocks immediately"
+            f" after: {', '.join(results)}. Each `tool_use` block must have a corresponding"
+            " `tool_result` block in the next message."
+        )
+        yield Problem(400, text)
+    twice = sorted({result for result in results if results.count(result) > 1})
+    for result in twice:
+        text = (
+            f"messages.{index}.content: each tool_use must have a single result. Found multiple"
+            f" `tool_result` blocks with id: {result}"
+        )
+        yield Problem(400, text)
 
 
 def _unanswered(index: int, missing: Sequence[str]) -> Problem:

@@ -44,9 +44,21 @@ def _role_problems(messages: Sequence[Json]) -> Iterator[Problem]:
         if role not in _ROLES:
             text = f"Invalid value: '{role}'. Supported values are: {', '.join(map(repr, _ROLES))}."
             yield Problem(400, text, param=f"messages[{index}].role", code="invalid_value")
-        elif message.get("content") is None and role != "assistant":
+        elif message.get("content") is None and not _says_otherwise(message):
             text = f"Invalid value for 'content': expected a string, got null in messages[{index}]."
             yield Problem(400, text, param=f"messages.[{index}].content")
+        elif message.get("tool_calls") == []:
+            text = (
+                f"Invalid 'messages[{index}].tool_calls': empty array. Expected an array with"
+                " minimum length 1, but got an empty array instead."
+            )
+            yield Problem(400, text, param=f"messages[{index}].tool_calls", code="empty_array")
+
+
+def _says_otherwise(message: Mapping[str, Json]) -> bool:
+    """Say whether an assistant's message may do without content: it calls, refuses or speaks."""
+    words = ("tool_calls", "function_call", "refusal", "audio")
+    return message.get("role") == "assistant" and any(message.get(word) for word in words)
 
 
 def _tool_turn_problems(messages: Sequence[Mapping[str, Json]]) -> Iterator[Problem]:

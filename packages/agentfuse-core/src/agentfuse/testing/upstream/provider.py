@@ -7,6 +7,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Self
 
 from agentfuse.testing.upstream.anthropic_messages import AnthropicMessages
+from agentfuse.testing.upstream.batches import BatchDesk
 from agentfuse.testing.upstream.count_apis import COUNTING, AnthropicCounts, GeminiCounts
 from agentfuse.testing.upstream.faults import Fault, Pace, retry_after_of
 from agentfuse.testing.upstream.openai_chat import ChatCompletions
@@ -31,7 +32,8 @@ class Upstream:
     """A simulated LLM provider on real loopback HTTP. It runs no model: its answers are made up.
 
     It speaks OpenAI's Chat Completions, Responses and embeddings and Anthropic's Messages, whole
-    and streamed, and the APIs with which Anthropic and Gemini count a request beforehand. It keeps
+    and streamed, the batch APIs of both, and the APIs with which Anthropic and Gemini count a
+    request beforehand. It keeps
     those vendors' published rules, and counts and reports tokens for what really went over the
     wire. What it says is decided by ``script``, then ``responder``, then the default: an echo of
     the last user text, a tool call where a tool is forced or mentioned, valid JSON where JSON is
@@ -56,6 +58,7 @@ class Upstream:
         voice = Voice(responder=responder, answer_tokens=answer_tokens, script=self._script)
         pace = Pace(latency, per_chunk)
         self._service = Service(voice, frozenset(keys), tuple(models), pace)
+        self._batches = BatchDesk(self._service, ChatCompletions(), AnthropicMessages())
         self._server: LoopbackServer | None = None
         self._thread: Thread | None = None
 
@@ -78,7 +81,7 @@ class Upstream:
                 ":countTokens": GeminiCounts(),
                 "/embeddings": Embeddings(),
             }
-            self._server = LoopbackServer(self._service, dialects)
+            self._server = LoopbackServer(self._service, dialects, self._batches)
             serve = self._server.serve_forever
             self._thread = Thread(target=serve, args=(0.02,), name="upstream", daemon=True)
             self._thread.start()
@@ -162,6 +165,14 @@ class Upstream:
         """Let time pass for what Anthropic's prompt cache keeps."""
         self._service.memory.age(seconds)
 
+    def hold_batches(self, *, held: bool = True) -> None:
+        """Let batches wait, or go on; without it a batch is done when it is first looked at."""
+        self._batches.held = held
+
+    def finish_batches(self) -> None:
+        """End all batches now."""
+        self._batches.finish()
+
     def slow(self, latency: float = 0.0, per_chunk: float = 0.0) -> None:
         """Set how many seconds pass before headers and before each chunk, from now on."""
         self._service.faults.pace = Pace(latency, per_chunk)
@@ -190,3 +201,4 @@ class Upstream:
         self._service.records.forget()
         self._service.faults.forget()
         self._service.memory.forget()
+        self._batches.forget()

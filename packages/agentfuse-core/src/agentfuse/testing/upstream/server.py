@@ -17,6 +17,7 @@ from agentfuse.testing.upstream.wire import ClientLeft, Wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentfuse.testing.upstream.batches import BatchDesk
     from agentfuse.testing.upstream.dialect import Counting, Dialect
     from agentfuse.testing.upstream.service import Service
 
@@ -32,8 +33,11 @@ class LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, service: Service, dialects: Mapping[str, Dialect | Counting]) -> None:
+    def __init__(
+        self, service: Service, dialects: Mapping[str, Dialect | Counting], batches: BatchDesk
+    ) -> None:
         self.service = service
+        self.batches = batches
         self.dialects = dialects
         self._open: set[socket.socket] = set()
         self._lock = Lock()
@@ -90,21 +94,39 @@ class _Handler(BaseHTTPRequestHandler):
         dialect = self._loopback.dialects.get(f":{verb}" if verb else path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         if dialect is None:
-            self._missing(wire)
+            if not self._batched("POST", path, headers, raw, wire):
+                self._missing(wire)
         else:
             incoming = Incoming(path=self.path, headers=headers, raw=raw)
             self._loopback.service.handle(dialect, incoming, wire)
         self.close_connection = self.close_connection or not wire.open
 
     def do_GET(self) -> None:
-        """List the models; nothing else can be got."""
+        """List the models, or look at a batch."""
         wire = Wire(self.connection)
+        path = _ROOT.sub("", self.path.partition("?")[0].rstrip("/"))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if self._batched("GET", path, headers, b"", wire):
+            return
         if self.path.partition("?")[0].rstrip("/").removeprefix("/v1") != "/models":
             self._missing(wire)
             return
         names = self._loopback.service.models or _LISTED
         models = [{"id": n, "object": "model", "created": 0, "owned_by": "upstream"} for n in names]
         self._send(wire, 200, {"object": "list", "data": models, "has_more": False})
+
+    def _batched(
+        self, method: str, path: str, headers: Mapping[str, str], raw: bytes, wire: Wire
+    ) -> bool:
+        """Serve the batch APIs; False where the address is none of theirs."""
+        given = self._loopback.batches.serve(method, path, headers, raw)
+        if given is None:
+            return False
+        try:
+            wire.send(given[0], JSON_HEADERS, given[1])
+        except ClientLeft:
+            self.close_connection = True
+        return True
 
     def _missing(self, wire: Wire) -> None:
         text = f"Invalid URL ({self.command} {self.path})"

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from itertools import count
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentfuse.testing.upstream.answering import answer_of, id_of
 from agentfuse.testing.upstream.counting import PromptMemory
@@ -123,6 +123,41 @@ class Service:
         except ClientLeft:
             wire.open = False
             entry.note(aborted=True)
+        finally:
+            entry.end()
+
+    def answered(
+        self, dialect: Dialect, body: Mapping[str, Json], headers: Mapping[str, str]
+    ) -> tuple[int, Json]:
+        """Answer one request of a batch, whole, and record it: a status and a body."""
+        incoming = Incoming(path="batch", headers=headers, raw=b"")
+        entry = self.records.open(
+            WireRequest(
+                api=dialect.api,
+                path="batch",
+                headers=headers,
+                body=body,
+                at=time.time(),
+                model=str(body.get("model") or ""),
+            )
+        )
+        request_id = id_of("req_", self._serial())
+        nowhere: Any = None
+        exchange = _Exchange(dialect, nowhere, entry, incoming, body, request_id)
+        try:
+            fault = self.faults.take(str(body.get("model") or ""))
+            problem = _problem_in(dialect, fault) if fault.status else self._problem_of(exchange)
+            if problem is not None:
+                entry.note(status=problem.status)
+                return problem.status, dialect.error_of(problem, request_id)
+            asked = dialect.asked_of(body)
+            key = dialect.key_of(headers)
+            billed = dialect.prompt_billed(self.memory, key, dialect.prompt_of(asked))
+            answer = answer_of(
+                asked, self.voice.say(asked), billed, self._serial(), int(time.time())
+            )
+            entry.note(status=200, **_billed(dialect, answer))
+            return 200, dialect.reply_of(asked, answer)
         finally:
             entry.end()
 

@@ -1,0 +1,1 @@
+"""Semantic entries that processes share: in Redis streams, the Redis Query Engine, and pgvector."""

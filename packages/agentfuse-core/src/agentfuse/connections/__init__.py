@@ -1,0 +1,1 @@
+"""Ways to the stores that processes share: clients and connections, and no word of what is kept."""

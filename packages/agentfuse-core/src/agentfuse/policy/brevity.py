@@ -1,0 +1,122 @@
+"""Requests that are too long: shortened where the user wants it, refused where nothing helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agentfuse.errors import ContextTooLong, UnknownPrice
+from agentfuse.lengths import Compressed, Desk, Pressure
+from agentfuse.messages import Text
+from agentfuse.pricing import context_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from agentfuse.lengths import Shortened
+    from agentfuse.messages import Reply, Request
+    from agentfuse.policy.given import Ports, Rules
+    from agentfuse.tickets import Admitted, Limit
+
+# Room for an answer where the request sets no maximum, in tokens.
+_ANSWER = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Brevity:
+    """Keeps requests within what their model can read, and what their budget should pay for."""
+
+    ports: Ports
+    rules: Rules
+    ask: Callable[[Request, str], Awaitable[Reply]]
+
+    async def shortened(self, ticket: Admitted, limit: Limit | None) -> Admitted:
+        """Give the ticket with a shorter request where one is due; ``limit`` is nearly used up.
+
+        Raises ContextTooLong where not even the least count of the input fits the model's window.
+        """
+        request = ticket.request
+        window = self._window_of(request)
+        outcome = await self._outcome(request, limit, window)
+        if outcome is not None:
+            self.ports.tell(
+                Compressed(
+                    id=ticket.id,
+                    model=request.model,
+                    limit=limit,
+                    why=outcome.why,
+                    before=outcome.before,
+                    after=outcome.after,
+                    left_out=outcome.left_out,
+                )
+            )
+            request = outcome.request
+            saved = outcome.before - outcome.after
+            ticket = replace(ticket, asked=request, request=request, left_out=saved)
+        if window and _may_pass(request, window):
+            self._require_fit(request, window)
+        return ticket
+
+    async def cut(self, request: Request) -> Request:
+        """Give a request about half as long, since its provider found it too long; or as it is."""
+        shortener = self.rules.compress
+        if shortener is None:
+            return request
+        tokens = self.ports.counter.by_rules(request).tokens
+        desk = Desk(self.ports.counter, self.ports.memo, self.ask)
+        outcome = await shortener.shortened(request, Pressure(room=max(tokens - 1, 1)), desk)
+        return request if outcome is None else outcome.request
+
+    async def _outcome(
+        self, request: Request, limit: Limit | None, window: int
+    ) -> Shortened | None:
+        shortener = self.rules.compress
+        if shortener is None or request.api == "embeddings":
+            return None
+        answer = request.max_output_tokens or min(_ANSWER, window // 4)
+        pressure = Pressure(
+            limit=limit,
+            room=max(window - answer, 1) if window else 0,
+            above=self.rules.compress_above,
+            after=self.rules.compress_after,
+        )
+        desk = Desk(self.ports.counter, self.ports.memo, self.ask)
+        outcome = await shortener.shortened(request, pressure, desk)
+        return None if outcome is None or outcome.request == request else outcome
+
+    def _window_of(self, request: Request) -> int:
+        """Give the tokens a model reads at most; 0 where that is not known, or not wanted.
+
+        A price list that names a dearer rate from some length on says that the window is longer.
+        """
+        given = self.rules.context_windows.get(request.model)
+        if given is not None or not self.rules.context_guard:
+            return given or 0
+        try:
+            card = self.ports.book.card(request.model, request.provider, context_of(request))
+        except UnknownPrice:
+            return 0
+        longest = max((start for start, _ in card.tiers), default=0)
+        return 0 if longest >= card.context_window else card.context_window
+
+    def _require_fit(self, request: Request, window: int) -> None:
+        least = self.ports.counter.by_rules(request).low
+        if least > window:
+            raise ContextTooLong(
+                f"the input is at least {least:,} tokens long, and {request.model} reads"
+                f" {window:,} at most: nothing was sent; shorten it, let Fuse(compress="
+                "'keep_recent') do so, or correct the window with Fuse(context_windows="
+                f"{{{request.model!r}: ...}})",
+                tokens=least,
+                window=window,
+            )
+
+
+def _may_pass(request: Request, window: int) -> bool:
+    """Say whether a request is worth counting: no text has more tokens than bytes."""
+    texts = (part.text for m in request.messages for part in m.parts if isinstance(part, Text))
+    calls = (call.arguments for m in request.messages for call in m.tool_calls)
+    characters = (
+        sum(map(len, texts)) + sum(map(len, calls)) + sum(len(str(tool)) for tool in request.tools)
+    )
+    return 4 * characters > window

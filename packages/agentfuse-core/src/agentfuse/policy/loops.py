@@ -1,0 +1,228 @@
+"""Agents that go round in circles: seen in what they do, and warned of, made cheaper or stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from agentfuse.conduct import Loop, Looping
+from agentfuse.errors import ConfigurationError, LoopDetected
+from agentfuse.money import cost_of
+from agentfuse.policy.cycles import cycle_in
+from agentfuse.policy.moves import SHOWN, Done, Step, answer_of, move_of, steps_in
+from agentfuse.policy.saying import loop_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from agentfuse.conduct import Move
+    from agentfuse.messages import Reply, Request
+    from agentfuse.money import Dollars
+    from agentfuse.policy.given import Ports, Rules
+    from agentfuse.ports import Run
+    from agentfuse.tickets import Admitted
+
+Action = Literal["warn", "downgrade", "stop"]
+
+# The moves of an agent that are remembered.
+_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRules:
+    """What is a loop, and what is done about it: ``Fuse(loops=LoopRules("stop"))``.
+
+    A loop is the same round gone ``times`` times (one less for a round of several parts): the same
+    tools called with the same arguments and the same results; the very same question asked again
+    after it was answered; or the same answer to the same input. One whose repeats have cost
+    ``dear`` (dollars) is acted on a round earlier. Repeats further apart than ``within`` seconds
+    are none.
+
+    ``action`` is to ``warn`` (an event and an alert), to ``downgrade`` to the cheaper model that
+    ``Fuse(downgrade=...)`` names, or to ``stop`` with LoopDetected. Tools in ``polls`` may be
+    called again and again. ``similar(a, b)`` says of two texts whether they mean the same, for
+    repeats that differ in their words alone. Raises ConfigurationError for words that are off.
+    """
+
+    action: Action = "warn"
+    times: int = 4
+    dear: Dollars = "$0.25"
+    within: float = 600.0
+    polls: frozenset[str] | Sequence[str] = ()
+    similar: Callable[[str, str], bool] | None = None
+    dear_nanodollars: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the words."""
+        if self.action not in {"warn", "downgrade", "stop"}:
+            raise ConfigurationError(
+                f"loops is 'warn', 'downgrade', 'stop' or LoopRules(...), not {self.action!r}"
+            )
+        if self.times < 3 or self.within <= 0:  # noqa: PLR2004 - as in cycles
+            raise ConfigurationError("LoopRules takes times of 3 or more, and within above zero")
+        object.__setattr__(self, "dear_nanodollars", cost_of(self.dear))
+
+    def lets_poll(self, names: Sequence[str]) -> bool:
+        """Say whether one of these tools may be called again and again."""
+        return any(name in self.polls for name in names)
+
+    def times_for(self, cost: int) -> int:
+        """Give how often a round may be gone, if its repeats have cost so much."""
+        return self.times - 1 if cost >= self.dear_nanodollars else self.times
+
+
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """Watches the calls of a run."""
+
+    ports: Ports
+    rules: Rules
+    run: Run
+
+    def move_of(self, request: Request, key: str | None, agent: tuple[str, ...]) -> Move | None:
+        """Read a request as a move of an agent, if anybody wants to know."""
+        return None if self.rules.loops is None else move_of(request, key, agent)
+
+    def checked(self, ticket: Admitted) -> Loop | None:
+        """Look for a loop that a call goes on with; raises LoopDetected where it is to stop.
+
+        Gives the loop for which the call is to go to a cheaper model, if that is wanted. A warning
+        that was told is not told again before the loop is twice as long.
+        """
+        rules, move = self.rules.loops, ticket.move
+        if rules is None or move is None:
+            return None
+        done = self._done(rules)
+        loop = _loop_of_tools(ticket.request, rules, done) or _loop_of_moves(move, rules, done)
+        if loop is None:
+            return None
+        told = rules.action != "warn" or self._is_new(loop)
+        if told:
+            self.ports.tell(
+                Looping(
+                    id=ticket.id,
+                    model=ticket.request.model,
+                    loop=loop,
+                    action=rules.action,
+                    scope=ticket.scope,
+                )
+            )
+        if rules.action == "stop":
+            text = loop_text(loop, ticket.request.model)
+            raise self.run.completed(LoopDetected(text, loop=loop))
+        return loop if rules.action == "downgrade" else None
+
+    def note(self, ticket: Admitted, reply: Reply, cost: int) -> None:
+        """Remember a call that was answered, for ``cost`` nanodollars.
+
+        One that was under way together with the one before it is no repeat of it: whoever asks the
+        same of many at once goes in no circle.
+        """
+        rules, move = self.rules.loops, ticket.move
+        if rules is None or move is None:
+            return
+        done = Done(move=move, answer=answer_of(reply), cost=cost, ended=self.ports.clock.now())
+
+        def longer(before: tuple[Done, ...] | None) -> tuple[Done, ...]:
+            kept = before or ()
+            if kept and ticket.started < kept[-1].ended:
+                return kept
+            return (*kept[1 - _KEPT :], done)
+
+        self.ports.memo.change(("moves", self._who()), longer)
+
+    def _who(self) -> tuple[str, ...]:
+        """Name whose calls belong together: the run, the session, the user; tags are agents."""
+        return tuple(mark for mark in self.run.marks("") if not mark.startswith("tag:"))
+
+    def _done(self, rules: LoopRules) -> tuple[Done, ...]:
+        done: tuple[Done, ...] = self.ports.memo.find(("moves", self._who())) or ()
+        since = self.ports.clock.now() - rules.within
+        return tuple(each for each in done if each.ended >= since)
+
+    def _is_new(self, loop: Loop) -> bool:
+        """Say whether a loop is to be told: the first time, and whenever it has doubled."""
+        name = ("told", self._who(), loop.what, loop.actions)
+        told = self.ports.memo.find(name) or 0
+        if told and told < loop.times < 2 * told:
+            return False
+        self.ports.memo.keep(name, loop.times)
+        return True
+
+
+def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> Loop | None:
+    """Find the same calls with the same results at the end of a conversation."""
+    steps = steps_in(request.messages)
+    if len(steps) < rules.times - 1:
+        return None
+
+    def same(one: Step, other: Step) -> bool:
+        if one == other:
+            return True
+        near = rules.similar is not None and one.names == other.names
+        return near and rules.similar is not None and rules.similar(one.text, other.text)
+
+    found = cycle_in(steps, rules.times - 1, same)
+    if found is None:
+        return None
+    length, times = found
+    round_ = steps[-length:]
+    cost = sum(each.cost for each in done[-length * (times - 1) :])
+    if not _is_enough(times, length, cost, rules) or any(
+        rules.lets_poll(step.names) for step in round_
+    ):
+        return None
+    return Loop(what="tools", actions=tuple(map(str, round_)), times=times, cost=cost)
+
+
+def _loop_of_moves(move: Move, rules: LoopRules, done: Sequence[Done]) -> Loop | None:
+    """Find the same questions, or the same answers to the same input, that a move goes on with."""
+    return _repeats(
+        "requests", done, rules, lambda a, b: a.move.key == b.move.key, lambda a: a.key == move.key
+    ) or _repeats(
+        "answers",
+        done,
+        rules,
+        lambda a, b: _same_answer(a, b, rules),
+        lambda a: (a.agent, a.newest) == (move.agent, move.newest),
+    )
+
+
+def _repeats(
+    what: Literal["requests", "answers"],
+    done: Sequence[Done],
+    rules: LoopRules,
+    same: Callable[[Done, Done], bool],
+    goes_on: Callable[[Move], bool],
+) -> Loop | None:
+    found = cycle_in(done, rules.times - 1, same)
+    if found is None:
+        return None
+    length, times = found
+    if not goes_on(done[-length].move):
+        return None
+    cost = sum(each.cost for each in done[-length * (times - 1) :])
+    if not _is_enough(times, length, cost, rules):
+        return None
+    round_ = done[-length:]
+    if any(rules.lets_poll(each.answer[1::2]) for each in round_):
+        return None
+    agents = dict.fromkeys(tag for each in round_ for tag in each.move.agent)
+    actions = tuple(each.move.newest[-1][:SHOWN] for each in round_)
+    return Loop(what=what, actions=actions, times=times, cost=cost, agents=tuple(agents))
+
+
+def _same_answer(one: Done, other: Done, rules: LoopRules) -> bool:
+    if (one.move.agent, one.move.newest) != (other.move.agent, other.move.newest):
+        return False
+    if one.answer == other.answer:
+        return True
+    texts = (one.answer[:1], other.answer[:1])
+    tools_differ = one.answer[1:] != other.answer[1:]
+    if rules.similar is None or tools_differ or not all(map(any, texts)):
+        return False
+    return rules.similar(texts[0][0], texts[1][0])
+
+
+def _is_enough(times: int, length: int, cost: int, rules: LoopRules) -> bool:
+    return times >= max(rules.times_for(cost) - (length > 1), 3)

@@ -1,0 +1,116 @@
+"""What an agent does, in a form that two doings can be compared by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agentfuse.conduct import Move
+from agentfuse.policy.keys import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentfuse.messages import Message, Reply, Request, ToolCall
+
+_ANSWERING = frozenset({"tool", "function"})
+# What of an action is shown as evidence, and what of a text is kept to be compared by meaning.
+SHOWN, _COMPARED = 120, 500
+# No more of a long history is looked at than this, its newest messages.
+_LATEST = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Tools that the model called, and what came back: canonical, so that equal is the same."""
+
+    calls: tuple[tuple[str, str], ...]
+    results: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tools' names."""
+        return tuple(name for name, _ in self.calls)
+
+    @property
+    def text(self) -> str:
+        """All of it as a text, to be compared by meaning."""
+        calls = " ".join(f"{name} {arguments}" for name, arguments in self.calls)
+        return f"{calls} -> {' '.join(self.results)}"[:_COMPARED]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}({arguments})" for name, arguments in self.calls)[:SHOWN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A move that was answered, at a time, for a cost in nanodollars."""
+
+    move: Move
+    answer: tuple[str, ...]
+    cost: int
+    ended: float
+
+
+def move_of(request: Request, key: str | None, agent: tuple[str, ...]) -> Move | None:
+    """Read a request as a move; None for one that is no conversation."""
+    if request.api == "embeddings" or not request.messages:
+        return None
+    name = key or key_of(request) or _rough_key_of(request)
+    newest: list[str] = []
+    role = request.messages[-1].role
+    for message in reversed(request.messages):
+        if message.role != role:
+            break
+        newest.append(message.text)
+    return Move(key=name, agent=agent, newest=(role, *reversed(newest)))
+
+
+def _rough_key_of(request: Request) -> str:
+    """Name a request by its words, where a parameter (a function, an object) cannot be spelt."""
+    words = [
+        (m.role, m.text, tuple((call.name, call.arguments) for call in m.tool_calls))
+        for m in request.messages
+    ]
+    frame = (request.tenant, request.provider, request.model, len(request.tools))
+    return f"rough {hash((*frame, tuple(sorted(request.params)), tuple(words)))}"
+
+
+def answer_of(reply: Reply) -> tuple[str, ...]:
+    """Give an answer in a form to compare: its text, and its calls without their ids."""
+    if not reply.choices:
+        return ()
+    first = reply.choices[0]
+    return (first.text[:_COMPARED], *(piece for c in first.tool_calls for piece in _call(c)))
+
+
+def steps_in(messages: Sequence[Message]) -> list[Step]:
+    """List the steps that followed the user's last words, the oldest first.
+
+    A call that has no result yet ends no step. What the model said beside its calls is left out:
+    it varies where what it does is the same.
+    """
+    steps: list[Step] = []
+    results: list[str] = []
+    for message in reversed(messages[-_LATEST:]):
+        if message.role in _ANSWERING:
+            results.append(message.text)
+        elif message.tool_calls:
+            calls = tuple(_call(call) for call in message.tool_calls)
+            steps.append(Step(calls, tuple(reversed(results))))
+            results = []
+        else:
+            if message.role == "user":
+                break
+            results = []
+    return steps[::-1]
+
+
+def _call(call: ToolCall) -> tuple[str, str]:
+    """Give a call's name and its arguments with their keys in order."""
+    try:
+        value: Any = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return call.name, call.arguments
+    return call.name, json.dumps(value, sort_keys=True, separators=(",", ":"))
