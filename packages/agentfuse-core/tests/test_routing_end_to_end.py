@@ -128,9 +128,11 @@ def test_a_spent_budget_moves_the_price_of_quality(upstream: Upstream) -> None:
     known = fit(rows, models=(WEAK, STRONG), strong=STRONG, costs=COSTS)
     for spent, expected in (("$0.01", 54), ("$0.85", 25), ("$0.95", 10)):
         fuse = Fuse(
-            "$1", spend_book=False, cache=False,
+            "$1",
+            spend_book=False,
+            cache=False,
             route=Router([WEAK, STRONG], weights=known, target_quality=0.99),
-        )  # fmt: skip
+        )
         fuse.record_tool_call("search", spent)
         before = len(upstream.requests)
         for n in range(60):
@@ -288,7 +290,7 @@ def test_a_judge_is_paid_from_the_same_budget(upstream: Upstream) -> None:
             fuse=fuse,
             base_url=upstream.openai_url,
             api_key="sk-upstream",
-        )  # fmt: skip
+        )
     )
     assert models_on(upstream) == ["gpt-4.1-nano", WEAK, "gpt-4.1-nano", STRONG]
     assert [receipt.model for receipt in heard.receipts] == models_on(upstream)
@@ -313,9 +315,13 @@ def test_streams_are_routed_too(known: Any, upstream: Upstream) -> None:
     fuse = fuse_of(Router([WEAK, STRONG], weights=known, target_quality=0.95))
     with scope(tags=("easy",)):
         stream = completion(
-            STRONG, [{"role": "user", "content": "Hi"}], stream=True, fuse=fuse,
-            base_url=upstream.openai_url, api_key="sk-upstream",
-        )  # fmt: skip
+            STRONG,
+            [{"role": "user", "content": "Hi"}],
+            stream=True,
+            fuse=fuse,
+            base_url=upstream.openai_url,
+            api_key="sk-upstream",
+        )
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert models_on(upstream) == [WEAK]
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from agentfuse.messages import Reply
 from agentfuse.runtime.asking import Asking
+from agentfuse.runtime.sending import told
 from agentfuse.scopes import routed_by
 from agentfuse.tickets import Admitted, Answered, Decision, Routed
 
@@ -91,7 +92,7 @@ class Course:
         """Give the first cheap answer in the caller's own type."""
         first = self.cheap[0]
         if isinstance(first.ticket, Answered):
-            return self.codec.result_of(first.ticket.reply)
+            return self.codec.result_of(told(self.codec, first.ticket))
         return first.answer
 
 
@@ -104,7 +105,7 @@ def cascaded(course: Course, send: Callable[[Request], Any]) -> Any:
     with routed_by(route=False):
         course.strong = fuse.begin(strong)
         if isinstance(course.strong, Answered):
-            return course.codec.result_of(course.strong.reply)
+            return course.codec.result_of(told(course.codec, course.strong))
         try:
             for request in cheap:
                 course.cheap.append(Asked(fuse.begin(request)))
@@ -128,7 +129,7 @@ async def acascaded(course: Course, send: Callable[[Request], Awaitable[Any]]) -
     with routed_by(route=False):
         course.strong = await fuse.abegin(strong)
         if isinstance(course.strong, Answered):
-            return course.codec.result_of(course.strong.reply)
+            return course.codec.result_of(told(course.codec, course.strong))
         try:
             for request in cheap:
                 course.cheap.append(Asked(await fuse.abegin(request)))

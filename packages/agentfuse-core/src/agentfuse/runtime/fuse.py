@@ -19,7 +19,7 @@ from agentfuse.runtime.now import run_now
 from agentfuse.runtime.remembering import Remembering
 from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
-from agentfuse.runtime.sending import asent, sent
+from agentfuse.runtime.sending import asent, sent, told
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
@@ -297,7 +297,7 @@ class Fuse(Remembering, RoutedCalls):
         """Ask for what a ticket stands for."""
         outcome = self._ask(ticket, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(_told(codec, outcome))
+            return codec.result_of(told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -328,7 +328,7 @@ class Fuse(Remembering, RoutedCalls):
         """Do as ``_answer``, awaited."""
         outcome = await self._aask(ticket, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(_told(codec, outcome))
+            return codec.result_of(told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -347,7 +347,7 @@ class Fuse(Remembering, RoutedCalls):
         """Open a stream; use it up or close it, and it is settled."""
         outcome = self._ask(self.begin(request), send)
         if isinstance(outcome, Answered):
-            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
+            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(told(codec, outcome)))
         ticket, wire = outcome
         return MeteredStream(self, ticket, wire, codec, send)
 
@@ -360,7 +360,7 @@ class Fuse(Remembering, RoutedCalls):
         """Do as ``stream``, awaited."""
         outcome = await self._aask(await self.abegin(request), send)
         if isinstance(outcome, Answered):
-            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
+            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(told(codec, outcome)))
         ticket, wire = outcome
         return AsyncMeteredStream(self, ticket, wire, codec, send)
 
@@ -396,11 +396,3 @@ class Fuse(Remembering, RoutedCalls):
         if tenant is None or request.tenant is not None:
             return request
         return replace(request, tenant=tenant)
-
-
-def _told(codec: object, outcome: Answered) -> Reply:
-    """Give a remembered reply; a codec with a method ``answered`` hears where it came from."""
-    answered = getattr(codec, "answered", None)
-    if answered is not None:
-        answered(outcome)
-    return outcome.reply
