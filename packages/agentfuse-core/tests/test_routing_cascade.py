@@ -13,7 +13,8 @@ from agentfuse.routing import Cascade
 from agentfuse.routing.canonical import canonical_of, choice, number
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream import Asked, Call, Say
-from agentfuse.tickets import Receipt, Routed
+from agentfuse.decisions import Routed
+from agentfuse.tickets import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

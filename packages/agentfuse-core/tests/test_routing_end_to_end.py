@@ -24,7 +24,8 @@ from agentfuse.routing import (
 )
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream import Say
-from agentfuse.tickets import Receipt, Routed
+from agentfuse.decisions import Routed
+from agentfuse.tickets import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

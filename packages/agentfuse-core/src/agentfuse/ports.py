@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agentfuse.errors import BudgetExceeded
-    from agentfuse.messages import Delta, Reply, Request
-    from agentfuse.scopes import Scope
+    from agentfuse.messages import Delta, Reply
     from agentfuse.semantics import (
         Lookup,
         Meanings,
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
         Vector,
     )
     from agentfuse.tickets import (
-        Admitted,
         Amounts,
         Balance,
-        Decision,
         Entry,
         Event,
         Lease,
@@ -273,22 +270,6 @@ class Flights(Protocol):
 
     def land(self, key: str, reply: Reply | None) -> None:
         """End the caller's flight and hand its answer (or None) to all who wait."""
-        ...
-
-
-class Guide(Protocol):
-    """Chooses the model of a call, and learns from how it went."""
-
-    def applies(self, request: Request) -> bool:
-        """Say whether there is a choice to make."""
-        ...
-
-    async def decide(self, request: Request, scope: Scope, used: float) -> Decision:
-        """Choose; ``used`` is the share spent of the limit nearest its end."""
-        ...
-
-    def answered(self, ticket: Admitted, reply: Reply, seconds: float) -> None:
-        """Look at the provider's answer to a call that was routed."""
         ...
 
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Anomaly, Looping
 from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
-from agentfuse.nothing import NOTHING
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from agentfuse.conduct import Move
     from agentfuse.courses import Attempt, Course
+    from agentfuse.decisions import Decision
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.semantics import Lookup, SemanticHit
@@ -172,28 +171,6 @@ class Quote:
     card_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """Which model a router chose for a call that asked for ``asked``, and why.
-
-    ``p_ok`` is the expected score (0 to 1) and ``expected_cost`` the price in nanodollars of each
-    candidate that could take the call. ``propensity`` is the chance with which ``model`` was
-    chosen (1 where nothing was drawn). ``policy_id`` names what was learned when it was made. An
-    empty ``provider`` is the one that was asked.
-    """
-
-    id: str
-    model: str
-    asked: str
-    provider: str = ""
-    p_ok: Mapping[str, float] = NOTHING
-    expected_cost: Mapping[str, int] = NOTHING
-    reason: str = ""
-    policy_id: str = ""
-    propensity: float = 1.0
-    tag: str = ""
-
-
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """How far a stream has come: what it ``said``, of ``allowed`` output tokens.
@@ -327,14 +304,6 @@ class Failed:
     kind: str
     attempt: int
     cost: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
-    """A call for which a router chose the model, the one asked for or another."""
-
-    id: str
-    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

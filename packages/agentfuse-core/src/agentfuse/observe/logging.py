@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.conduct import Anomaly, Looping
 from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
@@ -17,7 +18,6 @@ from agentfuse.tickets import (
     Overrun,
     Receipt,
     Refused,
-    Routed,
     Shadowed,
     Stop,
     StoreTrouble,

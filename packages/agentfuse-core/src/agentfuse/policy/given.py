@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from agentfuse.lengths import Shortener
     from agentfuse.messages import Reply, Request
+    from agentfuse.policy.guides import Guide
     from agentfuse.policy.loops import LoopRules
     from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         Cache,
         Clock,
         Flights,
-        Guide,
         Health,
         Ledger,
         Memo,

@@ -140,6 +140,7 @@ class Policy:
             await self._settling.abandon(ticket, billed=False)
         finally:
             self._land(ticket, None)
+
     async def hedge(self, ticket: Admitted) -> Admitted | None:
         """Set the money aside for a second, identical request; None where it does not fit."""
         twin = self._resilience.twin(ticket)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agentfuse.decisions import Routed
 from agentfuse.policy.given import Substitute
 from agentfuse.policy.substitutes import asked_of
-from agentfuse.tickets import Routed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from agentfuse.decisions import Decision
 from agentfuse.errors import ConfigurationError
 from agentfuse.money import Dollars, cost_of
 from agentfuse.nothing import NOTHING
@@ -28,7 +29,6 @@ from agentfuse.routing.learned import Learned, View
 from agentfuse.routing.options import Candidate, Field, Option, Pick
 from agentfuse.routing.outcomes import Outcome, score_of
 from agentfuse.routing.strategies import NAMED, PREFERRED, Judge, Situation, Strategy
-from agentfuse.tickets import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
+from agentfuse.decisions import Decision, Routed
 from agentfuse.messages import Reply
 from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.sending import told
 from agentfuse.scopes import routed_by
-from agentfuse.tickets import Admitted, Answered, Decision, Routed
+from agentfuse.tickets import Admitted, Answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

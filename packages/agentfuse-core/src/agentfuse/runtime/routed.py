@@ -12,6 +12,7 @@ from agentfuse.scopes import current_route
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentfuse.decisions import Decision
     from agentfuse.messages import Reply, Request
     from agentfuse.policy.pipeline import Policy
     from agentfuse.ports import Codec, Teller
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from agentfuse.runtime.routes import Routes
     from agentfuse.runtime.wiring import Shared
     from agentfuse.scopes import Scope
-    from agentfuse.tickets import Admitted, Decision
+    from agentfuse.tickets import Admitted
 
 
 @dataclass(slots=True)

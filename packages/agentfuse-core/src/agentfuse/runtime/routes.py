@@ -19,12 +19,13 @@ from agentfuse.tokens.families import bare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentfuse.decisions import Decision
     from agentfuse.messages import Reply, Request
     from agentfuse.ports import Teller
     from agentfuse.pricing import PriceBook
     from agentfuse.routing.outcomes import Outcome
     from agentfuse.scopes import Scope
-    from agentfuse.tickets import Admitted, Decision
+    from agentfuse.tickets import Admitted
 
     Resolve = Callable[[str], tuple[str, str]]
 

@@ -36,8 +36,9 @@ from agentfuse.runtime.side_calls import aimed, sending
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
+    from agentfuse.policy.guides import Guide
     from agentfuse.policy.limits import LimitScope
-    from agentfuse.ports import Cache, Clock, Flights, Guide, Ledger, Memo, Semantics, Teller
+    from agentfuse.ports import Cache, Clock, Flights, Ledger, Memo, Semantics, Teller
     from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.runtime.settings import Settings
 
