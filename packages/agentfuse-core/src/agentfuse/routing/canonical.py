@@ -129,6 +129,7 @@ def _evened(value: Any) -> Any:
         return int(value)
     if isinstance(value, dict):
         return {key: _evened(each) for key, each in cast("dict[str, Any]", value).items()}
-    return (
-        [_evened(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
-    )
+    if isinstance(value, list):
+        held: list[Any] = value
+        return [_evened(each) for each in held]
+    return value
