@@ -184,6 +184,13 @@ def accuracy(session: nox.Session) -> None:
     session.run("python", "accuracy/run.py", *session.posargs)
 
 
+@nox.session(name="routing-eval")
+def routing_eval(session: nox.Session) -> None:
+    """Measure the routers on recorded outcomes (``-- --data DIR --json FILE``)."""
+    session.install("-c", CONSTRAINTS, *requirements_of(CORE, "routing-eval"))
+    session.run("python", "evals/routing/run.py", *session.posargs)
+
+
 @nox.session(name="loops-eval")
 def loops_eval(session: nox.Session) -> None:
     """Judge the loop detector on traces of agents (``-- --json FILE`` keeps every figure)."""

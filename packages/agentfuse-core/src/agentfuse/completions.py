@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from agentfuse.errors import ConfigurationError
 from agentfuse.runtime.calling import Calling
 from agentfuse.runtime.default import default_fuse
-from agentfuse.scopes import scope
+from agentfuse.scopes import routed_by, scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,13 +44,16 @@ def completion(
     shared), ``cache_mode`` (the ``cache`` of ``agentfuse.scope``), ``api_key`` (a list of keys
     takes turns), ``base_url``, ``timeout`` (seconds), and ``fuse`` (in place of the process's own).
     ``api_key`` and ``base_url`` are the asked provider's alone: a fallback of another one has its
-    own from ``Fuse(keys=...)`` or the environment.
+    own from ``Fuse(keys=...)`` or the environment. ``auto_route`` is True (the fuse's router
+    chooses, whichever model is asked), False (nobody does), or a ``Router`` or ``Cascade`` for
+    this call.
 
     Raises BudgetExceeded before anything is sent, UnknownPrice for a budgeted model without a
     price, ConfigurationError for what cannot be asked (no key, no messages, unknown provider), and
     ProviderFailed, from the SDK's own error, once no further attempt is worth it.
     """
-    with scope(cache=options.pop("cache_mode", None) or ""):
+    route = options.pop("auto_route", None)
+    with scope(cache=options.pop("cache_mode", None) or ""), routed_by(route):
         call = _call_of(model, messages, options, stream=stream)
         if stream:
             return call.fuse.stream(call.request, call.open_stream, call.codec)
@@ -70,7 +73,8 @@ async def acompletion(
     model: str, messages: Messages, *, stream: bool = False, **options: Any
 ) -> ChatCompletion | AsyncCompletionStream:
     """Do as ``completion``, awaited."""
-    with scope(cache=options.pop("cache_mode", None) or ""):
+    route = options.pop("auto_route", None)
+    with scope(cache=options.pop("cache_mode", None) or ""), routed_by(route):
         call = _call_of(model, messages, options, stream=stream)
         if stream:
             return await call.fuse.astream(call.request, call.aopen_stream, call.codec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from agentfuse.errors import ConfigurationError
 
@@ -74,3 +74,28 @@ def scope(  # noqa: PLR0913 - each is an id of the same call
         yield inner
     finally:
         _current.reset(token)
+
+
+_route: ContextVar[Any] = ContextVar("agentfuse_route", default=None)
+
+
+def current_route() -> Any:
+    """Give what this call is to be routed by: see ``routed_by``."""
+    return _route.get()
+
+
+@contextmanager
+def routed_by(route: Any) -> Generator[None]:
+    """Route what begins within by another router (or cascade) than the fuse's own.
+
+    True is the fuse's own, whichever model is asked for; False none; None changes nothing. Never
+    held across a ``yield`` to a caller.
+    """
+    if route is None:
+        yield
+        return
+    token = _route.set(route)
+    try:
+        yield
+    finally:
+        _route.reset(token)

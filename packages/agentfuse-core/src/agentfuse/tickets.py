@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Anomaly, Looping
 from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
 from agentfuse.scopes import NO_SCOPE, SCOPES
 
 if TYPE_CHECKING:
     from agentfuse.conduct import Move
     from agentfuse.courses import Attempt, Course
+    from agentfuse.decisions import Decision
     from agentfuse.messages import Reply, Request
     from agentfuse.scopes import Scope
     from agentfuse.semantics import Lookup, SemanticHit
@@ -189,7 +191,8 @@ class Admitted:
     ``owed`` are the limits of a call that went out while the ledger was down. ``flight`` is what
     others wait for where that is not ``key``; ``course`` tells of the attempts before this one;
     ``lookup`` is what the semantic cache keeps the answer with, if it may. ``move`` is the call as
-    its agent's doing; ``left_out`` is how many input tokens compression has saved.
+    its agent's doing; ``left_out`` is how many input tokens compression has saved; ``decision`` is
+    the router's, where one chose the model.
     """
 
     id: str
@@ -203,6 +206,7 @@ class Admitted:
     leading: bool = False
     scope: Scope = NO_SCOPE
     owed: tuple[Limit, ...] = ()
+    decision: Decision | None = None
     lookup: Lookup | None = None
     move: Move | None = None
     left_out: int = 0
@@ -269,6 +273,7 @@ class Receipt:
     seconds: float = 0.0
     text: str = ""
     scope: Scope = NO_SCOPE
+    decision: Decision | None = None
     key: str = ""
     hit: SemanticHit | None = None
     left_out: int = 0
@@ -365,6 +370,7 @@ Event = (
     | FellBack
     | Hedged
     | BreakerOpened
+    | Routed
     | Downgraded
     | Compressed
     | Looping

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from agentfuse import __version__
-from agentfuse.cli import cache
+from agentfuse.cli import cache, route
 from agentfuse.errors import AgentFuseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (cache,)
+COMMANDS = (cache, route)
 """Modules with ``add_to(subparsers)`` and ``run(args) -> int``."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.conduct import Anomaly, Looping
 from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
 from agentfuse.money import usd
 from agentfuse.policy.saying import shown
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 
 class LogListener:
-    """Logs receipts and trials at INFO, everything else at WARNING, to the logger of that name."""
+    """Logs receipts, routes and trials at INFO, all else at WARNING, to the logger of that name."""
 
     def __init__(self, logger: str = "agentfuse") -> None:
         self._logger = logging.getLogger(logger)
 
     def hear(self, event: Event) -> None:
         """Log an event if its level is wanted."""
-        level = logging.INFO if isinstance(event, Receipt | Shadowed) else logging.WARNING
+        quiet = isinstance(event, Receipt | Routed | Shadowed)
+        level = logging.INFO if quiet else logging.WARNING
         if self._logger.isEnabledFor(level):
             self._logger.log(level, "%s", line_of(event))
 
@@ -53,7 +55,7 @@ def line_of(event: Event) -> str:
             )
         case Retried() | FellBack() | Hedged() | BreakerOpened():
             return _course_line(event)
-        case Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
+        case Routed() | Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
             return _told_line(event)
         case Overrun() | Shadowed() | StoreTrouble():
             return _trouble_line(event)
@@ -79,7 +81,10 @@ def _course_line(event: Retried | FellBack | Hedged | BreakerOpened) -> str:
     return f"falling back from {event.model} to {to} after {event.kind} [{event.id}]"
 
 
-def _told_line(event: Downgraded | Compressed | Alert | Looping | Anomaly) -> str:
+def _told_line(event: Routed | Downgraded | Compressed | Alert | Looping | Anomaly) -> str:
+    if isinstance(event, Routed):
+        chosen = event.decision
+        return f"routed {chosen.asked} to {chosen.model}: {chosen.reason} [{event.id}]"
     return _warning_line(event) if isinstance(event, Looping | Anomaly) else _thrift_line(event)
 
 

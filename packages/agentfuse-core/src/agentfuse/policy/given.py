@@ -14,10 +14,20 @@ if TYPE_CHECKING:
 
     from agentfuse.lengths import Shortener
     from agentfuse.messages import Reply, Request
+    from agentfuse.policy.guides import Guide
     from agentfuse.policy.loops import LoopRules
     from agentfuse.policy.prompts import Prefixes, Wanted
     from agentfuse.policy.retrying import Failure
-    from agentfuse.ports import Cache, Clock, Flights, Health, Ledger, Memo, Semantics, Teller
+    from agentfuse.ports import (
+        Cache,
+        Clock,
+        Flights,
+        Health,
+        Ledger,
+        Memo,
+        Semantics,
+        Teller,
+    )
     from agentfuse.pricing import PriceBook
     from agentfuse.tokens import TokenCounter, TokenEstimate
 
@@ -70,7 +80,8 @@ class Ports:
 
     ``count`` asks the counter for an estimate before a call, and waits for it where it must.
     ``aimed`` and ``send`` are for calls the policy makes itself: whom a request goes to, and
-    asking them (with an API key, or the environment's).
+    asking them (with an API key, or the environment's). ``guide`` chooses models, None where the
+    caller's own choice holds.
     """
 
     ledger: Ledger
@@ -90,3 +101,4 @@ class Ports:
     memo: Memo
     aimed: Callable[[Request], Request]
     send: Callable[[Request, str], Awaitable[Reply]]
+    guide: Guide | None = None

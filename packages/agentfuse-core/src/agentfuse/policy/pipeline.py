@@ -18,6 +18,7 @@ from agentfuse.policy.metering import meter
 from agentfuse.policy.prompts import Prompts
 from agentfuse.policy.resilience import Resilience
 from agentfuse.policy.settling import Settling
+from agentfuse.policy.steering import Steering
 from agentfuse.policy.thrift import Thrift
 from agentfuse.policy.tools import ToolBooks
 from agentfuse.scopes import current_scope
@@ -48,7 +49,8 @@ class Policy:
 
     __slots__ = (
         *("_admission", "_anomalies", "_gate", "_loops", "_memory", "_ports", "_prompts"),
-        *("_resilience", "_rules", "_run", "_settling", "_thrift", "deferring", "tools"),
+        *("_resilience", "_rules", "_run", "_settling", "_steering", "_thrift", "deferring"),
+        "tools",
     )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
@@ -62,6 +64,7 @@ class Policy:
         self._settling = Settling(ports, alerts)
         self.deferring = Deferring(ports, rules, run, self._settling)
         self.tools = ToolBooks(ports, rules, run, alerts)
+        self._steering = Steering(ports)
         brevity = Brevity(ports, rules, self._ask)
         self._thrift = Thrift(ports, rules, brevity)
         self._loops = Loops(ports, rules, run)
@@ -84,7 +87,8 @@ class Policy:
         known = await self._known(ticket)
         if isinstance(known, Admitted):
             limits = self._run.limits(request.model, ticket.started)
-            eased = self._thrift.downgraded(known, loop) if loop is not None else known
+            routed = await self._steering.steered(known, limits)
+            eased = self._thrift.downgraded(routed, loop) if loop is not None else routed
             fitted = await self._thrift.fitted(eased, limits)
             if fitted is not known:
                 known = await self._known(self._asking(fitted))
@@ -100,6 +104,7 @@ class Policy:
             self._resilience.succeeded(ticket)
         try:
             cost = await self._settling.settle(ticket, reply)
+            self._steering.answered(ticket, reply)
             self._loops.note(ticket, reply, cost)
             self._anomalies.watch(ticket, cost)
             await self._memory.keep(ticket, reply)
@@ -128,6 +133,13 @@ class Policy:
             raise
         self._land(ticket, None)
         return None
+
+    async def release(self, ticket: Admitted) -> None:
+        """Give the money back for a call that was not made after all."""
+        try:
+            await self._settling.abandon(ticket, billed=False)
+        finally:
+            self._land(ticket, None)
 
     async def hedge(self, ticket: Admitted) -> Admitted | None:
         """Set the money aside for a second, identical request; None where it does not fit."""
@@ -278,6 +290,7 @@ class Policy:
                 seconds=self._ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                decision=ticket.decision,
                 key=ticket.key or "",
                 hit=hit,
             )

@@ -259,6 +259,7 @@ def _turned(ticket: Admitted, after: Next, *, attempt: int) -> Admitted:
         attempt=attempt,
         leading=ticket.leading,
         scope=ticket.scope,
+        decision=ticket.decision,
         flight=ticket.flight or ticket.key,
         course=course,
         lookup=ticket.lookup if request == ticket.asked else None,

@@ -51,6 +51,7 @@ class Settling:
                 seconds=self.ports.clock.now() - ticket.started,
                 text=reply.text,
                 scope=ticket.scope,
+                decision=ticket.decision,
                 key=ticket.key or "",
                 left_out=ticket.left_out,
                 failed=ticket.failed,

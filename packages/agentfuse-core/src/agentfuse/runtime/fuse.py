@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError
 from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
-from agentfuse.observe.alerts import AlertCallback, AlertWebhook
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
+from agentfuse.runtime.cascading import acascaded, cascaded
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
-from agentfuse.runtime.journal import spend_book_of
+from agentfuse.runtime.listening import listeners_of
 from agentfuse.runtime.now import run_now
 from agentfuse.runtime.remembering import Remembering
+from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
-from agentfuse.runtime.sending import asent, sent
+from agentfuse.runtime.sending import asent, sent, told
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.runtime.warming import warm_up
@@ -51,7 +52,7 @@ Handed = TypeVar("Handed", bound="Ticket | None")
 UNREADABLE = Reply(choices=())
 
 
-class Fuse(Remembering):
+class Fuse(Remembering, RoutedCalls):
     """A hard budget, a cache and a receipt for every call that passes through.
 
     ``Fuse("$5.00")`` holds a run to five dollars (any of ``"$5.00"``, ``Decimal("5")``, ``5``);
@@ -65,7 +66,7 @@ class Fuse(Remembering):
         allowance = None if budget is None else budget_of(budget)
         rules = limits_of(settings)
         run = Run(settings.name or f"run-{new_id()[-8:]}", allowance, rules=rules)
-        self._open(shared_of(settings), run, _listeners_of(settings))
+        self._open(shared_of(settings), run, listeners_of(settings))
         self._opened = opened(self._shared)
         if allowance is not None or rules:
             warm_up()
@@ -282,9 +283,21 @@ class Fuse(Remembering):
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> Answer:
         """Ask once: ``send`` asks the provider, unless the answer is known."""
-        outcome = self._ask(request, send)
+        course = self._course(request, codec, self._answer, blocking=True)
+        if course is not None:
+            return cast("Answer", cascaded(course, send))
+        return self._answer(self.begin(request), send, codec)
+
+    def _answer(
+        self,
+        ticket: Ticket,
+        send: Callable[[Request], Result],
+        codec: Codec[Result, Chunk, Answer, Shown],
+    ) -> Answer:
+        """Ask for what a ticket stands for."""
+        outcome = self._ask(ticket, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(_told(codec, outcome))
+            return codec.result_of(told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -301,9 +314,21 @@ class Fuse(Remembering):
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> Answer:
         """Do as ``call``, awaited."""
-        outcome = await self._aask(request, send)
+        course = self._course(request, codec, self._aanswer, blocking=False)
+        if course is not None:
+            return cast("Answer", await acascaded(course, send))
+        return await self._aanswer(await self.abegin(request), send, codec)
+
+    async def _aanswer(
+        self,
+        ticket: Ticket,
+        send: Callable[[Request], Awaitable[Result]],
+        codec: Codec[Result, Chunk, Answer, Shown],
+    ) -> Answer:
+        """Do as ``_answer``, awaited."""
+        outcome = await self._aask(ticket, send)
         if isinstance(outcome, Answered):
-            return codec.result_of(_told(codec, outcome))
+            return codec.result_of(told(codec, outcome))
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
@@ -320,9 +345,9 @@ class Fuse(Remembering):
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> MeteredStream[Chunk, Shown]:
         """Open a stream; use it up or close it, and it is settled."""
-        outcome = self._ask(request, send)
+        outcome = self._ask(self.begin(request), send)
         if isinstance(outcome, Answered):
-            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
+            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(told(codec, outcome)))
         ticket, wire = outcome
         return MeteredStream(self, ticket, wire, codec, send)
 
@@ -333,32 +358,30 @@ class Fuse(Remembering):
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> AsyncMeteredStream[Chunk, Shown]:
         """Do as ``stream``, awaited."""
-        outcome = await self._aask(request, send)
+        outcome = await self._aask(await self.abegin(request), send)
         if isinstance(outcome, Answered):
-            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(_told(codec, outcome)))
+            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(told(codec, outcome)))
         ticket, wire = outcome
         return AsyncMeteredStream(self, ticket, wire, codec, send)
 
     def _ask(
-        self, request: Request, send: Callable[[Request], Result]
+        self, ticket: Ticket, send: Callable[[Request], Result]
     ) -> tuple[Admitted, Result] | Answered:
-        ticket = self.begin(request)
         return ticket if isinstance(ticket, Answered) else sent(self, ticket, send)
 
     async def _aask(
-        self, request: Request, send: Callable[[Request], Awaitable[Result]]
+        self, ticket: Ticket, send: Callable[[Request], Awaitable[Result]]
     ) -> tuple[Admitted, Result] | Answered:
-        ticket = await self.abegin(request)
         return ticket if isinstance(ticket, Answered) else await asent(self, ticket, send)
 
     @cached_property
     def _blocking(self) -> Policy:
-        ports = wire(self._shared, self._tell, blocking=True)
+        ports = wire(self._shared, self._tell, blocking=True, guide=self._guide(blocking=True))
         return Policy(ports, self._rules, self._run, self._shared.switches)
 
     @cached_property
     def _awaited(self) -> Policy:
-        ports = wire(self._shared, self._tell, blocking=False)
+        ports = wire(self._shared, self._tell, blocking=False, guide=self._guide(blocking=False))
         return Policy(ports, self._rules, self._run, self._shared.switches)
 
     def _watched(self, ticket: Handed) -> Handed:
@@ -373,22 +396,3 @@ class Fuse(Remembering):
         if tenant is None or request.tenant is not None:
             return request
         return replace(request, tenant=tenant)
-
-
-def _listeners_of(settings: Settings) -> tuple[Listener, ...]:
-    """Give the user's listeners, those of their alerts, and the spend book."""
-    book = spend_book_of(settings)
-    found: list[Listener] = list(settings.listeners)
-    if settings.on_alert is not None:
-        found.append(AlertCallback(settings.on_alert))
-    if settings.alert_webhook is not None:
-        found.append(AlertWebhook(settings.alert_webhook))
-    return (*found, *((book,) if book is not None else ()))
-
-
-def _told(codec: object, outcome: Answered) -> Reply:
-    """Give a remembered reply; a codec with a method ``answered`` hears where it came from."""
-    answered = getattr(codec, "answered", None)
-    if answered is not None:
-        answered(outcome)
-    return outcome.reply

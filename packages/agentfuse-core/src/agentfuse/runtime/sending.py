@@ -10,9 +10,9 @@ from agentfuse.runtime.asking import Asking
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentfuse.messages import Request
+    from agentfuse.messages import Reply, Request
     from agentfuse.runtime.fuse import Fuse
-    from agentfuse.tickets import Admitted
+    from agentfuse.tickets import Admitted, Answered
 
 Result = TypeVar("Result")
 
@@ -65,3 +65,11 @@ def _race_of(send: object, ticket: Admitted) -> Any:
 def _worth_telling(error: BaseException, told: BaseException | None) -> BaseException:
     """Choose what the caller hears in the end: a fallback that cannot be asked explains nothing."""
     return told if isinstance(error, ConfigurationError) and told is not None else error
+
+
+def told(codec: object, outcome: Answered) -> Reply:
+    """Give a remembered reply; a codec with a method ``answered`` hears where it came from."""
+    answered = getattr(codec, "answered", None)
+    if answered is not None:
+        answered(outcome)
+    return outcome.reply

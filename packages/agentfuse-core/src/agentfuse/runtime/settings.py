@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentfuse.policy.limits import LimitRule
     from agentfuse.policy.loops import Action, LoopRules
     from agentfuse.ports import Cache, Clock, Ledger, Listener
+    from agentfuse.routing import Cascade, Router
     from agentfuse.runtime.semantic import SemanticCache
     from agentfuse.tokens import RequestCounter
 
@@ -35,6 +36,7 @@ class Options(TypedDict, total=False):
     name: str
     tenant: str | None
     limits: Mapping[str, Dollars] | Sequence[LimitRule]
+    route: Router | Cascade | None
     downgrade: Mapping[str, str]
     downgrade_at: float
     compress: Strategy | Compressor | Callable[[Request], Request] | None
@@ -87,6 +89,8 @@ class Settings:
     None is a tenant of its own. ``limits`` are budgets for each id of a scope, beside the run's
     own: ``{"user": "$1.00"}`` holds each user named by ``agentfuse.scope(user=...)`` to a dollar,
     and a list of ``agentfuse.limit(...)`` knows windows, tokens, requests and rates.
+
+    Which model: ``route`` chooses it for each call of its strong model (``agentfuse.routing``).
 
     Near a limit: ``downgrade`` names the cheaper model that takes over, where it is cheaper for the
     request at hand, once a share of ``downgrade_at`` of a limit is spent: ``{"gpt-4o":
@@ -145,6 +149,7 @@ class Settings:
     name: str = ""
     tenant: str | None = None
     limits: Mapping[str, Dollars] | Sequence[LimitRule] = ()
+    route: Router | Cascade | None = None
     downgrade: Mapping[str, str] = NOTHING
     downgrade_at: float = 0.8
     compress: Strategy | Compressor | Callable[[Request], Request] | None = None

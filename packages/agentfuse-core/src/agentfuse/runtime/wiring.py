@@ -29,12 +29,14 @@ from agentfuse.runtime.keyrings import KeyRings
 from agentfuse.runtime.prefixes import Prefixes, wanted_of
 from agentfuse.runtime.renewal import Renewals
 from agentfuse.runtime.retries import retry_rules_of, substitute_of
+from agentfuse.runtime.routed import Routing
 from agentfuse.runtime.settings import home, refresh_hours
 from agentfuse.runtime.shortening import loop_rules_of, shortener_of
 from agentfuse.runtime.side_calls import aimed, sending
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
+    from agentfuse.policy.guides import Guide
     from agentfuse.policy.limits import LimitScope
     from agentfuse.ports import Cache, Clock, Flights, Ledger, Memo, Semantics, Teller
     from agentfuse.runtime.semantic import SemanticCache
@@ -92,11 +94,13 @@ class Shared:
     health: Health
     keys: KeyRings
     prefixes: Prefixes
+    routing: Routing
 
 
 def shared_of(settings: Settings) -> Shared:
     """Make the stores and books of a fuse."""
     ledger = _ledger_of(settings)
+    book = _book_of(settings)
     clock = settings.clock or BlockingClock()
     return Shared(
         settings=settings,
@@ -111,8 +115,9 @@ def shared_of(settings: Settings) -> Shared:
         clock=clock,
         health=Health(clock, settings.retry_budget),
         keys=KeyRings(settings.keys, clock),
-        book=_book_of(settings),
+        book=book,
         counter=TokenCounter(settings.counters),
+        routing=Routing(settings.route, book, _resolve),
     )
 
 
@@ -162,7 +167,7 @@ def limits_of(settings: Settings) -> tuple[LimitRule, ...]:
     return tuple(given)
 
 
-def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
+def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = None) -> Ports:
     """Make the policy's ports for blocking or for awaited callers, over the same stores."""
     own: Clock = BlockingClock() if blocking else AwaitedClock()
     flights: Any = BlockingFlights if blocking else AwaitedFlights
@@ -182,10 +187,16 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool) -> Ports:
         failure_of=failure_of,
         draw=random.random,
         new_id=new_id,
+        guide=guide,
         memo=shared.memo,
         aimed=aimed,
         send=sending(blocking=blocking),
     )
+
+
+def _resolve(name: str) -> tuple[str, str]:
+    substitute = substitute_of(name)
+    return substitute.model, substitute.provider
 
 
 def _book_of(settings: Settings) -> PriceBook:

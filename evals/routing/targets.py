@@ -1,0 +1,80 @@
+"""What is asked for and what is got: targets on fresh quarters, and prompts of another kind.
+
+Every choice here is the product's own ``Router.decide``, one call after another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from agentfuse.routing import Router
+from ranking import learned
+from sets import STRONG, WEAK, request_of
+
+if TYPE_CHECKING:
+    from agentfuse.routing import Knowledge
+    from sets import Pair
+
+ASKED = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Got:
+    """What a router's choices came to on some rows.
+
+    ``recovered`` is the share of the gap (random calls would recover the share of ``strong``),
+    ``quality`` the mean score, with the interval of its difference from always asking the strong
+    model; ``stranger`` the share of calls that it called out of domain.
+    """
+
+    strong: float
+    recovered: float
+    quality: float
+    always: float
+    low: float
+    high: float
+    stranger: float
+
+
+def got(pair: Pair, rows: Any, knowledge: Knowledge, *, tags: bool, quality: float) -> Got:
+    """Route rows, in random order, for a target."""
+    router = Router([WEAK, STRONG], weights=knowledge, target_quality=quality)
+    rows = np.random.default_rng(5).permutation(rows)
+    decisions = [
+        router.decide(request_of(pair.prompts[row]), pair.tags[row] if tags else "") for row in rows
+    ]
+    strong = np.array([decision.model == STRONG for decision in decisions])
+    score = np.where(strong, pair.strong[rows], pair.weak[rows])
+    change = score - pair.strong[rows]
+    draw = np.random.default_rng(9)
+    means = [float(change[draw.integers(0, len(rows), len(rows))].mean()) for _ in range(500)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    gap = float(pair.difference[rows].sum())
+    return Got(
+        strong=float(strong.mean()),
+        recovered=float((score - pair.weak[rows]).sum()) / gap if gap else 1.0,
+        quality=float(score.mean()),
+        always=float(pair.strong[rows].mean()),
+        low=float(low),
+        high=float(high),
+        stranger=float(np.mean(["out of domain" in d.reason for d in decisions])),
+    )
+
+
+def quarters_of(pair: Pair, *, tags: bool, text: bool) -> list[Got]:
+    """Fit on three quarters, and ask for 80 % of the gap on the fourth; each is the fourth once."""
+    quarter = pair.quarter()
+    found = []
+    for which in range(4):
+        taught, asked = np.flatnonzero(quarter != which), np.flatnonzero(quarter == which)
+        knowledge = learned(pair, taught, tags=tags, text=text)
+        found.append(got(pair, asked, knowledge, tags=tags, quality=ASKED))
+    return found
+
+
+def abroad(source: Knowledge, pair: Pair) -> Got:
+    """Route the prompts of a set with what another set taught."""
+    rows = np.arange(len(pair.prompts))
+    return got(pair, rows, source, tags=False, quality=ASKED)
