@@ -77,8 +77,13 @@ def folders_of(package: str) -> list[str]:
 
 
 def run_pytest(session: nox.Session, package: str) -> None:
-    """Run the tests of one environment."""
-    session.run("python", "-m", "pytest", *folders_of(package), *session.posargs)
+    """Run the tests of one environment; core's, which are the most, in two processes.
+
+    A file's tests stay together, so that they share their servers. ``-n 0`` behind ``--`` runs them
+    in one process.
+    """
+    shared = ("-n", "2", "--dist", "loadfile") if package == CORE else ()
+    session.run("python", "-m", "pytest", *folders_of(package), *shared, *session.posargs)
 
 
 @nox.session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from itertools import count
 from pathlib import Path
@@ -208,6 +209,47 @@ def test_a_lease_that_went_to_another_is_neither_renewed_nor_ended(cache: RedisC
     here.flights.land("k", None)
     time.sleep(0.3)
     assert run_now(cache.link.send("GET", lease)) == b"another"
+
+
+def test_a_closed_cache_ends_its_leases_and_its_thread(server: RedisServer) -> None:
+    """The others need not wait for a call whose process says goodbye, and nothing is left open."""
+    closed = RedisCache(server.url, next(namespaces), patience=10)
+    keeper = closed.rules.keeper
+    assert keeper is not None
+    flights: Any = closed.flights_over(Alone())  # type: ignore[arg-type]
+    leases = [flights._lease_of(key) for key in ("one", "two")]
+    for _ in range(2):  # and it may be used again
+        assert run_now(flights.lead("one")) is None
+        assert run_now(flights.lead("two")) is None
+        thread = keeper._thread
+        assert thread is not None
+        flights.land("two", None)
+        closed.close()
+        assert not thread.is_alive()
+        assert run_now(closed.link.send("EXISTS", *leases)) == 0
+    flights.land("one", None)
+    closed.close()
+
+
+def _busy(watching: Any) -> list[str]:
+    """Name the commands that block their connections."""
+    return [client["cmd"] for client in watching.client_list() if "b" in client["flags"]]
+
+
+def test_who_is_asking_while_another_closes_gets_the_answer(server: RedisServer) -> None:
+    """No connection is taken from under a thread, and none is left behind."""
+    closed = RedisCache(server.url, next(namespaces), patience=10)
+    answers: list[Any] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(run_now(closed.link.send("BLPOP", b"nothing", 1)))
+    )
+    asking.start()
+    with closed._place.client() as watching:
+        wait_until(lambda: _busy(watching) == ["blpop"], "the question")
+        closed.close()
+        asking.join()
+        assert answers == [None]
+        wait_until(lambda: "blpop" not in str(watching.client_list()), "its connection to end")
 
 
 def test_a_process_never_waits_for_itself(cache: RedisCache) -> None:

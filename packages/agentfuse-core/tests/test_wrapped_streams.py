@@ -245,7 +245,7 @@ def test_other_endpoints_pass_untouched(client: openai.OpenAI, fuse: Fuse) -> No
     with pytest.raises(openai.NotFoundError):
         client.images.generate(prompt="a fuse", model="gpt-image-1")
     with pytest.raises(openai.NotFoundError):
-        client.files.create(file=b"{}", purpose="batch")
+        client.moderations.create(input="a fuse")
     assert fuse.receipt().refusals == 0
 
 

@@ -34,6 +34,9 @@ _LONGEST_PAUSE = 0.1
 # As in one process: who has waited for two leaders in vain asks alone.
 _LEADERS = 2
 
+# Leases to end, each with its holder; None behind the last.
+Ended = SimpleQueue[tuple[bytes, bytes] | None]
+
 
 @cache
 def script_of(name: str) -> Script:
@@ -74,7 +77,7 @@ class LeaseKeeper:
             self._held[lease] = (holder, time.monotonic() + PATIENCE)
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._work, name="agentfuse-leases", daemon=True
+                    target=self._work, args=(self._ended,), name="agentfuse-leases", daemon=True
                 )
                 self._thread.start()
 
@@ -84,30 +87,50 @@ class LeaseKeeper:
             return
         with self._lock:
             held = self._held.pop(lease, None)
-        if held is not None:
-            self._ended.put((lease, held[0]))
+            if held is not None:
+                self._ended.put((lease, held[0]))
+
+    def close(self) -> None:
+        """End all leases, and wait until the store was told and the thread is gone.
+
+        So it does not use the connections after they were closed. Calls still in the air go on
+        without a lease; the next ``hold`` starts another thread.
+        """
+        if self._process != os.getpid():
+            return
+        with self._lock:
+            thread, self._thread = self._thread, None
+            held, self._held = self._held, {}
+            ended, self._ended = self._ended, SimpleQueue()  # the next thread's own
+            for lease, (holder, _) in held.items():
+                ended.put((lease, holder))
+            ended.put(None)
+        if thread is not None:
+            thread.join()
 
     def _begin(self) -> None:
         self._process = os.getpid()
         self._secret = os.urandom(6).hex().encode()
         self._numbers = count()
         self._held: dict[bytes, tuple[bytes, float]] = {}
-        self._ended: SimpleQueue[tuple[bytes, bytes]] = SimpleQueue()
+        self._ended: Ended = SimpleQueue()
         self._thread = None
         self._lock = threading.Lock()
 
-    def _work(self) -> None:
+    def _work(self, queue: Ended) -> None:
         due = time.monotonic() + self._life / _SHARE
         while True:
             try:
-                lease, holder = self._ended.get(timeout=max(0.0, due - time.monotonic()))
-                self._extend(lease, holder, 0)
+                ended = queue.get(timeout=max(0.0, due - time.monotonic()))
+                if ended is None:
+                    return
+                self._extend(*ended, 0)
             except Empty:
-                if not self._renew():
+                if not self._renew(queue):
                     return
                 due = time.monotonic() + self._life / _SHARE
 
-    def _renew(self) -> bool:
+    def _renew(self, queue: Ended) -> bool:
         """Renew all that is held; False when nothing is, so that the thread may end."""
         now = time.monotonic()
         for lease, (holder, until) in list(self._held.items()):
@@ -116,7 +139,7 @@ class LeaseKeeper:
             else:
                 self._held.pop(lease, None)
         with self._lock:
-            if not self._held and self._ended.empty():
+            if not self._held and queue is self._ended and queue.empty():
                 self._thread = None  # seen by whoever takes the next one: it starts another
                 return False
             return True

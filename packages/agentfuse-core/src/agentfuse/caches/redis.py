@@ -155,7 +155,9 @@ class RedisCache(RedisCacheFace):
         return RedisCacheFace(self._place.awaited, self.rules)
 
     def close(self) -> None:
-        """Close the connections of both faces; the next use opens new ones."""
+        """End this process' leases and close the connections; the next use opens new ones."""
+        if self.rules.keeper is not None:
+            self.rules.keeper.close()
         self._place.close()
 
 

@@ -115,6 +115,8 @@ class BlockingLink(Link):
             reply = connection.read_response(disable_decoding=True)
         finally:
             pool.release(connection)
+            if client is not self._client:
+                _end_idle(pool)  # closed meanwhile: this connection was spared, and is ours to end
         return reply
 
     def _made(self) -> Any:
@@ -129,11 +131,20 @@ class BlockingLink(Link):
         time.sleep(seconds)  # noqa: ASYNC251 - it is to hold the thread
 
     def close(self) -> None:
-        """Close the connections, if they are ours; the next use opens new ones."""
+        """Close the connections, if they are ours; the next use opens new ones.
+
+        A command that another thread is in the middle of is answered first, and its connection
+        closed then: redis-py would close it under that thread, which is told so by whatever breaks.
+        """
         with self._lock:
             client, self._client = self._client, None
-        if client is not None and not self._borrowed:
+        if client is None or self._borrowed:
+            return
+        pool = getattr(client, "connection_pool", None)
+        if pool is None:
             client.close()
+        else:
+            _end_idle(pool)
 
 
 class ThreadedLink(Link):
@@ -243,6 +254,10 @@ class AwaitedLink(Link):
         for loop, life in lives:
             if not loop.is_closed():
                 asyncio.run_coroutine_threadsafe(_end(life), loop)
+
+
+def _end_idle(pool: Any) -> None:
+    pool.disconnect(inuse_connections=False)
 
 
 def _undecoded(key: bytes | str) -> bytes:
