@@ -84,8 +84,7 @@ import agentfuse
 from agentfuse import *
 fuse = agentfuse.Fuse("$1.00", cache=False)
 if sys.argv[1] != "core":
-    from agentfuse import SemanticCache
-from agentfuse.caches.vectors import NumpyIndex
+    from agentfuse.caches.vectors import NumpyIndex
     from agentfuse.embedders import embedder_named
     embedder = embedder_named(sys.argv[1])
     index = NumpyIndex(embedder.dim)
