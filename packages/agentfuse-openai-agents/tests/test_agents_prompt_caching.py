@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentfuse_openai_agents import AgentFuseModel
 from agents import Agent, ModelSettings, Runner
 
 from agentfuse import Fuse
+from agentfuse_openai_agents import AgentFuseModel
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream
