@@ -1,4 +1,4 @@
-"""What a semantic lookup costs before the guard: a cold start, vectors, searches, and pauses.
+"""What a semantic lookup costs, whole and in parts: a cold start, vectors, searches, and pauses.
 
 Processes of their own tell cold starts and memory. Searches ask for the five nearest at 0.90 among
 vectors of 384 dimensions that are spread like those of questions (the median cosine of two is 0.1);
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from measure import figure_of
 
+from agentfuse import SemanticCache
 from agentfuse.caches.vectors import FaissIndex, NumpyIndex, Snapshot, load, save
 from agentfuse.embedders import OnnxMiniLM, StaticTable
 
@@ -51,6 +53,26 @@ INDEXES: dict[str, Callable[[int], Index]] = {
     "faiss int8": lambda dim: FaissIndex(dim, storage="int8", graph_from=sys.maxsize),
 }
 SIZES = (10_000, 100_000)
+# 10,000 questions of one scope that differ in a word or two, so that the guard has work to do.
+VERBS = (
+    *("reset", "change", "cancel", "track", "return", "renew", "export", "share", "delete"),
+    "find",
+)
+THINGS = (
+    *("password", "order", "invoice", "subscription", "parcel", "profile photo", "gift card"),
+    *("delivery address", "warranty", "phone number"),
+)
+PLACES = (
+    *("in the mobile app", "on the website", "from Germany", "with a business account"),
+    *("as a new customer", "without calling support", "after the sale", "on my tablet"),
+    *("for my team", "during a trip"),
+)
+ENDS = (
+    *("before Friday", "for product {n}", "with order number {n}", "for the model {n}"),
+    *("under plan {n}", "with ticket {n}", "for room {n}", "by voucher {n}", "from store {n}"),
+    "in branch {n}",
+)
+ASKED = 300
 COMING = 20_000
 STARTS = 5
 SEARCHES = 50
@@ -76,8 +98,8 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS"
 """
 # What must hold: CPU milliseconds, seconds and megabytes.
 BOUNDS = {
-    "lookup minilm ms": 5.0,
-    "lookup tiny ms": 0.8,
+    "whole lookup minilm ms": 5.0,
+    "whole lookup tiny ms": 0.8,
     "search 100,000 numpy ms": 8.0,
     "pause 100,000 numpy ms": 20.0,
     "first vector minilm s": 1.0,
@@ -95,6 +117,7 @@ def figures() -> Row:
         if not say(f"  {size:,} vectors in {name} ...")
     }
     result["lookup ms at 10,000"] = {name: lookup(make()) for name, make in EMBEDDERS.items()}
+    result["whole lookup ms"] = {name: whole(name) for name in EMBEDDERS}
     result["snapshot of 100,000"] = snapshot_figures()
     result["bounds"] = held(result)
     return result
@@ -173,6 +196,41 @@ def lookup(embedder: Embedder) -> float:
     return round(statistics.median(taken), 3)
 
 
+def whole(name: str) -> Row:
+    """Ask a semantic cache of 10,000 entries, the guard and the answer included."""
+    say(f"  10,000 entries in a cache over {name} ...")
+    cache = SemanticCache(threshold=0.90, embedder=name)
+    for text in asked("How do I"):
+        cache.put("as the manual says", **words(text))
+    random = np.random.default_rng(0)
+    reworded = list(random.choice(asked("How can I"), ASKED, replace=False))
+    others = [f"What is the capital of country {number}?" for number in range(ASKED)]
+    return {"rewordings": each_ms(cache, reworded), "others": each_ms(cache, others)}
+
+
+def each_ms(cache: SemanticCache, texts: list[str]) -> float:
+    """Give the median of single lookups in CPU milliseconds, each text asked for the first time."""
+    taken: list[int] = []
+    for text in texts:
+        start = time.thread_time_ns()
+        cache.get(**words(str(text)))
+        taken.append(time.thread_time_ns() - start)
+    return round(statistics.median(taken) / 1e6, 3)
+
+
+def asked(how: str) -> list[str]:
+    """Give the 10,000 questions, begun with ``how``."""
+    four = product(VERBS, THINGS, PLACES, ENDS)
+    return [
+        f"{how} {verb} my {thing} {place} {end.format(n=number % 97)}?"
+        for number, (verb, thing, place, end) in enumerate(four)
+    ]
+
+
+def words(text: str) -> Row:
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}
+
+
 def snapshot_figures() -> Row:
     vectors = spread(100_000, 384)
     entries = [{"id": str(number), "text": QUESTIONS[number % 4]} for number in range(len(vectors))]
@@ -195,8 +253,8 @@ def held(result: Row) -> Row:
     minilm, core = result["starts"]["minilm"], result["starts"]["core"]
     large = result["indexes"]["100,000 numpy"]
     measured = {
-        "lookup minilm ms": result["lookup ms at 10,000"]["minilm"],
-        "lookup tiny ms": result["lookup ms at 10,000"]["tiny"],
+        "whole lookup minilm ms": max(result["whole lookup ms"]["minilm"].values()),
+        "whole lookup tiny ms": max(result["whole lookup ms"]["tiny"].values()),
         "search 100,000 numpy ms": large["search ms"],
         "pause 100,000 numpy ms": large["pause CPU ms"],
         "first vector minilm s": minilm["CPU s"],

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sets import columns_of
+
 from agentfuse.messages import Choice, Reply, Text
 from agentfuse.routing import Cascade
-from sets import columns_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from agentfuse.routing.evaluation import Ranking, baselines_of, ranking_of
-from agentfuse.routing.fitting import fit, promised_by
 from sets import COSTS, STRONG, WEAK
 
+from agentfuse.routing.evaluation import Ranking, baselines_of, ranking_of
+from agentfuse.routing.fitting import fit, promised_by
+
 if TYPE_CHECKING:
-    from agentfuse.routing import Knowledge
     from sets import Pair
+
+    from agentfuse.routing import Knowledge
 
 ROUTERS = {
     "tags and text": {"tags": True, "text": True},

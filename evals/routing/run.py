@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from agentfuse.routing import Router
 from cascades import cascades_in
 from ranking import learned, orders_of
 from sets import STRONG, WEAK, pairs_in, request_of
 from targets import ASKED, abroad, quarters_of
+
+from agentfuse.routing import Router
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
+
 from agentfuse.messages import Message, Request, Text
 from agentfuse.routing import Outcome
 from agentfuse.routing.features import sketch_of

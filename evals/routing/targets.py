@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from agentfuse.routing import Router
 from ranking import learned
 from sets import STRONG, WEAK, request_of
 
+from agentfuse.routing import Router
+
 if TYPE_CHECKING:
-    from agentfuse.routing import Knowledge
     from sets import Pair
+
+    from agentfuse.routing import Knowledge
 
 ASKED = 0.8
 

@@ -53,9 +53,7 @@ def _served(
     """Ask the public cache; give the kept text behind each answer by meaning."""
     from agentfuse import SemanticCache
 
-    cache = SemanticCache(
-        matching.name, embedder=embedder, guard=matching.level or "balanced", about_now=True
-    )
+    cache = SemanticCache(matching.name, embedder=embedder, about_now=True)
     served: dict[str, str] = {}
     for text, _ in rows:
         messages = [{"role": "user", "content": text}]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agentfuse import BudgetExceeded, ConfigurationError, Fuse, acompletion, completion
+from agentfuse.decisions import Routed
 from agentfuse.messages import Choice, Reply, Text, ToolCall
 from agentfuse.routing import Cascade
 from agentfuse.routing.canonical import canonical_of, choice, number
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream import Asked, Call, Say
-from agentfuse.decisions import Routed
 from agentfuse.tickets import Receipt
 
 if TYPE_CHECKING:

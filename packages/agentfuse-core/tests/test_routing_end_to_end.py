@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agentfuse import BudgetExceeded, ConfigurationError, Fuse, acompletion, completion, scope
+from agentfuse.decisions import Routed
 from agentfuse.observe.logging import line_of
 from agentfuse.routing import (
     CHEAPEST_FIRST,
@@ -24,7 +25,6 @@ from agentfuse.routing import (
 )
 from agentfuse.testing import Upstream
 from agentfuse.testing.upstream import Say
-from agentfuse.decisions import Routed
 from agentfuse.tickets import Receipt
 
 if TYPE_CHECKING:

@@ -575,6 +575,27 @@ def test_words_that_are_off_are_an_error(preset: str, options: Any) -> None:
         SemanticCache(preset, **options)
 
 
+@pytest.mark.parametrize(
+    ("preset", "said", "level"),
+    [
+        ("strict", {}, "strict"),
+        ("balanced", {}, "balanced"),
+        ("wide", {}, "balanced"),
+        ("strict", {"guard": "balanced"}, "balanced"),
+        ("wide", {"guard": "strict"}, "strict"),
+    ],
+)
+def test_a_preset_brings_its_guard_unless_another_is_asked_for(
+    upstream: Upstream, preset: str, said: Any, level: str
+) -> None:
+    ears = Ears()
+    cache = SemanticCache(preset, threshold=0.9, **said)
+    fuse = Fuse("$1", semantic=cache, listeners=[ears])
+    ask(upstream, fuse)
+    ask(upstream, fuse, ASKED)
+    assert ears.of(Receipt)[-1].hit.verdict.endswith(f" {level}")
+
+
 def test_a_preset_nobody_measured_for_the_embedder_is_refused() -> None:
     class Unknown:
         fingerprint = "unknown"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentfuse_langchain import AgentFuseChatModel
-
 from agentfuse import Fuse
 from agentfuse.routing import CHEAPEST_FIRST, Cascade, Router
+from agentfuse_langchain import AgentFuseChatModel
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream

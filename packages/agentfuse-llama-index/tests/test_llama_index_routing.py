@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentfuse_llama_index import AgentFuseLLM
 from llama_index.core.llms import ChatMessage
 
 from agentfuse import Fuse
 from agentfuse.routing import CHEAPEST_FIRST, Router
+from agentfuse_llama_index import AgentFuseLLM
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream

@@ -102,6 +102,22 @@ async def test_a_provider_reaches_another_providers_model(
         await Runner.run(Agent(name="a", model="gpt-4o"), "Who?", run_config=config)
 
 
+async def test_a_provider_falls_back_to_another_providers_model(
+    client: AsyncOpenAI, up: Upstream, odd: Any
+) -> None:
+    up.fail(503, times=9)
+    fuse = Fuse("$1", spend_book=False, fallbacks={"gpt-4o": ["anthropic/claude-haiku-4-5"]})
+    routes = MultiProviderMap()
+    routes.add_provider("anthropic", Fixed(odd("from the other")))
+    inner = MultiProvider(openai_client=client, provider_map=routes)
+    config = RunConfig(
+        model_provider=AgentFuseModelProvider(inner, fuse=fuse), tracing_disabled=True
+    )
+    result = await Runner.run(Agent(name="a", model="gpt-4o"), "Hello?", run_config=config)
+    assert result.final_output == "from the other"
+    assert {request.model for request in up.requests} == {"gpt-4o"}
+
+
 async def test_a_model_alone_reaches_no_other_provider(
     bare_of: BareOf, up: Upstream, words_of: WordsOf
 ) -> None:

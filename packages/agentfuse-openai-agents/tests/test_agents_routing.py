@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentfuse_openai_agents import AgentFuseModel
 from agents import Agent, Runner
 
 from agentfuse import Fuse
 from agentfuse.routing import CHEAPEST_FIRST, Router
+from agentfuse_openai_agents import AgentFuseModel
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream

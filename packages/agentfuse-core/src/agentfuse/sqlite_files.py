@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from agentfuse.errors import StoreUnavailable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+More = ParamSpec("More")
 
 # https://sqlite.org/rescode.html: SQLITE_CORRUPT, SQLITE_FORMAT and SQLITE_NOTADB say that the file
 # itself is damaged; all else (busy, full, read-only, no such folder) may be well tomorrow.
@@ -63,20 +64,25 @@ class SqliteFile:
         self._inherited: list[sqlite3.Connection] = []
         self._begin()
 
-    def read(self, work: Callable[..., T], *more: object) -> T:
+    def read(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, More], T],
+        *more: More.args,
+        **named: More.kwargs,
+    ) -> T:
         """Do ``work`` with a connection, and what ``more`` it takes."""
         import sqlite3  # as late as this, it costs those nothing who have no such file
 
         self._notice_fork()
         with self._lock:
             try:
-                return work(self._opened(), *more)
+                return work(self._opened(), *more, **named)
             except (sqlite3.Error, OSError) as error:
                 if self._schema.precious or not _is_damage(error):
                     raise self._unavailable(error) from error
                 self._replace(error)
             try:
-                return work(self._opened(), *more)
+                return work(self._opened(), *more, **named)
             except (sqlite3.Error, OSError) as error:
                 raise self._unavailable(error) from error
 

@@ -63,6 +63,8 @@ class ChatCall:
             self._address(words, request.model)
         if request.max_output_tokens != self.request.max_output_tokens:
             self._limit(words, request)
+        if request.caching is not None and request.caching.key:
+            words["prompt_cache_key"] = request.caching.key
         return words
 
     def _address(self, words: dict[str, Any], model: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -49,8 +49,11 @@ class FusedCall:
 
     def __init__(self, behind: Behind, call: Call, *, stream: bool = False) -> None:
         self._behind = behind
-        self._asking = Asking.of(behind.inner, call, stream=stream)
-        self._codec = RunCodec(self._asking)
+        asking = Asking.of(behind.inner, call, stream=stream)
+        if behind.routes:
+            asking = replace(asking, request=replace(asking.request, reach="any"))
+        self._asking = asking
+        self._codec = RunCodec(asking)
 
     async def answer(self) -> ModelResponse:
         """Answer from memory, or ask; raises BudgetStop, or what the inner model raises."""

@@ -121,6 +121,9 @@ class Asking:
             settings = replace(settings, include_usage=True)
         if request.max_output_tokens != self.request.max_output_tokens:
             settings = _limited(settings, request.max_output_tokens)
+        if request.caching is not None and request.caching.key:
+            extra = {**(settings.extra_args or {}), "prompt_cache_key": request.caching.key}
+            settings = replace(settings, extra_args=extra)
         if settings is not call.model_settings:
             call = replace(call, model_settings=settings)
         if request.messages != self.request.messages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 EXTENSIONS = (
     "py|js|ts|tsx|jsx|java|go|rs|rb|php|c|h|cpp|cs|sh|sql|json|ya?ml|toml|csv|xml|html|css|md|txt"
@@ -53,8 +54,9 @@ def plain(text: str) -> str:
     return " ".join(text.split(" "))
 
 
-def tokens_of(text: str) -> list[Token]:
-    """Give the tokens of a text that :func:`plain` has been through."""
+@lru_cache(maxsize=256)
+def tokens_of(text: str) -> tuple[Token, ...]:
+    """Give the tokens of a text that :func:`plain` has been through; a question is read thrice."""
     found: list[Token] = []
     opens = True
     for match in TOKEN.finditer(text):
@@ -63,4 +65,4 @@ def tokens_of(text: str) -> list[Token]:
             kind = "number"
         found.append(Token(kind, written, written.casefold(), opens))
         opens = kind == "end"
-    return found
+    return tuple(found)

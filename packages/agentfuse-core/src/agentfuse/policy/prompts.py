@@ -50,7 +50,7 @@ LEAST_TOKENS = (
 )
 LEAST = 1_024
 
-_KEYED = frozenset({"chat.completions", "responses", "langchain"})
+_KEYED = frozenset({"chat.completions", "responses", "langchain", "openai.agents"})
 _MARKED = frozenset({"anthropic.messages", "langchain"})
 _INSTRUCTIONS = frozenset({"system", "developer"})
 

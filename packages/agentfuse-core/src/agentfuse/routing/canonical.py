@@ -10,6 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from agentfuse.tokens.json_shapes import items_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -130,6 +132,5 @@ def _evened(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _evened(each) for key, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        held: list[Any] = value
-        return [_evened(each) for each in held]
+        return [_evened(each) for each in items_of(value)]
     return value

@@ -1,10 +1,11 @@
 """What a request needs of a model, and which models have it.
 
-Context windows are those of the price cards (genai-prices). The rest is from the vendors' model
-pages, read in November 2026: platform.openai.com/docs/models,
+Context windows are those of the price cards (genai-prices). The rest is a table kept by hand after
+what the vendors publish of their models (platform.openai.com/docs/models,
 docs.anthropic.com/en/docs/about-claude/models, ai.google.dev/gemini-api/docs/models,
-docs.mistral.ai/getting-started/models, api-docs.deepseek.com. A model that no row names is taken to
-have none of it: ``Router(capabilities={"my-model": {"tools", "vision"}})`` says what yours has.
+docs.mistral.ai/getting-started/models, api-docs.deepseek.com); it was not checked against those
+pages as of November 2026. A model that no row names is taken to have none of it:
+``Router(capabilities={"my-model": {"tools", "vision"}})`` says what yours has, over any row.
 """
 
 from __future__ import annotations

@@ -97,9 +97,9 @@ def broken_json(request: Request, text: str) -> str:
         value: Json = json.loads(text)
     except ValueError:
         return "the answer is no JSON"
-    wanted: Json = request.params["response_format"]
-    schema: dict[str, Json] = (wanted.get("json_schema") or {}).get("schema") or {}
-    held = cast("dict[str, Json]", value) if isinstance(value, dict) else {}
+    wanted = cast("dict[str, dict[str, Json]]", request.params["response_format"])
+    schema = cast("dict[str, list[str]]", (wanted.get("json_schema") or {}).get("schema") or {})
+    held = cast("dict[str, Json]", value if isinstance(value, dict) else {})
     missing = [key for key in schema.get("required", ()) if key not in held]
     return f"the answer lacks {', '.join(map(repr, missing))}" if missing else ""
 

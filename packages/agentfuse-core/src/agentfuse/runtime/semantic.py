@@ -162,7 +162,7 @@ class SemanticCache:
 def _terms_of(settings: SemanticSettings, threshold: float) -> Terms:
     return Terms(
         threshold=threshold,
-        level=settings.guard,
+        level=settings.level,
         coverage=SHARED_COVERAGE if settings.share_across_users else 0.0,
         soft_ttl=settings.soft_ttl,
         lifetime=Lifetime(settings.ttl, settings.jitter),

@@ -29,7 +29,7 @@ class SemanticOptions(TypedDict, total=False):
     threshold: float | None
     calibration: str | Path | None
     embedder: Embedder | str | None
-    guard: Literal["balanced", "strict"]
+    guard: Literal["balanced", "strict"] | None
     verifiers: Sequence[Verifier]
     verifier_seconds: float
     ttl: float
@@ -55,7 +55,8 @@ class SemanticSettings:
     What counts as the same question: ``preset``, or a ``threshold`` of your own (a cosine), or the
     ``calibration`` file that ``agentfuse cache calibrate`` wrote. ``embedder`` turns texts into
     vectors: MiniLM by default, a name, or an ``Embedder``. ``guard`` is how strictly two texts must
-    agree in numbers, names, negation and the like; each of ``verifiers`` (functions or coroutine
+    agree in numbers, names, negation and the like: the preset "strict" is as strict here unless you
+    say otherwise, the others are "balanced"; each of ``verifiers`` (functions or coroutine
     functions of the text asked and the text kept) must say yes within ``verifier_seconds``.
 
     How long an answer lives: ``ttl`` seconds, less a random share of up to ``jitter``; from an age
@@ -78,7 +79,7 @@ class SemanticSettings:
     threshold: float | None = None
     calibration: str | Path | None = None
     embedder: Embedder | str | None = None
-    guard: Literal["balanced", "strict"] = "balanced"
+    guard: Literal["balanced", "strict"] | None = None
     verifiers: Sequence[Verifier] = ()
     verifier_seconds: float = 2.0
     ttl: float = 86_400.0
@@ -113,7 +114,7 @@ class SemanticSettings:
         """Raise ConfigurationError for a value that cannot be meant."""
         if self.preset not in PRESETS:
             raise ConfigurationError(f"a preset is one of {PRESETS}, not {self.preset!r}")
-        if self.guard not in LEVELS:
+        if self.guard is not None and self.guard not in LEVELS:
             raise ConfigurationError(f"guard must be one of {LEVELS}, not {self.guard!r}")
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise ConfigurationError(
@@ -128,6 +129,11 @@ class SemanticSettings:
             )
         if self.store is not None and self.path is not None:
             raise ConfigurationError("give a store or a path, not both: the store is the place")
+
+    @property
+    def level(self) -> Literal["balanced", "strict"]:
+        """How strict the guard is: as was said, or else as the preset implies."""
+        return self.guard or ("strict" if self.preset == "strict" else "balanced")
 
     def made_embedder(self) -> Embedder:
         """Give the embedder; raises ConfigurationError for one whose model is not there."""
