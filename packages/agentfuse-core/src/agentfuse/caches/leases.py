@@ -53,6 +53,8 @@ class LeaseKeeper:
     """
 
     _thread: threading.Thread | None
+    _held: dict[bytes, tuple[bytes, float]]
+    _ended: Ended
 
     def __init__(self, link: BriskBlockingLink, life: float = LIFE) -> None:
         self._link = link
@@ -112,8 +114,8 @@ class LeaseKeeper:
         self._process = os.getpid()
         self._secret = os.urandom(6).hex().encode()
         self._numbers = count()
-        self._held: dict[bytes, tuple[bytes, float]] = {}
-        self._ended: Ended = SimpleQueue()
+        self._held = {}
+        self._ended = SimpleQueue()
         self._thread = None
         self._lock = threading.Lock()
 
