@@ -68,14 +68,20 @@ def fuse() -> Fuse:
 
 
 @pytest.fixture
-def bare_of(up: Upstream) -> Callable[..., Any]:
+def bare_of(up: Upstream) -> Iterator[Callable[..., Any]]:
     """Make a bare LLM of a vendor that speaks to the simulated provider."""
+    made: list[Any] = []
 
     def make(vendor: str = "openai", **params: Any) -> Any:
         url = up.openai_url if vendor == "openai" else up.anthropic_url
-        return LLM(**{"model": MODELS[vendor], "base_url": url, "api_key": KEY, **params})
+        made.append(LLM(**{"model": MODELS[vendor], "base_url": url, "api_key": KEY, **params}))
+        return made[-1]
 
-    return make
+    yield make
+    for llm in made:  # a crew that ran lives as long as the process
+        client = getattr(llm, "_client", None)
+        if client is not None:
+            client.close()
 
 
 @pytest.fixture(params=sorted(MODELS))
