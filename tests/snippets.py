@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import inspect
 import re
+import warnings
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,7 +38,10 @@ def snippets_of(page: Path) -> Iterator[Snippet]:
 
 
 def run_page(page: Path, blocks: int | None = None) -> int:
-    """Run the first ``blocks`` of a page, or all, and count them; errors name the page's line."""
+    """Run the first ``blocks`` of a page, or all, and count them; errors name the page's line.
+
+    A page closes no clients, as a reader at a prompt would not: they are collected here.
+    """
     module = ModuleType("page")
     snippets = list(snippets_of(page))[:blocks]
     for snippet in snippets:
@@ -45,6 +50,10 @@ def run_page(page: Path, blocks: int | None = None) -> int:
             asyncio.run(eval(code, module.__dict__))
         else:
             exec(code, module.__dict__)
+    module.__dict__.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     return len(snippets)
 
 
