@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.caches.lifetimes import Lifetime
 from agentfuse.caches.packing import HOLD, packed, reply_in
-from agentfuse.caches.threaded import ThreadedCache
+from agentfuse.caches.threaded import BlockingCache
 from agentfuse.connections.postgres_tables import PATIENCE, PostgresTables
 from agentfuse.connections.redis_words import bytes_of
 from agentfuse.errors import StoreUnavailable
@@ -36,7 +36,7 @@ _FORGET = """DELETE FROM agentfuse_answers WHERE store = %s
     AND (%s::double precision IS NULL OR kept < %s)"""
 
 
-class PostgresCache:
+class PostgresCache(BlockingCache):
     """Answers in one table of a PostgreSQL 13 or newer, each fresh for ``ttl`` seconds.
 
     ``url`` is ``postgresql://user@host/database?namespace=acme``. Finding and keeping are a trip
@@ -67,31 +67,6 @@ class PostgresCache:
         self._now = time.time if clock is None else clock.now
         self._keeps = count(1)
         self.hold = hold
-
-    async def find(self, key: str) -> Reply | None:
-        """Give the answer kept under ``key`` if it is still fresh; holds up the thread."""
-        found = self.find_until_now(key)
-        return None if found is None else found[0]
-
-    async def find_until(self, key: str) -> tuple[Reply, float] | None:
-        """Give the answer kept under ``key``, and until when this process may serve its copy."""
-        return self.find_until_now(key)
-
-    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
-        """Keep an answer, in place of any older one; holds up the thread."""
-        self.keep_now(key, reply, tags)
-
-    async def drop(self, key: str) -> None:
-        """Forget the answer kept under ``key``; holds up the thread."""
-        self.drop_now(key)
-
-    async def invalidate(self, selection: Selection) -> int:
-        """Forget the answers that fit, and count them; holds up the thread."""
-        return self.invalidate_now(selection)
-
-    def awaited(self) -> ThreadedCache:
-        """Give the same cache for an event loop."""
-        return ThreadedCache(self)
 
     def find_until_now(self, key: str) -> tuple[Reply, float] | None:
         """Give the answer kept under ``key``, and until when this process may serve its copy."""

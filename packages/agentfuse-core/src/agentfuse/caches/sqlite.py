@@ -12,7 +12,7 @@ from zlib import crc32
 
 from agentfuse.caches.entries import reply_of, text_of
 from agentfuse.caches.lifetimes import Lifetime
-from agentfuse.caches.threaded import ThreadedCache
+from agentfuse.caches.threaded import BlockingCache
 from agentfuse.errors import StoreUnavailable
 from agentfuse.sqlite_files import Schema, SqliteFile
 
@@ -68,7 +68,7 @@ _KEEP = """INSERT INTO entries (key, expires, used, bytes, checksum, kept, tags,
     tags = excluded.tags, body = excluded.body"""
 
 
-class SqliteCache:
+class SqliteCache(BlockingCache):
     """At most about ``max_entries`` answers and ``max_bytes``, each fresh for ``ttl`` seconds.
 
     Lifetimes are shortened by ``jitter`` as in ``MemoryCache``, and the least recently used leave
@@ -96,31 +96,6 @@ class SqliteCache:
         self._lock = Lock()
         self._uses: dict[str, float] = {}
         self._keeps = 0
-
-    async def find(self, key: str) -> Reply | None:
-        """Give the answer kept under ``key`` if it is still fresh; holds up the thread."""
-        found = self.find_until_now(key)
-        return None if found is None else found[0]
-
-    async def find_until(self, key: str) -> tuple[Reply, float] | None:
-        """Give the answer kept under ``key`` with its end (seconds since the epoch)."""
-        return self.find_until_now(key)
-
-    async def keep(self, key: str, reply: Reply, tags: Sequence[str] = ()) -> None:
-        """Keep an answer, in place of any older one; holds up the thread."""
-        self.keep_now(key, reply, tags)
-
-    async def drop(self, key: str) -> None:
-        """Forget the answer kept under ``key``; holds up the thread."""
-        self.drop_now(key)
-
-    async def invalidate(self, selection: Selection) -> int:
-        """Forget the answers that fit, and count them; holds up the thread."""
-        return self.invalidate_now(selection)
-
-    def awaited(self) -> ThreadedCache:
-        """Give the same cache for an event loop."""
-        return ThreadedCache(self)
 
     def find_until_now(self, key: str) -> tuple[Reply, float] | None:
         """Give the answer kept under ``key`` with its end; None if there is none to rely on."""

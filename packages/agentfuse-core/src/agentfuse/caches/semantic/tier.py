@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from agentfuse.caches.lifetimes import Lifetime
 from agentfuse.caches.semantic.report import Counts
 from agentfuse.caches.semantic.sameness import says_the_same
 from agentfuse.caches.semantic.verifying import Jury
+from agentfuse.caches.threaded import on_a_thread
 from agentfuse.errors import StoreUnavailable
 from agentfuse.guard import is_english, veto
 from agentfuse.semantics import (
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from agentfuse.messages import Reply
     from agentfuse.ports import Clock, SemanticStore
     from agentfuse.semantics import Meanings, Near, Question, Selection, Vector
-
-T = TypeVar("T")
 
 # How many of the nearest are judged: the guard lets a lower one pass where the nearest is a trap.
 CANDIDATES = 5
@@ -298,18 +297,12 @@ class ThreadedTier:
 
     async def find(self, question: Question) -> Lookup:
         """Look for an answer to a question that means the same."""
-        return await _to_thread(self._tier.find_now, question)
+        return await on_a_thread(self._tier.find_now, question)
 
     async def keep(self, lookup: Lookup, reply: Reply) -> None:
         """Keep the answer to a question that was looked up."""
-        await _to_thread(self._tier.keep_now, lookup, reply)
+        await on_a_thread(self._tier.keep_now, lookup, reply)
 
     async def compare(self, lookup: Lookup, reply: Reply) -> bool:
         """Say whether the answer on trial says what the true one says."""
-        return await _to_thread(self._tier.compare_now, lookup, reply)
-
-
-async def _to_thread(step: Callable[..., T], *arguments: object) -> T:
-    import asyncio  # whoever awaits has it; blocking callers save 30 ms
-
-    return await asyncio.to_thread(step, *arguments)
+        return await on_a_thread(self._tier.compare_now, lookup, reply)
