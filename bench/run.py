@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # Modules here with a ``figures()`` of their own; a section costs a minute or so.
 SECTIONS = (
+    "counting",
     "fleet",
     "langchain_agent",
     "crewai_calls",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from agentfuse.messages import Message, Request, Text
 from agentfuse.tokens import TokenCounter, count_text
+from agentfuse.tokens.text import fresh_count
 
 TOOL = {"name": "f", "description": "Get a thing.", "input_schema": {"type": "object"}}
 SAID = "hello world, how are you?"
@@ -125,15 +125,17 @@ def test_a_settled_call_teaches_the_next_from_any_thread():
     assert counter.count(asked()).tokens == cold.tokens + 30
 
 
-def test_resent_history_is_counted_from_memory():
-    words = [f"message {n} " + f"word{n} and more " * 400 for n in range(200)]
-    body = {"messages": [{"role": "user", "content": text} for text in words]}
+@pytest.mark.parametrize("words", [20, 4_000])
+def test_resent_history_is_counted_from_memory(monkeypatch, words):
+    fresh: list[str] = []
+    spied = lambda text, vocabulary: fresh.append(text) or fresh_count(text, vocabulary)  # noqa: E731
+    monkeypatch.setattr("agentfuse.tokens.text.fresh_count", spied)
+    texts = [f"message {n} of {words} " + f"word{n} " * words for n in range(200)]
+    body = {"messages": [{"role": "user", "content": text} for text in texts]}
     counter = TokenCounter()
-    count_text("warm")
-    start = time.thread_time()
-    counter.count_request(body, "gpt-4o", "chat.completions")
-    whole = time.thread_time() - start
-    body["messages"].append({"role": "user", "content": "and now?"})
-    start = time.thread_time()
-    counter.count_request(body, "gpt-4o", "chat.completions")
-    assert time.thread_time() - start <= whole / 20
+    whole = counter.count_request(body, "gpt-4o", "chat.completions").tokens
+    assert fresh == texts
+    body["messages"].append({"role": "user", "content": f"and now, after {words}?"})
+    longer = counter.count_request(body, "gpt-4o", "chat.completions").tokens
+    assert fresh == [*texts, f"and now, after {words}?"]
+    assert longer > whole

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from agentfuse.tokens.families import Family
 
 
+_INSTRUCTING = frozenset({"system", "developer"})
+
+
 @dataclass(slots=True, kw_only=True)
 class Contents:
     """A request taken apart: ``text`` tokens in messages, calls, pictures, and what is unsure.
@@ -72,14 +75,20 @@ def compact(value: Any) -> str:
 
 
 def _weigh_message(contents: Contents, message: Message) -> None:
-    contents.system = contents.system or message.role in {"system", "developer"}
-    contents.results += message.role == "tool" or bool(message.tool_call_id)
+    role, family = message.role, contents.family
+    if role in _INSTRUCTING:
+        contents.system = True
+    if role == "tool" or message.tool_call_id:
+        contents.results += 1
     if message.name:
         contents.named += 1
-        contents.text += text_tokens(contents.family, message.name)
-    thoughts = message.role == "assistant" and not contents.family.keeps_thoughts
+        contents.text += text_tokens(family, message.name)
+    thoughts = role == "assistant" and not family.keeps_thoughts
     for part in message.parts:
-        _weigh_part(contents, _unthought(contents, part) if thoughts else part)
+        if type(part) is Text and not thoughts:
+            contents.text += text_tokens(family, part.text)
+        else:
+            _weigh_part(contents, _unthought(contents, part) if thoughts else part)
     for call in message.tool_calls:
         contents.call_count += 1
         contents.calls += text_tokens(contents.family, call.name)

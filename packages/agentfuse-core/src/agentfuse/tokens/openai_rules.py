@@ -66,7 +66,8 @@ def openai_estimate(request: Request) -> TokenEstimate:
     plain = contents.text + _PER_MESSAGE * len(request.messages) + contents.named + reply
     tools = _tool_tokens(request, contents) + _history_tokens(contents)
     schema = _schema_tokens(request, contents)
-    total = plain + tools + schema + contents.media + _thought_tokens(request)
+    thoughts = _thought_tokens(request) if contents.opaque else 0
+    total = plain + tools + schema + contents.media + thoughts
     known = family.name != "openai-unnamed" and not contents.opaque and not _is_kept(request)
     if total == plain and known and not contents.spare:
         return estimate_of(total, factor=1000, method="exact")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,15 @@ from agentfuse.tokens.families import family_of
 if TYPE_CHECKING:
     from agentfuse.tokens.encodings import Vocabulary
 
+    _Key = tuple[Vocabulary, str | tuple[int, int]]
+
 # tiktoken's regular expressions overflow their stack on about 700,000 equal whitespace characters
 # and its merge loop is superlinear; chunks of this many characters cut both off. The counts differ
 # by less than 0.01 % from those of the whole text.
 CHUNK = 32_768
 
-# Texts at least this long are remembered by digest, so that the memory keeps none of them alive.
+# Texts at least this long are remembered by their length and Python's hash (64 bits, seeded), which
+# is kept with the text: resent objects cost nothing, and the memory keeps none of them alive.
 _DIGESTED = 512
 
 
@@ -40,35 +42,34 @@ def vocabulary_count(text: str, vocabulary: Vocabulary) -> int:
 
 
 class CountMemory:
-    """The counts of the texts last seen: agents resend their history with every turn."""
+    """The counts of the texts last seen: agents resend their history with every turn.
+
+    Two generations, so that a look takes no lock: what is found in the older one moves to the
+    younger; when that is full, it becomes the older one, and what was not seen since is forgotten.
+    """
 
     def __init__(self, size: int = 16_384) -> None:
-        self._size = size
-        self._counts: OrderedDict[tuple[str, str | tuple[int, int]], int] = OrderedDict()
+        self._half = max(size // 2, 1)
+        self._young: dict[_Key, int] = {}
+        self._old: dict[_Key, int] = {}
         self._lock = Lock()
 
     def count(self, text: str, vocabulary: Vocabulary) -> int:
         """Give the remembered count, or count now; the count itself runs outside the lock."""
-        key = (vocabulary, text if len(text) < _DIGESTED else _digest(text))
+        key = (vocabulary, text if len(text) < _DIGESTED else (len(text), hash(text)))
+        known = self._young.get(key)
+        if known is not None:
+            return known
+        known = self._old.get(key)
+        count = fresh_count(text, vocabulary) if known is None else known
         with self._lock:
-            known = self._counts.get(key)
-            if known is not None:
-                self._counts.move_to_end(key)
-                return known
-        count = fresh_count(text, vocabulary)
-        with self._lock:
-            self._counts[key] = count
-            if len(self._counts) > self._size:
-                self._counts.popitem(last=False)
+            if len(self._young) >= self._half:
+                self._old, self._young = self._young, {}
+            self._young[key] = count
         return count
 
 
 _memory = CountMemory()
-
-
-def _digest(text: str) -> tuple[int, int]:
-    """Python keeps a text's hash (64 bits, seeded) with it: resent objects cost nothing."""
-    return len(text), hash(text)
 
 
 def fresh_count(text: str, vocabulary: Vocabulary) -> int:

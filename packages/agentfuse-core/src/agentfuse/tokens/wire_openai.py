@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.messages import Message, Other, Reasoning, ToolCall
+from agentfuse.messages import Message, Other, Reasoning, Text, ToolCall
 from agentfuse.tokens.json_shapes import items_of, object_of
 from agentfuse.tokens.wire_parts import parts_of, written
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _COHERE_ROLES = {"USER": "user", "CHATBOT": "assistant", "SYSTEM": "system", "TOOL": "tool"}
+_PLAIN = 2  # fields of a turn that is a role and a text, as most are
+_RESENT = 4096  # characters, up to which such a turn is kept for when it is sent again
 
 
 def chat_messages(body: Mapping[str, Any]) -> list[Message]:
@@ -47,6 +50,9 @@ def responses_messages(body: Mapping[str, Any]) -> list[Message]:
 
 
 def _chat_message(raw: Mapping[str, Any]) -> Message:
+    content = raw.get("content")
+    if len(raw) == _PLAIN and type(content) is str and len(content) < _RESENT and "role" in raw:
+        return _plain_turn(str(raw["role"]), content)
     calls = [_call_of(object_of(call)) for call in items_of(raw.get("tool_calls"))]
     legacy = object_of(raw.get("function_call"))
     if legacy:
@@ -55,11 +61,16 @@ def _chat_message(raw: Mapping[str, Any]) -> Message:
     thoughts = (Reasoning(thought, {}),) if isinstance(thought, str) and thought else ()
     return Message(
         str(raw.get("role", "")),
-        (*thoughts, *parts_of(raw.get("content"))),
+        (*thoughts, *parts_of(content)),
         tuple(calls),
         str(raw.get("tool_call_id") or ""),
         str(raw.get("name") or ""),
     )
+
+
+@lru_cache(maxsize=2048)
+def _plain_turn(role: str, text: str) -> Message:
+    return Message(role, (Text(text),))
 
 
 def _call_of(call: Mapping[str, Any]) -> ToolCall:
