@@ -13,7 +13,7 @@ from agentfuse.tokens import TokenCounter
 from agentfuse.tokens.families import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from recordings import Recording
@@ -37,6 +37,8 @@ _NAMES = {
     "qwen": "Qwen",
     "cohere": "Cohere",
 }
+_GROWN = "Claude 4.5/4.6"
+_APART = {"unseen", "media not shown", "doubtful"}
 _SMALL = 200
 _UNDER = 0.9
 
@@ -58,11 +60,8 @@ def tables_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in rows:
         for provider in _providers_of(row):
-            groups.setdefault((provider, row["kind"]), []).append(row)
-            if row["recent"] and row["kind"] == "tools":
-                groups.setdefault((provider, "tools since 2026"), []).append(row)
-            if row["kind"] not in {"unseen", "doubtful"}:
-                groups.setdefault((provider, "all"), []).append(row)
+            for kind in _kinds_of(row):
+                groups.setdefault((provider, kind), []).append(row)
     counters = (
         "agentfuse",
         "calibrated",
@@ -126,6 +125,18 @@ def _providers_of(row: dict[str, Any]) -> tuple[str, ...]:
     return (own, "Claude 3-4.6") if own in _OLDER_CLAUDES else (own,)
 
 
+def _kinds_of(row: dict[str, Any]) -> Iterator[str]:
+    """Name the rows it counts in: its kind, ``all``, and the age of Claude's hidden tool prompt."""
+    yield row["kind"]
+    if row["kind"] not in _APART:
+        yield "all"
+    if row["kind"] == "tools" and row["provider"] in _OLDER_CLAUDES:
+        older = row["recent"] is False and row["provider"] == _GROWN
+        yield "tools until 2026" if older else "tools but until 2026"
+    if row["kind"] == "tools" and row["recent"]:
+        yield "tools since 2026"
+
+
 def _summed(members: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
     known = [row for row in members if row.get(name) is not None]
     if not known:
@@ -163,6 +174,8 @@ def print_counts(figures: dict[str, Any]) -> None:
     for row in figures["rows"]:
         if row["doubt"]:
             print(f"doubtful: {row['id']} ({row['model']}, {row['actual']} billed): {row['doubt']}")
+    print("tools until 2026: Claude 4.5's at Anthropic, maybe from before its hidden prompt grew")
+    print("media not shown: files left out of the recordings, and what stands behind addresses")
     print("error |estimate/real - 1| in %, mean/p95; bias of the sum; share of high >= actual")
     titles = "".join(f"{name:>14}" for name in names)
     print(f"{'':34}{'n':>5}{titles}{'median':>8}{'exact':>7}{'bias':>7}{'high':>7}{'learned':>9}")

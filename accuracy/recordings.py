@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What the bodies do not show: media whose pages and seconds are gone, what a provider's own tools
-# put in, thinking and state kept on the provider's side.
-UNSEEN = frozenset({"document", "audio", "video", "opaque", "server_tools", "reasoning_history"})
+# What no body shows: what a provider's own tools put in, thinking and state kept on its side.
+_ELSEWHERE = frozenset({"opaque", "server_tools", "reasoning_history"})
+# Media whose pages and seconds were left out of the recordings.
+_LEFT_OUT = frozenset({"document", "audio", "video"})
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_LEAST_CACHED = 16  # the smallest block that any provider keeps; most keep 64 to 1,024
 _CLAUDE_SINCE_CACHING = re.compile(r"claude-(opus|sonnet|haiku|fable)-[4-9]")
+_PROSE = b"Of a file that was left out, nothing but its length was recorded. "
 _OMITTED_TEXT = re.compile(r"<omitted (\d+) chars>")
 _OMITTED = re.compile(r'(?:__media__:)?\{\\?"omitted\\?": ?true[^{}]*\}')
 
@@ -27,9 +30,11 @@ _OMITTED = re.compile(r'(?:__media__:)?\{\\?"omitted\\?": ?true[^{}]*\}')
 class Recording:
     """One request as sent, and the input tokens the provider counted.
 
-    ``doubt`` says why a recording proves nothing; empty for a sound one. ``recent`` is True where
-    Anthropic's own usage says where it was computed, as it does since early 2026: the hidden tool
-    prompt of Claude 4.5 grew by some 180 tokens in the months before.
+    ``doubt`` says why a recording proves nothing; empty for a sound one. ``recent`` tells, of
+    Anthropic's own answers alone, whether the usage says where it was computed, as it does since
+    early 2026: the hidden tool prompt of Claude 4.5 grew by some 180 tokens in the months before.
+    Two requests alike but for their tool's name and six words were billed 175 apart, so no body
+    tells which prompt it met.
     """
 
     id: str
@@ -40,17 +45,19 @@ class Recording:
     actual: int
     kinds: frozenset[str]
     source: str
-    sized: bool
+    shown: bool
     doubt: str = ""
-    recent: bool = False
+    recent: bool | None = None
 
     @property
     def kind(self) -> str:
         """The row of the tables it belongs to."""
         if self.doubt:
             return "doubtful"
-        if self.kinds & UNSEEN or not self.sized:
+        if self.kinds & _ELSEWHERE:
             return "unseen"
+        if self.kinds & _LEFT_OUT or not self.shown:
+            return "media not shown"
         for kind in ("image", "schema", "tools"):
             if kind in self.kinds:
                 return kind
@@ -84,19 +91,28 @@ def _recording_of(row: dict[str, Any]) -> Recording:
         actual=row["input_total"] or 0,
         kinds=kinds,
         source=row.get("source", ""),
-        sized="image" not in kinds or _sized(row["request"]),
+        shown=_shown(row["request"], kinds),
         doubt=_doubt_about(row),
-        recent="inference_geo" in (row.get("usage") or {}),
+        recent=_recency_of(row),
     )
+
+
+def _recency_of(row: dict[str, Any]) -> bool | None:
+    if row["api"] != "anthropic.messages" or row["provider"] != "anthropic":
+        return None
+    return "inference_geo" in (row.get("usage") or {})
 
 
 def _doubt_about(row: dict[str, Any]) -> str:
     """Say why a recording cannot be true as it stands: its usage or its text was edited by hand."""
     usage = row.get("usage") or {}
     cached = sum(usage.get(name) or 0 for name in _CACHED)
-    unseen = UNSEEN.intersection(row.get("kinds") or ())
+    unseen = (_ELSEWHERE | _LEFT_OUT).intersection(row.get("kinds") or ())
     if not unseen and cached > len(json.dumps(row["request"], ensure_ascii=False).encode()):
         return "more tokens were cached than the request has bytes: its text was shortened"
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
+    if 0 < (details.get("cached_tokens") or 0) < _LEAST_CACHED:
+        return "fewer tokens were cached than the smallest block: it was made up"
     if "schema" in (row.get("kinds") or ()) and "claude-3" in (row.get("model") or ""):
         return "no Claude 3 takes an output schema: it was made up"
     newer = _CLAUDE_SINCE_CACHING.search(row.get("model") or "")
@@ -105,12 +121,13 @@ def _doubt_about(row: dict[str, Any]) -> str:
     return ""
 
 
-def _sized(request: Any) -> bool:
-    """Say whether every picture's size is known: none stands behind an address or a file id."""
+def _shown(request: Any, kinds: frozenset[str]) -> bool:
+    """Say whether nothing that counts was left out: files but pictures of known size, and links."""
     text = json.dumps(request)
-    seen = len(re.findall(r'\\?"width\\?":', text))
+    if any("width" not in each for each in _OMITTED.findall(text)):
+        return False
     linked = re.search(r'"(url|image_url|fileUri|file_uri)": "(https?|gs)://', text)
-    return seen > 0 and not linked and '"file_id"' not in text
+    return "image" not in kinds or ("width" in text and not linked and '"file_id"' not in text)
 
 
 def _restored(value: Any) -> Any:
@@ -141,7 +158,8 @@ def _restored_text(text: str) -> str:
 def _stand_in(described: dict[str, Any]) -> str:
     if described.get("width"):
         return _png(int(described["width"]), int(described["height"]))
-    return "A" * (int(described.get("bytes") or 0) * 4 // 3)
+    size = int(described.get("bytes") or 0)
+    return base64.b64encode((_PROSE * (size // len(_PROSE) + 1))[:size]).decode()
 
 
 def _png(width: int, height: int) -> str:

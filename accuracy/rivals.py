@@ -134,7 +134,7 @@ def _langchain() -> Callable[[Recording], int | None]:
         if not family_of(recording.model, recording.provider).name.startswith("openai"):
             return None
         messages, tools = chat_of(recording)
-        if "://" in json.dumps(messages) and recording.kind == "unseen":
+        if "://" in json.dumps(messages) and not recording.shown:
             return None  # it would fetch the picture
         try:
             with warnings.catch_warnings():

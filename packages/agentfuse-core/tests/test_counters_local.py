@@ -65,7 +65,7 @@ def recorded() -> list[dict[str, Any]]:
 
 @needs_pairs
 def test_recorded_requests_to_mistral_are_counted_to_the_token() -> None:
-    """The rest differ by settings that the newest small models put before the prompt."""
+    """A recording of a small one is older than the settings that it puts before the prompt now."""
     counter = MistralCounter()
     found = []
     for row in recorded():
@@ -76,6 +76,17 @@ def test_recorded_requests_to_mistral_are_counted_to_the_token() -> None:
             found.append(estimate.tokens == row["input_total"])
     assert len(found) >= 9
     assert sum(found) >= len(found) - 1
+
+
+def test_the_newest_small_models_write_their_settings() -> None:
+    counter = MistralCounter()
+    plain, newest = (
+        counter.count(asking(model, said("hello world")))
+        for model in ("mistral-large-latest", "magistral-small-latest")
+    )
+    assert plain is not None
+    assert newest is not None
+    assert newest.tokens == plain.tokens + 12
 
 
 def test_a_turn_is_its_text_and_two_marks() -> None:

@@ -107,12 +107,20 @@ def test_what_is_no_medium_has_no_length(data: str) -> None:
 
 
 def test_a_page_is_its_picture_and_its_text() -> None:
-    small = len(pdf(2)) // 100
+    small = 5
     assert asking("gemini-2.5-flash", "document", pdf(2)).tokens == 2 * 258 + 1
     assert asking("gemini-3-flash-preview", "document", pdf(2)).tokens == 2 * 560 + 1
     assert asking("claude-sonnet-4-5", "document", pdf(2)).tokens == 2 * 1590 + small + 7
     assert asking("gpt-4o", "document", pdf(2)).tokens == small + 7
     assert asking("gpt-4o", "document", pdf(2)).high > 2 * 1_500
+
+
+def test_the_first_bytes_of_a_document_are_its_font() -> None:
+    page = pdf(1).ljust(32_000, b" ")
+    assert asking("gpt-4o", "document", page).tokens == 200 + 7
+    linked = asking("gpt-4o", "document", url="https://a.b/c.pdf")
+    assert linked.tokens == 5 + 7
+    assert linked.high >= 20_000
 
 
 def test_converse_shows_a_model_the_text_alone() -> None:
@@ -251,6 +259,22 @@ def test_what_google_shows_only_the_user_is_not_counted() -> None:
     body = {"contents": [{"role": "model", "parts": [part]}]}
     estimate = TokenCounter().count_request(body, "gemini-3-pro-preview", "google.generateContent")
     assert estimate.tokens < 60
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "tokens"),
+    [
+        ("glm-4.7", {}, 4 + 1 + 2),
+        ("mistral-small-latest", {}, 1 + 12 + 1 + 2),
+        ("mistral-small-2603", {}, 1 + 12 + 1 + 2),
+        ("mistral-small-2506", {}, 1 + 1 + 2),
+        ("qwen3-32b", {}, 3 + 5 + 2),
+        ("qwen3-32b", {"reasoning_effort": "none"}, 3 + 5 + 2 + 4),
+    ],
+)
+def test_a_template_counts_what_it_writes(model: str, asked: dict[str, Any], tokens: int) -> None:
+    body = {"messages": [{"role": "user", "content": "hello world"}], **asked}
+    assert TokenCounter().count_request(body, model, "chat.completions").tokens == tokens
 
 
 def test_a_picture_for_mistral_is_rows_of_patches() -> None:

@@ -128,6 +128,7 @@ def test_what_was_counted_before_is_not_counted_again(monkeypatch):
         ("my-deployment", "azure", "openai-unnamed"),
         ("openai/gpt-oss-20b", "groq", "gpt-oss"),
         ("claude-3-5-sonnet-latest", "", "claude-3"),
+        ("anthropic.claude-v2:1", "bedrock", "claude-3"),
         ("claude-sonnet-4-20250514", "", "claude-4"),
         ("claude-opus-4-1", "", "claude-4"),
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "aws", "claude-4.5"),

@@ -74,7 +74,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"claude-(opus|sonnet|haiku)-4[-.][56](?!\d)", "claude-4.5"),
         (r"claude-(opus|sonnet|haiku)-4([-.][01](?!\d)|-2\d{7}|@|$|-latest|-v)", "claude-4"),
         (r"claude-(opus|sonnet|haiku)-(4[-.][7-9]|[5-9])|claude-(fable|mythos)", "claude-4.7"),
-        (r"claude-(instant|[123])", "claude-3"),
+        (r"claude-(instant|v?[123])", "claude-3"),
         (r"claude", "claude-4.7"),
         (r"gemini|gemma|learnlm", "gemini"),
         (r"mistral|mixtral|ministral|magistral|codestral|devstral|pixtral|voxtral", "mistral"),

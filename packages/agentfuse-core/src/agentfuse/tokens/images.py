@@ -23,8 +23,10 @@ Size = tuple[int, int]
 _HEAD = 262_144
 
 # What a picture of unknown size is taken for: a small one, since a count that is too high may be
-# off by any factor. What is set aside for it is the most that its model counts.
+# off by any factor. Those behind addresses are smaller than those given as files: half of the
+# recorded ones count no more than this. What is set aside is the most that a model counts.
 _USUAL: Size = (640, 480)
+_LINKED: Size = (400, 300)
 
 
 def size_of(data: str) -> Size | None:
@@ -40,14 +42,17 @@ def size_of(data: str) -> Size | None:
     return None
 
 
-def image_tokens(model: str, family: str, size: Size | None) -> tuple[int, int]:
+def image_tokens(
+    model: str, family: str, size: Size | None, *, linked: bool = False
+) -> tuple[int, int]:
     """Give (likely, at most) tokens for a picture; without a size the model's upper bound holds.
 
-    ``model`` is a bare lower-case name, ``family`` a name of ``agentfuse.tokens.families``.
+    ``model`` is a bare lower-case name, ``family`` a name of ``agentfuse.tokens.families``;
+    ``linked`` says that the picture stands behind an address.
     """
     rule = _rule_of(model, family)
     if size is None:
-        return rule.likely, rule.most
+        return rule.count(_LINKED if linked else _USUAL), rule.most
     tokens = rule.count(size)
     return tokens, tokens if family.startswith("openai") else ceil(tokens * 1.1)
 
@@ -66,10 +71,9 @@ def tiles_of(size: Size) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How a model counts pictures: of a size, of a likely one, at most, and at low detail."""
+    """How a model counts pictures: of a size, at most, and at low detail."""
 
     count: Callable[[Size], int]
-    likely: int
     most: int
     low: int = 0
 
@@ -78,7 +82,7 @@ def _tiled(base: int, tile: int) -> Rule:
     def tokens(size: Size) -> int:
         return base + tile * tiles_of(size)
 
-    return Rule(tokens, tokens(_USUAL), base + 8 * tile, base)
+    return Rule(tokens, base + 8 * tile, base)
 
 
 def _patched(factor: float, cap: int, pixels: int = 32, *, base: int = 0) -> Rule:
@@ -86,7 +90,7 @@ def _patched(factor: float, cap: int, pixels: int = 32, *, base: int = 0) -> Rul
         patches = ceil(size[0] / pixels) * ceil(size[1] / pixels)
         return base + ceil(min(patches, cap) * factor)
 
-    return Rule(tokens, tokens(_USUAL), base + ceil(cap * factor), tokens((512, 512)))
+    return Rule(tokens, base + ceil(cap * factor), tokens((512, 512)))
 
 
 def _always(tokens: int, most: int) -> Rule:
@@ -94,7 +98,7 @@ def _always(tokens: int, most: int) -> Rule:
         del size
         return tokens
 
-    return Rule(count, tokens, most)
+    return Rule(count, most)
 
 
 # (prefix of the model's name, rule), first match wins.
@@ -148,14 +152,14 @@ def _mistral(model: str) -> Rule:
         wide, high = (ceil(round(side / shrink) / pixels) for side in size)
         return (wide + 1) * high
 
-    return Rule(tokens, tokens(_USUAL), tokens((longest, longest)))
+    return Rule(tokens, tokens((longest, longest)))
 
 
 def _gemini(model: str) -> Rule:
     if "2.5" in model:
         return _always(258, 300)
     if "2.0" in model or "1.5" in model:
-        return Rule(_gemini_tiles, _gemini_tiles(_USUAL), 258 * 17)
+        return Rule(_gemini_tiles, 258 * 17)
     return _always(1120, 1250)
 
 

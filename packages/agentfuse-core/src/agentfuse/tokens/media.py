@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _TEXT_OF_PAGE = 500
 _MOST_TEXT_OF_PAGE = 1500
 _BYTES_PER_TEXT_TOKEN = 100  # an article with its fonts
+_BYTES_BEFORE_TEXT = 12_000  # the first font: a recorded page of three words has 13,264 bytes
+_FEW_WORDS = 5  # the least that a document says
 _BYTES_PER_PAGE = 60_000  # a page with some pictures
 _LEAST_BYTES_PER_PAGE = 2_000
 _MOST_PAGES = 1_000  # the most that any provider takes (Gemini)
@@ -75,7 +77,7 @@ def _image_tokens(model: str, family: Family, media: Media) -> tuple[int, int]:
         tokens = low_detail_tokens(model)
         return tokens, tokens
     size = size_of(media.data) if media.data else None
-    return image_tokens(model, family.name, size)
+    return image_tokens(model, family.name, size, linked=bool(media.url))
 
 
 def _detail_of(media: Media) -> str:
@@ -91,9 +93,10 @@ def _document_tokens(model: str, family: Family, media: Media) -> tuple[int, int
         return tokens, 2 * tokens + 100
     picture = _page_picture(model, family, media)
     if not media.data:
-        return picture + (0 if picture else _TEXT_OF_PAGE), _UNSEEN
+        return picture or _FEW_WORDS, _UNSEEN
     size, pages = bytes_in(media.data), pages_of(media.data)
-    text = 0 if _family_word(family) == "gemini" else size // _BYTES_PER_TEXT_TOKEN
+    text = max((size - _BYTES_BEFORE_TEXT) // _BYTES_PER_TEXT_TOKEN, _FEW_WORDS)
+    text = 0 if _family_word(family) == "gemini" else text
     likely = pages or max(round(size / _BYTES_PER_PAGE), 1)
     most = pages or min(size // _LEAST_BYTES_PER_PAGE + 1, _MOST_PAGES)
     return (

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 _OLDER = re.compile(
     r"7b|8x|-23\d\d|-240[1-6]|large-24|pixtral-large|mamba|embed|voxtral|ocr|moderation"
 )
+
+# These write their settings before the prompt, {"reasoning_effort": "none"}: 12 tokens.
+NEWEST_SMALL = r"(mistral|magistral)-small-(latest|26\d\d)"
+SETTINGS = 12
+
 _BEGIN = 1
 # [INST] [/INST], [SYSTEM_PROMPT] [/SYSTEM_PROMPT], [TOOL_RESULTS] [/TOOL_RESULTS]; an answer's end.
 _TURN = {"assistant": 1}
 _MARKS = 2
 _PER_CALL = 2  # [TOOL_CALLS] name [ARGS]
-# The newest models put their settings before the prompt: {"reasoning_effort": "none"}, 12 tokens.
 _CUSHION, _FACTOR = 16, 1010
 
 
@@ -58,7 +62,8 @@ class MistralCounter:
         weights = [self._turn_tokens(message, model) for message in request.messages]
         if None in weights:
             return None
-        tokens = _BEGIN + sum(weight or 0 for weight in weights)
+        settings = SETTINGS if re.search(NEWEST_SMALL, model) else 0
+        tokens = _BEGIN + settings + sum(weight or 0 for weight in weights)
         if request.tools:
             listed = json.dumps([_shown(tool) for tool in request.tools], ensure_ascii=False)
             tokens += _MARKS + self.count_text(listed)

@@ -15,6 +15,7 @@ from agentfuse.messages import Reasoning
 from agentfuse.tokens.contents import contents_of, json_tokens, text_tokens
 from agentfuse.tokens.estimates import estimate_of
 from agentfuse.tokens.json_shapes import object_of
+from agentfuse.tokens.mistral import NEWEST_SMALL, SETTINGS
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _CUSHION = 100
 _TOOL_CUSHION = 700
+_EMPTY_THOUGHT = 4
+_THOUGHT_TAGS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ _FRAMES = tuple(
     (re.compile(pattern), frame)
     for pattern, frame in (
         (r"gpt-oss", Frame(request=63, turn=4)),
+        (NEWEST_SMALL, Frame(request=1 + SETTINGS, turn=1, tool=12)),
         (
             r"mistral|mixtral|ministral|codestral|devstral|pixtral",
             Frame(request=1, turn=1, tool=12),
@@ -54,7 +58,9 @@ _FRAMES = tuple(
         (r"llama", Frame(request=4, turn=4, tools=100)),
         (r"deepseek-(v4-)?flash", Frame(request=80, turn=1, tools=210, tool=5)),
         (r"deepseek", Frame(request=1, turn=1, tools=210, tool=5)),
-        (r"qwen", Frame(request=3, turn=4, tools=215, tool=10)),
+        (r"qwen", Frame(request=3, turn=5, tools=215, tool=10)),
+        # Its template: https://huggingface.co/zai-org/GLM-4.7 (chat_template.jinja).
+        (r"glm-", Frame(request=4, turn=1, tools=20, tool=10)),
         (r"command-(a|r7b)", Frame(request=508, turn=3, tools=850)),
         (r"command", Frame(request=58, turn=3, tools=780)),
         (r"minimax", Frame(request=38, turn=2, tools=150)),
@@ -71,7 +77,7 @@ def ratio_estimate(request: Request) -> TokenEstimate:
     if request.tools:
         tokens += frame.tools + frame.tool * len(request.tools)
         tokens += json_tokens(family, list(request.tools))
-    tokens += _kept_thoughts(request, contents)
+    tokens += _kept_thoughts(request, contents) + _no_thought(request, contents)
     schema = request.params.get("response_format") or request.params.get("response_schema")
     spare = contents.spare + (json_tokens(family, schema) if schema else 0)
     factor = 2000 if contents.opaque or request.tools else family.high
@@ -92,8 +98,19 @@ def _kept_thoughts(request: Request, contents: Contents) -> int:
         return 0
     parts = [part for message in request.messages for part in message.parts]
     return sum(
-        text_tokens(contents.family, part.text) for part in parts if isinstance(part, Reasoning)
+        text_tokens(contents.family, part.text) + _THOUGHT_TAGS
+        for part in parts
+        if isinstance(part, Reasoning)
     )
+
+
+def _no_thought(request: Request, contents: Contents) -> int:
+    """Count the empty thought that Qwen's template writes where thinking is switched off.
+
+    Source: the chat template of https://huggingface.co/Qwen/Qwen3-32B (``enable_thinking``).
+    """
+    off = contents.family.name == "qwen" and request.params.get("reasoning_effort") == "none"
+    return _EMPTY_THOUGHT if off else 0
 
 
 def _frame_of(request: Request, contents: Contents) -> Frame:
