@@ -22,8 +22,7 @@ AIMED = 0.5
 SURE = 0.8
 """The confidence of a lower bound: four calibrations in five keep the target or more.
 
-More would be paid for in strong calls: some outcomes say little about a small gap, and on 2,100 of
-them with a gap of five points this bound keeps 90 % where 80 % is asked for.
+More would be paid for in strong calls, as few outcomes say little about a small gap.
 """
 
 
