@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sets import columns_of
+from shares import interval_of, share_of
 
 from agentfuse.messages import Choice, Reply, Text
 from agentfuse.routing import Cascade
@@ -77,7 +78,7 @@ def _run(name: str, columns: dict[str, list[Any]], models: list[str]) -> Run:
     costs = {model: _costs(columns, model) for model in models}
     score = np.where(agree, weak, best)
     spent = costs[cheap] + costs[second] + np.where(agree, 0.0, costs[strong])
-    low, high = _interval(score - weak, best - weak)
+    low, high = interval_of(score - weak, best - weak)
     cost = float(spent.sum() / costs[strong].sum())
     cheapest = float(costs[cheap].sum() / costs[strong].sum())
     return Run(
@@ -86,7 +87,7 @@ def _run(name: str, columns: dict[str, list[Any]], models: list[str]) -> Run:
         weak=float(weak.mean()),
         strong=float(best.mean()),
         quality=float(score.mean()),
-        gap=float((score - weak).sum() / (best - weak).sum()),
+        gap=share_of(score - weak, best - weak),
         low=low,
         high=high,
         cost=cost,
@@ -109,15 +110,3 @@ def _costs(columns: dict[str, list[Any]], model: str) -> Any:
     asked = np.array([len(prompt) for prompt in columns["prompt"]], float)
     said = np.nan_to_num(np.array(columns[f"{model}|chars"], float))
     return (asked * price_in + said * price_out) / 4
-
-
-def _interval(risen: Any, gap: Any) -> tuple[float, float]:
-    draw = np.random.default_rng(3)
-    shares = []
-    for _ in range(1000):
-        rows = draw.integers(0, len(gap), len(gap))
-        total = gap[rows].sum()
-        if total > 0:
-            shares.append(float(risen[rows].sum() / total))
-    low, high = np.quantile(shares, (0.025, 0.975))
-    return float(low), float(high)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cascades import cascades_in
-from ranking import learned, orders_of
+from ranking import ROUTERS, learned, orders_of
 from sets import STRONG, WEAK, pairs_in, request_of
 from targets import ASKED, abroad, quarters_of
 
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sets import Pair
+    from targets import Quarters
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT_BOUNDS = {"rl_mmlu": 0.67, "mix_51_7": 0.70}
 TAG_BOUNDS = {"rl_mmlu": 0.69, "mix_51_7": 0.72}
 WITHIN = 0.05
+STEPPED = "tags"
 FASTEST = {"tags": 100.0, "text": 300.0}
 
 
@@ -104,24 +106,43 @@ def orders_table(pairs: list[Pair], missed: list[str]) -> list[dict[str, Any]]:
 def targets_table(pairs: list[Pair], missed: list[str]) -> list[dict[str, Any]]:
     """Print what was got where 80 % of the gap was asked for."""
     print(f"\n{ASKED:.0%} of the gap asked for, on each quarter as learned from the other three")
-    print(f"{'set':40} {'router':15} {'strong calls':>13} {'gap, mean':>10} {'by quarter':>26}")
+    print("[what other rows like a quarter's might have shown: 95 % bootstrap interval]")
+    print(f"{'set':24} {'router':15} {'strong calls':>12} {'mean':>6}  by quarter")
     rows = []
     for pair in pairs:
-        for name, kind in (("text", (False, True)), ("tags and text", (True, True))):
-            if kind[0] and len(set(pair.tags)) < 2:  # noqa: PLR2004 - one tag is none
+        for name, kind in ROUTERS.items():
+            if kind["tags"] and len(set(pair.tags)) < 2:  # noqa: PLR2004 - one tag is none
                 continue
-            found = quarters_of(pair, tags=kind[0], text=kind[1])
-            gap = statistics.mean(quarter.recovered for quarter in found)
-            strong = statistics.mean(quarter.strong for quarter in found)
-            each = " ".join(f"{quarter.recovered:.0%}" for quarter in found)
-            rows.append(
-                {"set": pair.name, "router": name, "recovered": gap, "strong": strong}
-                | {"quarters": [asdict(quarter) for quarter in found]}
-            )
-            print(f"{pair.name:40} {name:15} {strong:13.1%} {gap:10.1%} {each:>26}", flush=True)
-            if gap < ASKED - WITHIN:
-                missed.append(f"80 % of the gap on {pair.name} by {name}: got {gap:.1%}")
+            found = quarters_of(pair, **kind)
+            gap = statistics.mean(quarter.recovered for quarter in found.got)
+            strong = statistics.mean(quarter.strong for quarter in found.got)
+            row = {"set": pair.name, "router": name, "recovered": gap, "strong": strong}
+            rows.append(row | asdict(found))
+            each = " ".join(f"{q.recovered:4.0%} [{q.least:.0%}, {q.most:.0%}]" for q in found.got)
+            print(f"{pair.name:24.24} {name:15} {strong:12.1%} {gap:6.1%}  {each}")
+            floor = " ".join(f"{share:4.0%}" for share in found.hindsight)
+            mean = statistics.mean(found.hindsight)
+            print(f"{'':24} {'  in hindsight':28} {mean:6.1%}  {floor}", flush=True)
+            missed += off_target(f"{ASKED:.0%} of the gap on {pair.name} by {name}", name, found)
     return rows
+
+
+def off_target(what: str, router: str, found: Quarters) -> list[str]:
+    """Name what is off: the mean of the quarters, or one by more than its rows' noise.
+
+    Tags alone choose whole tags, so what they can recover comes in steps: the next one above the
+    target is right. A mean that is off in hindsight too says that the quarters are too small.
+    """
+    low, high = ASKED - WITHIN, ASKED + WITHIN
+    mean = statistics.mean(quarter.recovered for quarter in found.got)
+    if router == STEPPED:
+        return [f"{what}: got {mean:.1%}"] if mean < low else []
+    measurable = low <= statistics.mean(found.hindsight) <= high
+    off = [f"{what}: got {mean:.1%}"] if measurable and not low <= mean <= high else []
+    for place, got in enumerate(found.got, 1):
+        if got.most < low or got.least > high:
+            off.append(f"{what}, quarter {place}: [{got.least:.1%}, {got.most:.1%}]")
+    return off
 
 
 def abroad_table(pairs: list[Pair], missed: list[str]) -> list[dict[str, Any]]:

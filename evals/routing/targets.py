@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ranking import learned
 from sets import STRONG, WEAK, request_of
+from shares import interval_of, share_of
 
 from agentfuse.routing import Router
+from agentfuse.routing.fitting import promised_by
 
 if TYPE_CHECKING:
     from sets import Pair
@@ -26,13 +28,16 @@ ASKED = 0.8
 class Got:
     """What a router's choices came to on some rows.
 
-    ``recovered`` is the share of the gap (random calls would recover the share of ``strong``),
+    ``recovered`` is the share of the gap (random calls would recover the share of ``strong``), and
+    ``least`` to ``most`` what other rows of the same kind might have shown for the same choices;
     ``quality`` the mean score, with the interval of its difference from always asking the strong
     model; ``stranger`` the share of calls that it called out of domain.
     """
 
     strong: float
     recovered: float
+    least: float
+    most: float
     quality: float
     always: float
     low: float
@@ -53,10 +58,13 @@ def got(pair: Pair, rows: Any, knowledge: Knowledge, *, tags: bool, quality: flo
     draw = np.random.default_rng(9)
     means = [float(change[draw.integers(0, len(rows), len(rows))].mean()) for _ in range(500)]
     low, high = np.quantile(means, (0.025, 0.975))
-    gap = float(pair.difference[rows].sum())
+    risen, gap = score - pair.weak[rows], pair.difference[rows]
+    least, most = interval_of(risen, gap)
     return Got(
         strong=float(strong.mean()),
-        recovered=float((score - pair.weak[rows]).sum()) / gap if gap else 1.0,
+        recovered=share_of(risen, gap),
+        least=least,
+        most=most,
         quality=float(score.mean()),
         always=float(pair.strong[rows].mean()),
         low=float(low),
@@ -65,15 +73,38 @@ def got(pair: Pair, rows: Any, knowledge: Knowledge, *, tags: bool, quality: flo
     )
 
 
-def quarters_of(pair: Pair, *, tags: bool, text: bool) -> list[Got]:
+@dataclass(frozen=True, slots=True)
+class Quarters:
+    """What each quarter got, and what the best threshold would have got there.
+
+    ``hindsight`` is the one threshold that recovers what was asked for over all four quarters
+    together, chosen with their outcomes known: how far single quarters are from it is noise.
+    """
+
+    got: list[Got]
+    hindsight: list[float]
+
+
+def quarters_of(pair: Pair, *, tags: bool, text: bool) -> Quarters:
     """Fit on three quarters, and ask for 80 % of the gap on the fourth; each is the fourth once."""
     quarter = pair.quarter()
-    found = []
+    found, gain = [], np.zeros(len(quarter))
     for which in range(4):
         taught, asked = np.flatnonzero(quarter != which), np.flatnonzero(quarter == which)
         knowledge = learned(pair, taught, tags=tags, text=text)
         found.append(got(pair, asked, knowledge, tags=tags, quality=ASKED))
-    return found
+        promised = promised_by(knowledge, pair.outcomes(asked, tags=tags, text=text)).promised
+        gain[asked] = promised[:, 1] - promised[:, 0]
+    chosen = gain >= _threshold(gain, pair.difference)
+    risen = np.where(chosen, pair.difference, 0.0)
+    parts = [quarter == which for which in range(4)]
+    return Quarters(found, [share_of(risen[part], pair.difference[part]) for part in parts])
+
+
+def _threshold(gain: Any, difference: Any) -> float:
+    order = np.argsort(-gain, kind="stable")
+    risen = np.cumsum(difference[order])
+    return float(gain[order[np.argmax(risen >= ASKED * risen[-1])]])
 
 
 def abroad(source: Knowledge, pair: Pair) -> Got:

@@ -383,6 +383,8 @@ def test_the_words_of_a_router_are_checked(known: Any) -> None:
     for words, message in (
         ({"target_quality": 0.9, "max_share": 0.5}, "one of target_quality"),
         ({"target_quality": 90}, "share between 0 and 1"),
+        ({"target_quality": 0.9, "confidence": 1.0}, "from 0.5 to below 1"),
+        ({"target_quality": 0.9, "confidence": 0.2}, "from 0.5 to below 1"),
         ({"strong": "gpt-9"}, "strong is one of"),
         ({"strategy": "dearest_first"}, "strategy is one of"),
         ({"preference": "beauty"}, "preference is one of"),

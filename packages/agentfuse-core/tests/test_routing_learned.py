@@ -124,6 +124,41 @@ def test_a_quality_that_is_asked_for_is_kept(text: Knowledge, share: float) -> N
     assert strong / len(fresh) < 1.0
 
 
+def test_a_quality_is_aimed_at_and_not_overshot() -> None:
+    """Each small set is noise; the mean over many of them is the target, and above it if sure."""
+    kept: dict[float, list[float]] = {0.5: [], 0.9: []}
+    for seed in range(12):
+        known = fitted(outcomes(400, seed=100 + seed))
+        for confidence, shares in kept.items():
+            router = Router(
+                [WEAK, STRONG], weights=known, target_quality=0.8, confidence=confidence
+            )
+            shares.append(share_kept(router, rows(400, seed=200 + seed)))
+    aimed, sure = (sum(shares) / len(shares) for shares in kept.values())
+    assert aimed == pytest.approx(0.8, abs=0.05)
+    assert sure > aimed + 0.02
+    assert sum(share < 0.8 for share in kept[0.9]) < sum(share < 0.8 for share in kept[0.5])
+
+
+def test_without_a_target_the_lead_is_kept_by_a_lower_bound(text: Knowledge) -> None:
+    unnamed = Router([WEAK, STRONG], weights=text)
+    sure = Router([WEAK, STRONG], weights=text, target_quality=1.0, confidence=0.8)
+    aimed = Router([WEAK, STRONG], weights=text, target_quality=1.0)
+    fresh = [asking(row["prompt"]) for row in rows(300, seed=13)]
+    chosen = [[router.decide(each).model for each in fresh] for router in (unnamed, sure, aimed)]
+    assert chosen[0] == chosen[1]
+    assert chosen[0].count(STRONG) >= chosen[2].count(STRONG)
+
+
+def share_kept(router: Router, fresh: list[dict[str, Any]]) -> float:
+    """Give the share of the strong model's lead that a router's choices keep."""
+    lost = gap = 0.0
+    for row in fresh:
+        gap += 1.0 - row["scores"][WEAK]
+        lost += 1.0 - row["scores"][router.decide(asking(row["prompt"])).model]
+    return 1 - lost / gap
+
+
 def test_a_share_and_a_cost_that_are_allowed_are_not_passed(text: Knowledge) -> None:
     fresh = [asking(row["prompt"]) for row in rows(600, seed=12)]
     router = Router([WEAK, STRONG], weights=text, max_share=0.3)
@@ -197,7 +232,13 @@ def test_the_command_fits_judges_and_calibrates(
     assert routers["tags and text"]["apgr"] > 0.65
     calibrated = ["route", "calibrate", str(log), "--weights", str(out), "--target-quality", "0.8"]
     assert main(calibrated) == 0
-    assert "80% asked for: price" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "80% asked for: price" in printed
+    assert "80% asked for with confidence 0.8: price" in printed
+    assert main([*calibrated, "--confidence", "0.999"]) in {0, 1}
+    assert "with confidence 0.999" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*calibrated, "--confidence", "1"])
 
 
 def test_the_command_says_what_is_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentfuse.errors import ConfigurationError, UnknownPrice
 from agentfuse.pricing import PriceBook
 from agentfuse.providers.names import target_of
+from agentfuse.routing.frontier import AIMED, SURE
 from agentfuse.routing.knowledge import Knowledge
 from agentfuse.routing.outcomes import outcomes_of
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from agentfuse.routing.evaluation import Ranking
+    from agentfuse.routing.frontier import Frontier
     from agentfuse.routing.outcomes import Outcome
 
 # The mix that prices are compared for where nothing else is said: as many tokens in as out.
@@ -42,6 +44,9 @@ def add_to(subparsers: Any) -> None:
     solving.add_argument("--weights", type=Path, default=Path("route.json"), help="what fit wrote")
     solving.add_argument("--out", type=Path, help="the new weights (the same file by default)")
     solving.add_argument("--target-quality", type=float, default=0.95, help="share of the lead")
+    solving.add_argument(
+        "--confidence", type=_confidence_of, default=SURE, help="of the lower bound (default: 0.8)"
+    )
     solving.set_defaults(run=run, act=_calibrate)
 
 
@@ -121,18 +126,30 @@ def _calibrate(args: argparse.Namespace) -> int:
     solved = knowledge.calibrated(frontier)
     out = args.out or args.weights
     out.write_text(solved.dumps() + "\n", encoding="utf-8")
-    price = frontier.price_for_quality(args.target_quality)
     print(f"{out}: {frontier.rows:,} outcomes, the strong model leads by {frontier.gap:.3f}")
+    solvable = [
+        _solvable(frontier, args.target_quality, confidence)
+        for confidence in dict.fromkeys((AIMED, args.confidence))
+    ]
+    return 0 if solvable[-1] else 1
+
+
+def _solvable(frontier: Frontier, share: float, confidence: float) -> bool:
+    """Print what a target takes: aimed at, as a router does, or by a lower bound."""
+    price = frontier.price_for_quality(share, confidence)
+    asked = f"{share:.0%} asked for"
+    if confidence > AIMED:
+        asked += f" with confidence {confidence:g}"
     if price is None:
-        print(f"no price keeps {args.target_quality:.0%} of it with confidence: always strong")
-        return 1
+        print(f"{asked}: no price keeps it, so always strong")
+        return False
     point = next(point for point in frontier.points if point.price >= price)
     kept = 1 - point.lost / frontier.gap if frontier.gap else 1.0
     print(
-        f"{args.target_quality:.0%} asked for: price {price:.3f}, {point.strong:.0%} strong calls,"
+        f"{asked}: price {price:.3f}, {point.strong:.0%} strong calls,"
         f" {point.cost:.0%} of the strong model's cost, {kept:.0%} kept on these outcomes"
     )
-    return 0
+    return True
 
 
 def _read(path: Path) -> list[Outcome]:
@@ -177,6 +194,13 @@ def _share_of(text: str) -> float:
         return float(text)
     except ValueError:
         raise ConfigurationError(f"--cost takes MODEL=SHARE, not {text!r}") from None
+
+
+def _confidence_of(text: str) -> float:
+    confidence = float(text)
+    if not AIMED <= confidence < 1:
+        raise ValueError(f"from {AIMED} to below 1")
+    return confidence
 
 
 def _kind(knowledge: Knowledge) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from agentfuse.routing.outcomes import Outcome
     from agentfuse.routing.text_model import Array
 
-FOLDS = 8
+# A model fitted on fewer rows than all promises less of what it tells apart, so a price solved on
+# its promises keeps more than was asked for: 5 points more with 8 folds on 1,200 made-up rows, half
+# of that with twice the folds, at the price of fitting twice as long.
+FOLDS = 16
 FEWEST = 20
 """Below so many outcomes there is nothing to fit, and no fold to hold out."""
 _PRICES = 201

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 
     from agentfuse.messages import Json
 
-# One-sided confidence of a target in quality: it is met in four of five calibrations, and missed by
-# little in the fifth. The normal quantile of 0.80; more would be paid for in strong calls.
-CONFIDENCE = 0.8416
+AIMED = 0.5
+"""The confidence of a target that is aimed at: kept on the average, missed as often as passed."""
+SURE = 0.8
+"""The confidence of a lower bound: four calibrations in five keep the target or more.
+
+More would be paid for in strong calls, as few outcomes say little about a small gap.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +53,21 @@ class Frontier:
     gap: float
     gap_spread: float
 
-    def price_for_quality(self, share: float) -> float | None:
-        """Give the price of the cheapest choices that keep ``share`` of the gap with confidence.
+    def price_for_quality(self, share: float, confidence: float) -> float | None:
+        """Give the price of the cheapest choices that keep ``share`` of the gap.
 
         What is lost may be (1 - share) of the gap. Their difference is a mean over the same
-        rows, so its error counts that they vary together (Fieller's way with a ratio). None where
+        rows, so its error counts that they vary together (Fieller's way with a ratio), and
+        ``confidence`` (one-sided, 0.5 to 1) says how much of that error to allow for. None where
         no price will do: then the strong model is asked.
         """
         rest = 1.0 - share
+        errors = NormalDist().inv_cdf(confidence)
 
         def keeps(point: Point) -> bool:
             variance = point.spread - 2 * rest * point.shared + rest * rest * self.gap_spread
             error = sqrt(max(variance, 0.0) / max(self.rows, 1))
-            return point.lost - rest * self.gap + CONFIDENCE * error <= 0.0
+            return point.lost - rest * self.gap + errors * error <= 0.0
 
         best = max((p for p in self.points if keeps(p)), key=lambda p: p.price, default=None)
         # Of prices that chose alike the lowest: what lies between was never seen, so it is strong.

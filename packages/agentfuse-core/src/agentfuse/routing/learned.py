@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agentfuse.routing.domain import Drift
+from agentfuse.routing.frontier import AIMED, SURE
 from agentfuse.routing.knowledge import posterior
 from agentfuse.routing.options import Pick
 
@@ -48,13 +49,18 @@ class View:
 
 @dataclass(slots=True)
 class Learned:
-    """What is known, what was added since, and the target."""
+    """What is known, what was added since, and the target.
+
+    A quality that is named is aimed at. Where none is, nothing was said to be given up: all of the
+    lead is kept, by a lower bound. ``confidence`` says otherwise for either.
+    """
 
     strong: str
     knowledge: Knowledge | None
     min_outcomes: int = 50
     explore: float = 0.0
     quality: float | None = None
+    confidence: float | None = None
     share: float | None = None
     cost: int | None = None
     tags: dict[str, dict[str, Count]] = field(init=False, repr=False)
@@ -173,7 +179,9 @@ class Learned:
             return known.frontier.price_for_share(self.share)
         if self.cost is not None:
             return None
-        return known.frontier.price_for_quality(1.0 if self.quality is None else self.quality)
+        share, usual = (1.0, SURE) if self.quality is None else (self.quality, AIMED)
+        confidence = usual if self.confidence is None else self.confidence
+        return known.frontier.price_for_quality(share, confidence)
 
     def _price_now(self, used: float) -> float | None:
         """Give the price of a call made now: higher, the more of the budget is spent."""

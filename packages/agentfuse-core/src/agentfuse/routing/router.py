@@ -24,6 +24,7 @@ from agentfuse.routing.conversations import (
     stall_of,
 )
 from agentfuse.routing.features import asked_text, sketch_of
+from agentfuse.routing.frontier import AIMED
 from agentfuse.routing.knowledge import Knowledge
 from agentfuse.routing.learned import Learned, View
 from agentfuse.routing.options import Candidate, Field, Option, Pick
@@ -64,6 +65,9 @@ class Router:
     what is asked when nothing better is known. ``target_quality`` is the share to keep of its lead
     over the cheapest model (1: all of it), ``target_cost`` the dollars a call may cost on average,
     ``max_share`` the share of calls that may go to it. Without a target all of the lead is kept.
+    ``confidence`` is that of keeping the quality, one-sided: 0.5 aims at it (what is done for a
+    ``target_quality``), 0.8 is a lower bound (what is done without one), and asks more of the
+    strong model the less is known.
 
     ``weights`` are what ``agentfuse route fit`` wrote (a path, read once, or a ``Knowledge``); a
     tag with fewer than ``min_outcomes`` of a model is not sent there. ``explore`` is the share of
@@ -83,6 +87,7 @@ class Router:
     _: KW_ONLY
     strong: str = ""
     target_quality: float | None = None
+    confidence: float | None = None
     target_cost: Dollars | None = None
     max_share: float | None = None
     weights: str | Path | Knowledge | None = None
@@ -120,6 +125,7 @@ class Router:
             min_outcomes=self.min_outcomes,
             explore=self.explore,
             quality=self.target_quality,
+            confidence=self.confidence,
             share=self.max_share,
             cost=None if self.target_cost is None else cost_of(self.target_cost),
         )
@@ -252,6 +258,10 @@ class Router:
             share = getattr(self, word)
             if share is not None and not 0 <= share <= 1:
                 raise ConfigurationError(f"{word} is a share between 0 and 1, not {share!r}")
+        if self.confidence is not None and not AIMED <= self.confidence < 1:
+            raise ConfigurationError(
+                f"confidence is from {AIMED} to below 1, not {self.confidence!r}"
+            )
 
     def _plain_strategy(self) -> Strategy | None:
         if self.strategy is not None and self.preference is not None:
