@@ -9,8 +9,9 @@ from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 
-# Loading takes half a second to one; a fork that waits longer than this goes on without.
-_PATIENCE = 5.0
+# Loading takes half a second to one, and with ten times too much to do more than five. A fork that
+# waits longer than this goes on without it: its child may then wait for ever for an import.
+_PATIENCE = 60.0
 
 
 def warm_up() -> None:
