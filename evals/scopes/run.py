@@ -1,4 +1,4 @@
-"""Ask thousands of requests that differ from a kept one beside the question: none may get its answer.
+"""Ask thousands of requests that differ from a kept one: none may get its answer.
 
     nox -s scope-eval -- --count 10000 --json FILE --only completion
 
@@ -45,7 +45,7 @@ class Indifferent:
     fingerprint = "indifferent"
     dim = 4
 
-    def embed(self, text: str) -> Any:
+    def embed(self, text: str) -> Any:  # noqa: ARG002 - it is indifferent
         """Give every text the same vector."""
         return np.array([1, 0, 0, 0], np.float32)
 
@@ -103,7 +103,8 @@ def tried(name: str, count: int) -> Found:
             found.attempts[near.what] += 1
             found.met[near.what] += _is_remembered(provider, ask, near)
     found.met = +found.met
-    found.looked_up, found.cpu_seconds = cache.report().lookups, round(time.process_time() - start, 1)
+    found.looked_up = cache.report().lookups
+    found.cpu_seconds = round(time.process_time() - start, 1)
     _print(name, found)
     return found
 
