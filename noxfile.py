@@ -181,6 +181,13 @@ def semantic_eval(session: nox.Session) -> None:
     session.run("python", "evals/semantic/run.py", *session.posargs)
 
 
+@nox.session(name="scope-eval")
+def scope_eval(session: nox.Session) -> None:
+    """Try to be answered from another scope, by every way in (``-- --count N --json FILE``)."""
+    session.install("-c", CONSTRAINTS_TOGETHER, *requirements_of(TOGETHER, "test"))
+    session.run("python", "evals/scopes/run.py", *session.posargs)
+
+
 @nox.session
 def accuracy(session: nox.Session) -> None:
     """Compare counts and bills with what providers billed (``-- --data DIR --json FILE``)."""

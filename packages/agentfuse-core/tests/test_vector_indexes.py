@@ -121,6 +121,29 @@ def test_blocks_come_and_go_without_losing_a_row() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("dim", "rows"), [(3, 1_000), (64, 1_000), (128, BLOCK + 700), (384, 1_500), (3_072, 500)]
+)
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_the_nearest_of_a_crowd_are_all_found(dim: int, rows: int, spread: float) -> None:
+    """Thousands of rows about one place, all above the threshold: none of the best is passed by."""
+    random = np.random.default_rng(dim)
+    vectors = 1 + spread * random.standard_normal((rows, dim), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = NumpyIndex(dim)
+    for number, vector in enumerate(vectors):
+        index.add(str(number), vector)
+    for asked in vectors[:: rows // 5]:
+        cosines = vectors @ asked
+        for count in (1, 5, 100):
+            found = index.nearest(asked, count, 0.5)
+            ids, scores = zip(*found, strict=True)
+            best = np.sort(cosines)[::-1][:count]
+            assert scores == pytest.approx(best, abs=1e-5)
+            assert cosines[[int(each) for each in ids]] == pytest.approx(scores, abs=1e-5)
+            assert len(set(ids)) == count
+
+
 def test_a_graph_is_renewed_when_most_of_it_is_dead() -> None:
     index = FaissIndex(DIM, graph_from=0)
     for number in range(4_000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -17,7 +18,7 @@ from agentfuse.guard.stems import stem_of
 from agentfuse.guard.tables import lines_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # "don't", "dont" and "do not" read alike.
 CONTRACTED = re.compile(
@@ -82,7 +83,8 @@ def features_of(text: str) -> Features:
     asked = _asked(words.order)
     order = tuple(_phrased(asked))
     spoken = [token.low for token in tokens if token.kind == "word"]
-    content = tuple(stem for stem in order if stem not in stems_of("function"))
+    function = stems_of("function")
+    content = tuple([stem for stem in order if stem not in function])
     stems = frozenset(order)
     dates = {token.low for token in tokens if token.kind == "iso"}
     negations, negated = _negations(order)
@@ -100,7 +102,7 @@ def features_of(text: str) -> Features:
         loose_units=_loose_units(words.written),
         quoted=_quoted(text),
         code=frozenset(words.code),
-        names=frozenset(words.names) | {stem for stem in stems if meanings().is_name(stem)},
+        names=frozenset(words.names | (stems & meanings().names)),
         negations=negations,
         negated=negated,
         asks=asked_for(order),
@@ -125,32 +127,35 @@ def _words_of(tokens: Sequence[Token], quantities: Quantities) -> _Words:
             stems = _stems(token.low)
             found.order += stems
             found.written.add(token.low)
-            if not shouted and _is_name(token):
+            if not (shouted or _is_small(token)) and _is_name(token):
                 found.names.update(stems[:1])
     return found
 
 
-def _stems(low: str) -> list[str]:
+@lru_cache(maxsize=16_384)
+def _stems(low: str) -> tuple[str, ...]:
     """Give the stems of a word: contractions in two, a possessive without its ending."""
     if low in WHOLE:
-        return list(WHOLE[low])
+        return WHOLE[low]
     if low in words_of("polite"):
-        return []
+        return ()
     contracted = CONTRACTED.match(low)
     if contracted:
-        return [stem_of(contracted[1]), "not"]
+        return (stem_of(contracted[1]), "not")
     ended = ENDED.match(low)
-    return [respelt(ended[1] if ended else low)]
+    return (respelt(ended[1] if ended else low),)
 
 
 @cache
-def wrappings() -> tuple[tuple[str, ...], ...]:
-    """Give the phrases that questions are wrapped in, longest first."""
+def wrappings() -> Mapping[str, Sequence[tuple[str, ...]]]:
+    """Give the phrases that questions are wrapped in by their first word, longest first."""
     phrases = (tuple(map(stem_of, line.split())) for _, line in lines_of("wrappings.txt"))
-    return tuple(sorted(phrases, key=len, reverse=True))
+    found: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for phrase in sorted(phrases, key=len, reverse=True):
+        found[phrase[0]].append(phrase)
+    return dict(found)
 
 
-@lru_cache(maxsize=16_384)
 def respelt(low: str) -> str:
     """Give a word's stem; of an unknown word, the known one it is with two letters swapped.
 
@@ -167,17 +172,21 @@ def respelt(low: str) -> str:
     return stem
 
 
-def _wrapping_at(order: Sequence[str], at: int) -> int:
-    """Give the length of the phrase of politeness that begins at a place, or 0."""
-    phrases = (phrase for phrase in wrappings() if tuple(order[at : at + len(phrase)]) == phrase)
-    return len(next(phrases, ()))
+def _phrase_at(
+    order: Sequence[str], at: int, phrases: Mapping[str, Sequence[tuple[str, ...]]]
+) -> int:
+    """Give the length of the phrase that begins at a place, or 0."""
+    for phrase in phrases.get(order[at], ()):
+        if tuple(order[at : at + len(phrase)]) == phrase:
+            return len(phrase)
+    return 0
 
 
 def _asked(order: list[str]) -> list[str]:
     """Leave out the politeness around a question, and mark "used to" as past."""
     at = 0
     while at < len(order):
-        length = _wrapping_at(order, at)
+        length = _phrase_at(order, at, wrappings())
         if not length:
             break
         at += length
@@ -190,6 +199,11 @@ def _asked(order: list[str]) -> list[str]:
         ):
             rest[place] = FORMERLY
     return rest
+
+
+def _is_small(token: Token) -> bool:
+    """Say whether a word has no capital at all."""
+    return token.text == token.low and token.text.islower()
 
 
 def _is_name(token: Token) -> bool:
@@ -213,7 +227,7 @@ def _capitals_say_nothing(tokens: Sequence[Token]) -> bool:
     if words and all(token.text.isupper() for token in words) and len(words) > 1:
         return True
     rest = [token for token in words if not token.opens and len(token.low) > 3]
-    return len(rest) > 3 and sum(token.text[0].isupper() for token in rest) > 0.7 * len(rest)
+    return len(rest) > 3 and sum([each.text[0].isupper() for each in rest]) > 0.7 * len(rest)
 
 
 def _phrased(order: Sequence[str]) -> list[str]:
@@ -222,12 +236,8 @@ def _phrased(order: Sequence[str]) -> list[str]:
     found: list[str] = []
     at = 0
     while at < len(order):
-        length = 1
-        for phrase in phrases.get(order[at], ()):
-            if tuple(order[at : at + len(phrase)]) == phrase:
-                length = len(phrase)
-                break
-        found.append(" ".join(order[at : at + length]))
+        length = _phrase_at(order, at, phrases) or 1
+        found.append(" ".join(order[at : at + length]) if length > 1 else order[at])
         at += length
     return found
 
@@ -235,6 +245,8 @@ def _phrased(order: Sequence[str]) -> list[str]:
 def _negations(order: Sequence[str]) -> tuple[int, frozenset[str]]:
     """Count the negations of a text, and give the content word behind each."""
     negators, function = stems_of("negator"), stems_of("function")
+    if negators.isdisjoint(order):
+        return 0, frozenset()
     places = [at for at, stem in enumerate(order) if stem in negators and _negates(order, at)]
     heads = (_denied(order, at) for at in places)
     return len(places), frozenset(head for head in heads if head not in function)
@@ -269,9 +281,12 @@ def _counted(order: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 def _loose_units(words: set[str]) -> frozenset[str]:
     """Give the units that are named without a number, where the word can be nothing else."""
-    return frozenset(
-        unit for unit in words if len(unit) > 3 and unit in units() and unit not in AMBIGUOUS
-    )
+    return _telling_units() & words
+
+
+@cache
+def _telling_units() -> frozenset[str]:
+    return frozenset(unit for unit in units() if len(unit) > 3 and unit not in AMBIGUOUS)
 
 
 # Units that are words of other meaning when no number stands before them.

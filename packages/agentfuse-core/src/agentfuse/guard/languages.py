@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from agentfuse.guard.tables import words_of
 
@@ -10,6 +11,7 @@ LATIN_END = 0x24F  # the end of Latin Extended-B
 WORD = re.compile(r"[^\W\d_]+")
 
 
+@lru_cache(maxsize=256)
 def is_english(text: str) -> bool:
     """Say whether the rules for English words may be trusted with a text.
 
@@ -22,9 +24,8 @@ def is_english(text: str) -> bool:
         if sum(ord(char) > LATIN_END for char in letters) * 4 > len(letters):
             return False
     words = WORD.findall(text.casefold())
-    own = sum(word in words_of("english") for word in words)
-    others = sum(word in words_of("foreign") for word in words)
+    own = sum(map(words_of("english").__contains__, words))
+    others = sum(map(words_of("foreign").__contains__, words))
     if others > own:
         return False
-    accented = sum(not word.isascii() for word in words)
-    return own > 0 or accented * 3 <= len(words)
+    return own > 0 or 3 * (len(words) - sum(map(str.isascii, words))) <= len(words)

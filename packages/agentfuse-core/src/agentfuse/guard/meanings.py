@@ -29,10 +29,14 @@ class Sense:
 
 @dataclass(frozen=True, slots=True)
 class Meanings:
-    """All tables by stem, and the phrases in them by their first word, longest first."""
+    """All tables by stem, and the phrases in them by their first word, longest first.
+
+    ``names`` are the stems that name something in lower case too, and are no other word.
+    """
 
     senses: Mapping[str, tuple[Sense, ...]]
     phrases: Mapping[str, tuple[tuple[str, ...], ...]]
+    names: frozenset[str]
 
     def same(self, one: str, other: str) -> bool:
         """Say whether two stems stand on one side of a group."""
@@ -55,12 +59,6 @@ class Meanings:
         """Say whether one of the stems says the same."""
         return any(self.same(stem, other) for other in others)
 
-    def is_name(self, stem: str) -> bool:
-        """Say whether a stem is a name in lower case too, and no other word."""
-        return stem not in stems_of("ordinary") and any(
-            sense.kind in NAMES for sense in self.senses.get(stem, ())
-        )
-
 
 def joined(words: Iterable[str]) -> str:
     """Give a phrase as one stem."""
@@ -79,9 +77,11 @@ def meanings() -> Meanings:
                 senses[" ".join(words)].append(Sense(kind, group, side))
                 if len(words) > 1:
                     phrases[words[0]].add(words)
+    named = {stem for stem, found in senses.items() if any(each.kind in NAMES for each in found)}
     return Meanings(
         {stem: tuple(found) for stem, found in senses.items()},
         {first: tuple(sorted(found, key=len, reverse=True)) for first, found in phrases.items()},
+        frozenset(named - stems_of("ordinary")),
     )
 
 

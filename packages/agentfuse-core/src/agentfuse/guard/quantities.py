@@ -84,6 +84,7 @@ SUFFIXES = {"k": 10**3, "m": 10**6, "mn": 10**6, "mio": 10**6, "bn": 10**9, "b":
 ROMAN = {"II": 2, "III": 3, "IV": 4, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "XI": 11, "XII": 12}
 CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?(?::\d{2})?\s?([ap])?")
 MIDDAY = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
+SPELT = UNITS_BELOW_100.keys() | {"hundred", "thousand"} | MIDDAY.keys()
 ONE = frozenset({"one", "single", "1st", "first", "once"})
 
 
@@ -124,7 +125,7 @@ def _read(tokens: Sequence[Token], at: int, found: Quantities) -> int:
         _keep_time(_clock(token.low), at, found)
     elif token.kind == "number":
         return _measure(tokens, at, at + 1, *_written(token.low), found)
-    elif token.kind == "word":
+    elif token.kind == "word" and (token.low in SPELT or token.text in ROMAN):
         return _spelt(tokens, at, found)
     return at + 1
 
@@ -174,7 +175,6 @@ def _spelt(tokens: Sequence[Token], at: int, found: Quantities) -> int:
         return _measure(tokens, at, at + 1, str(ROMAN[token.text]), "", found)
     if token.low in MIDDAY:
         _keep_time(MIDDAY[token.low], at, found)
-    if token.low not in UNITS_BELOW_100 and token.low not in {"hundred", "thousand"}:
         return at + 1
     end, value = _words_value(tokens, at)
     if value == 1 and not (end < len(tokens) and tokens[end].low in units()):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 EXTENSIONS = (
     "py|js|ts|tsx|jsx|java|go|rs|rb|php|c|h|cpp|cs|sh|sql|json|ya?ml|toml|csv|xml|html|css|md|txt"
     "|pdf|docx?|xlsx?|pptx?|png|jpe?g|gif|svg|mp[34]|zip|gz|log|ini|env|exe|ipynb"
 )
 
-# The first alternative that fits wins: what is more special stands further up.
+# The first alternative that fits wins: what is more special stands further up. But for the first,
+# which only spares most words all others: letters with a space or a mark behind them are a word.
 TOKEN = re.compile(
     rf"""
-      (?P<code>`[^`]+`
+      (?P<plain>[a-z]+)(?:[ ]|(?=[,?!]|\Z))
+    | (?P<code>`[^`]+`
         | https?://\S+ | www\.\S+ | [\w.+-]+@[\w-]+\.[\w.-]*\w            # addresses
         | \d{{1,3}}(?:\.\d{{1,3}}){{3}}(?:/\d+)?                          # IPv4
         | (?<![\w-])--[a-z][\w-]* | (?<!\S)-[a-z](?![\w'-])               # switches
@@ -37,8 +39,7 @@ TOKEN = re.compile(
 QUOTED = re.compile(r"“([^”]+)”|«([^»]+)»|\"([^\"]+)\"|(?<![\w'])'([^']{2,})'(?!\w)|‘([^’]{2,})’")  # noqa: RUF001 - the quotes people type
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token: its kind (a group of ``TOKEN``), as written, in lower case."""
 
     kind: str
@@ -51,7 +52,7 @@ def plain(text: str) -> str:
     """Give a text in one form of Unicode, with one kind of apostrophe and of space."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).replace("’", "'")  # noqa: RUF001 - see above
-    return " ".join(text.split(" "))
+    return text
 
 
 @lru_cache(maxsize=256)
@@ -61,7 +62,9 @@ def tokens_of(text: str) -> tuple[Token, ...]:
     opens = True
     for match in TOKEN.finditer(text):
         kind, written = match.lastgroup or "", match[0]
-        if kind == "suffix":
+        if kind == "plain":
+            kind, written = "word", match["plain"]
+        elif kind == "suffix":
             kind = "number"
         found.append(Token(kind, written, written.casefold(), opens))
         opens = kind == "end"
