@@ -192,7 +192,7 @@ def _judged(course: Course) -> str:
         if isinstance(asked.ticket, Answered):
             continue
         if asked.result is None and asked.error is not None:
-            course.fuse.fail(asked.ticket, asked.error, final=True)
+            course.fuse.lose(asked.ticket, asked.error)
         else:
             course.fuse.finish(course.decided(asked.ticket, form), asked.reply or _UNREADABLE)
     return form
@@ -204,7 +204,7 @@ async def _ajudged(course: Course) -> str:
         if isinstance(asked.ticket, Answered):
             continue
         if asked.result is None and asked.error is not None:
-            await course.fuse.afail(asked.ticket, asked.error, final=True)
+            await course.fuse.alose(asked.ticket, asked.error)
         else:
             ticket = course.decided(asked.ticket, form)
             await course.fuse.afinish(ticket, asked.reply or _UNREADABLE)
@@ -220,7 +220,7 @@ def _drop(course: Course, error: BaseException) -> None:
         if not asked.sent:
             course.release(asked.ticket)
         elif asked.result is None:
-            course.fuse.fail(asked.ticket, asked.error or error, final=True)
+            course.fuse.lose(asked.ticket, asked.error or error)
         else:
             course.fuse.finish(asked.ticket, _UNREADABLE)
 
@@ -233,6 +233,6 @@ async def _adrop(course: Course, error: BaseException) -> None:
         if not asked.sent:
             await course.release(asked.ticket)
         elif asked.result is None:
-            await course.fuse.afail(asked.ticket, asked.error or error, final=True)
+            await course.fuse.alose(asked.ticket, asked.error or error)
         else:
             await course.fuse.afinish(asked.ticket, _UNREADABLE)

@@ -237,10 +237,10 @@ class Fuse(Remembering, RoutedCalls):
         """Answer from memory, or set the money aside; raises BudgetExceeded or UnknownPrice."""
         return self._watched(run_now(self._blocking.begin(self._named(request))))
 
-    def finish(self, ticket: Admitted, reply: Reply) -> Reply:
-        """Settle the true cost and keep the answer."""
+    def finish(self, ticket: Admitted, reply: Reply, error: BaseException | None = None) -> Reply:
+        """Settle the true cost and keep the answer; an ``error`` that broke it off hears of it."""
         self._shared.renewals.drop(ticket)
-        return run_now(self._blocking.finish(ticket, reply))
+        return run_now(self._blocking.finish(ticket, reply, error))
 
     def fail(
         self, ticket: Admitted, error: BaseException, *, final: bool = False
@@ -264,10 +264,12 @@ class Fuse(Remembering, RoutedCalls):
         """Do as ``begin``, awaited."""
         return self._watched(await self._awaited.begin(self._named(request)))
 
-    async def afinish(self, ticket: Admitted, reply: Reply) -> Reply:
+    async def afinish(
+        self, ticket: Admitted, reply: Reply, error: BaseException | None = None
+    ) -> Reply:
         """Do as ``finish``, awaited."""
         self._shared.renewals.drop(ticket)
-        return await self._awaited.finish(ticket, reply)
+        return await self._awaited.finish(ticket, reply, error)
 
     async def afail(
         self, ticket: Admitted, error: BaseException, *, final: bool = False
@@ -301,8 +303,8 @@ class Fuse(Remembering, RoutedCalls):
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
-        except BaseException:
-            self.finish(ticket, UNREADABLE)
+        except BaseException as error:
+            self.finish(ticket, UNREADABLE, error)
             raise
         self.finish(ticket, reply)
         return codec.answer_of(result)
@@ -332,8 +334,8 @@ class Fuse(Remembering, RoutedCalls):
         ticket, result = outcome
         try:
             reply = codec.reply_of(result)
-        except BaseException:
-            await self.afinish(ticket, UNREADABLE)
+        except BaseException as error:
+            await self.afinish(ticket, UNREADABLE, error)
             raise
         await self.afinish(ticket, reply)
         return codec.answer_of(result)

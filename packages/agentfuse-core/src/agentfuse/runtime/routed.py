@@ -137,6 +137,18 @@ class RoutedCalls:
             tell=self._tell,
         )
 
+    def lose(self, ticket: Admitted, error: BaseException) -> None:
+        """Book an attempt that failed while its call goes on: somebody else answers or repeats."""
+        self._shared.renewals.drop(ticket)
+        policy: Policy = cast("Any", self)._blocking  # noqa: SLF001 - the heir's own
+        run_now(policy.lose(ticket, error))
+
+    async def alose(self, ticket: Admitted, error: BaseException) -> None:
+        """Do as ``lose``, awaited."""
+        self._shared.renewals.drop(ticket)
+        policy: Policy = cast("Any", self)._awaited  # noqa: SLF001 - the heir's own
+        await policy.lose(ticket, error)
+
     def _release(self, ticket: Admitted) -> None:
         self._shared.renewals.drop(ticket)
         policy: Policy = cast("Any", self)._blocking  # noqa: SLF001 - the heir's own

@@ -261,7 +261,7 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
         if error is not None and course.silent:
             await course.fuse.afail(course.ticket, error, final=True)
         else:
-            await course.fuse.afinish(course.ticket, course.reply(error))
+            await course.fuse.afinish(course.ticket, course.reply(error), _broken_by(error))
         if isinstance(error, BudgetExceeded):
             course.fuse.stopped(error)
 
@@ -299,9 +299,14 @@ def _settle(course: _Course[Any, Any], error: BaseException | None) -> None:
     if error is not None and course.silent:
         course.fuse.fail(course.ticket, error, final=True)
     else:
-        course.fuse.finish(course.ticket, course.reply(error))
+        course.fuse.finish(course.ticket, course.reply(error), _broken_by(error))
     if isinstance(error, BudgetExceeded):
         course.fuse.stopped(error)
+
+
+def _broken_by(error: BaseException | None) -> BaseException | None:
+    """Say what broke a stream off; a caller who hangs up broke nothing."""
+    return None if isinstance(error, GeneratorExit) else error
 
 
 async def _awaited(chunks: Iterator[Shown]) -> AsyncIterator[Shown]:
