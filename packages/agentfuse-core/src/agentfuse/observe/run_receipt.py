@@ -38,8 +38,8 @@ class RunReceipt:
     ``answers`` came from the provider, a cache (``exact``, ``semantic``) or an identical call in
     the air (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after
     which ``retries`` asked again and ``fallbacks`` asked another model, while ``hedges`` asked
-    twice at once; they cost ``spent_on_failures`` of what was spent, and
-    ``unanswered`` calls were given up; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
+    twice at once; they cost ``spent_on_failures`` of what was spent, and ``unanswered`` calls were
+    given up; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
     ``tokens_left_out`` tokens in all; ``loops`` went on with a loop, ``anomalies`` cost far more
     than usual, ``alerts`` told that a limit is nearly used up, ``overruns`` were billed above their
     lease, ``unpriced`` have no known price, ``estimated`` no provider's usage.
