@@ -86,7 +86,8 @@ class Policy:
             stop = await self._gate.stop_for(self._run, request.model)
             if stop is not None:
                 self._admission.refuse(ticket, stop)
-            loop = self._loops.checked(ticket)
+            aside = self._loops.takes_time
+            loop = await self._loops.checked_aside(ticket) if aside else self._loops.checked(ticket)
             known = await self._known(ticket)
             if isinstance(known, Admitted):
                 limits = self._run.limits(request.model, ticket.started)
