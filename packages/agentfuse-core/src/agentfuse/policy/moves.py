@@ -136,8 +136,10 @@ def _means(one: Any, other: Any, alike: Callable[[str, str], bool]) -> bool:
 
 def _pieces(value: Any) -> dict[Any, Any]:
     """Give what an object or an array holds, by key or place."""
-    entries: Any = value if isinstance(value, dict) else enumerate(value)
-    return dict(entries)
+    if isinstance(value, dict):
+        named: dict[Any, Any] = value
+        return named
+    return dict(enumerate(value))
 
 
 def _call(call: ToolCall) -> tuple[str, str]:

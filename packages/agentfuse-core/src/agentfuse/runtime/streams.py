@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse.runtime.asking import Asking
-from agentfuse.runtime.sending import asent, sent
+from agentfuse.runtime.sending import asent, sent, told
+from agentfuse.tickets import Answered
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
     from agentfuse.ports import Codec
     from agentfuse.runtime.fuse import Fuse
-    from agentfuse.tickets import Admitted
+    from agentfuse.tickets import Admitted, Ticket
 
 Chunk = TypeVar("Chunk")
 Shown = TypeVar("Shown")
@@ -264,6 +265,29 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
             await course.fuse.afinish(course.ticket, course.reply(error), _broken_by(error))
         if isinstance(error, BudgetExceeded):
             course.fuse.stopped(error)
+
+
+def opened_stream(
+    ticket: Ticket, send: Callable[[Request], Any], codec: Codec[Any, Any, Any, Any], fuse: Fuse
+) -> MeteredStream[Any, Any]:
+    """Open the stream of what a ticket stands for, or replay it."""
+    if isinstance(ticket, Answered):
+        return MeteredStream[Any, Any].replayed(codec.chunks_of(told(codec, ticket)))
+    ticket, wire = sent(fuse, ticket, send)
+    return MeteredStream(fuse, ticket, wire, codec, send)
+
+
+async def aopened_stream(
+    ticket: Ticket,
+    send: Callable[[Request], Awaitable[Any]],
+    codec: Codec[Any, Any, Any, Any],
+    fuse: Fuse,
+) -> AsyncMeteredStream[Any, Any]:
+    """Do as ``opened_stream``, awaited."""
+    if isinstance(ticket, Answered):
+        return AsyncMeteredStream[Any, Any].replayed(codec.chunks_of(told(codec, ticket)))
+    ticket, wire = await asent(fuse, ticket, send)
+    return AsyncMeteredStream(fuse, ticket, wire, codec, send)
 
 
 def _reopened(course: _Course[Any, Any], error: Exception) -> bool:
