@@ -136,10 +136,8 @@ def _means(one: Any, other: Any, alike: Callable[[str, str], bool]) -> bool:
 
 def _pieces(value: Any) -> dict[Any, Any]:
     """Give what an object or an array holds, by key or place."""
-    if isinstance(value, dict):
-        named: dict[Any, Any] = value
-        return named
-    return dict(enumerate(value))
+    items: Any = getattr(value, "items", None)
+    return dict(enumerate(value) if items is None else items())
 
 
 def _call(call: ToolCall) -> tuple[str, str]:
