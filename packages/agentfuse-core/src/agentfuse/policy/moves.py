@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.conduct import Move
 from agentfuse.policy.keys import key_of
@@ -137,7 +137,7 @@ def _means(one: Any, other: Any, alike: Callable[[str, str], bool]) -> bool:
 def _pieces(value: Any) -> dict[Any, Any]:
     """Give what an object or an array holds, by key or place."""
     items: Any = getattr(value, "items", None)
-    return dict(enumerate(value) if items is None else items())
+    return dict(enumerate(cast("list[Any]", value)) if items is None else items())
 
 
 def _call(call: ToolCall) -> tuple[str, str]:
