@@ -206,7 +206,8 @@ def routing_eval(session: nox.Session) -> None:
 @nox.session(name="loops-eval")
 def loops_eval(session: nox.Session) -> None:
     """Judge the loop detector on traces of agents (``-- --json FILE`` keeps every figure)."""
-    session.install("-c", CONSTRAINTS, "-e", f"packages/{CORE}")
+    members = ("-e", f"packages/{CORE}[semantic]", "-e", f"packages/{MINILM}")
+    session.install("-c", CONSTRAINTS, *members)
     session.run("python", "evals/loops/run.py", *session.posargs)
 
 

@@ -1,10 +1,12 @@
 """Play traces of agents to the loop detector, and count what it saw and what it took for a loop.
 
-nox -s loops-eval -- --json FILE
+nox -s loops-eval -- --json FILE --data FILE
 
 The recorded traces are the repository's examples and some agents that are known to loop, each run
 with its real framework over the simulated provider (record.py); the others are made up by
-synthetic.py. Each call goes through ``Fuse.begin`` and ``Fuse.finish``, as an adapter's does.
+synthetic.py. Each call goes through ``Fuse.begin`` and ``Fuse.finish``, as an adapter's does. All
+of it is judged twice: by what is equal, and with ``LoopRules(similar=True)``. ``--data`` names real
+questions (real_texts.py says in which form), by which the least cosine of that was chosen.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from agentfuse.testing import FrozenClock
 from agentfuse.usage import BilledUsage, Usage, UsageReport
 
 sys.path.insert(0, str(Path(__file__).parent))
+from real_texts import real_traces
 from synthetic import traces as synthetic_traces
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ WIRES: dict[str, Any] = {
     "anthropic.messages": MessagesWire(),
 }
 SECONDS_A_CALL = 2.0
+COSINES = (0.5, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
 @dataclass
@@ -60,10 +64,11 @@ def recorded_traces() -> Iterator[dict[str, Any]]:
             yield {**trace, "kind": "recorded, with a loop" if trace["loop"] else "recorded"}
 
 
-def played(trace: dict[str, Any]) -> tuple[int, int] | None:
+def played(trace: dict[str, Any], *, similar: bool | float) -> tuple[int, int] | None:
     """Play a trace; give the rounds that were gone when a loop was seen, and the calls, or None."""
     clock = FrozenClock(1_800_000_000.0)
-    fuse = Fuse("$100", spend_book=False, cache=False, clock=clock, loops=LoopRules("stop"))
+    rules = LoopRules("stop", similar=similar)
+    fuse = Fuse("$100", spend_book=False, cache=False, clock=clock, loops=rules)
     for number, call in enumerate(trace["calls"]):
         wire = WIRES[call["api"]]
         with scope(user=call.get("user", ""), tags=tuple(call.get("tags", ()))):
@@ -97,13 +102,13 @@ def reply_of(call: dict[str, Any]) -> Reply:
     )
 
 
-def judged(all_traces: list[dict[str, Any]]) -> dict[str, Found]:
+def judged(all_traces: list[dict[str, Any]], *, similar: bool | float = False) -> dict[str, Found]:
     """Play every trace."""
     found: dict[str, Found] = {}
     for number, trace in enumerate(all_traces, 1):
         kind = found.setdefault(trace["kind"], Found(trace["loop"]))
         kind.traces += 1
-        outcome = played(trace)
+        outcome = played(trace, similar=similar)
         if outcome is not None:
             kind.seen += 1
             kind.rounds.append(outcome[0])
@@ -134,11 +139,18 @@ def main() -> None:
     words.add_argument("--json", type=Path, help="keep every figure")
     words.add_argument("--each", type=int, default=40, help="made-up traces of each kind")
     words.add_argument("--seed", type=int, default=7)
+    words.add_argument("--data", type=Path, help="real questions: JSON lines of q and c")
     given = words.parse_args()
+    recorded, made_up = list(recorded_traces()), list(synthetic_traces(given.seed, given.each))
     parts = {
-        "recorded": judged(list(recorded_traces())),
-        "synthetic": judged(list(synthetic_traces(given.seed, given.each))),
+        "recorded": judged(recorded),
+        "synthetic": judged(made_up),
+        "recorded, by meaning": judged(recorded, similar=True),
+        "synthetic, by meaning": judged(made_up, similar=True),
     }
+    if given.data is not None:
+        real = list(real_traces(given.data, given.seed))
+        parts |= {f"real questions, {least}": judged(real, similar=least) for least in COSINES}
     report: dict[str, Any] = {"seed": given.seed}
     for part, found in parts.items():
         print(f"\n{part:24} traces  seen  rounds  calls before the stop")

@@ -123,13 +123,6 @@ def test_one_call_may_bring_its_own_cascade(upstream: Upstream) -> None:
     assert STRONG in models_on(upstream)
 
 
-def test_a_stream_goes_to_the_model_that_was_asked(upstream: Upstream) -> None:
-    fuse = Fuse(spend_book=False, route=CASCADE)
-    stream = completion(**words(fuse, upstream, "Is it easy?"), stream=True)
-    assert [chunk for chunk in stream if chunk.choices]
-    assert models_on(upstream) == [STRONG]
-
-
 def test_a_remembered_strong_answer_asks_nobody(ask: Any, upstream: Upstream) -> None:
     fuse = Fuse("$1", spend_book=False, route=CASCADE)
     ask(fuse, "Is it hard?")

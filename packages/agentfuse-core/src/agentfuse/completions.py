@@ -56,7 +56,7 @@ def completion(
     with scope(cache=options.pop("cache_mode", None) or ""), routed_by(route):
         call = _call_of(model, messages, options, stream=stream)
         if stream:
-            return call.fuse.stream(call.request, call.open_stream, call.codec)
+            return call.fuse.stream(call.request, call.open_stream, call.codec, call.ask)
         answer: ChatCompletion = call.fuse.call(call.request, call.sending, call.codec)
         return answer
 
@@ -77,7 +77,7 @@ async def acompletion(
     with scope(cache=options.pop("cache_mode", None) or ""), routed_by(route):
         call = _call_of(model, messages, options, stream=stream)
         if stream:
-            return await call.fuse.astream(call.request, call.aopen_stream, call.codec)
+            return await call.fuse.astream(call.request, call.aopen_stream, call.codec, call.aask)
         answer: ChatCompletion = await call.fuse.acall(call.request, call.asending, call.codec)
         return answer
 

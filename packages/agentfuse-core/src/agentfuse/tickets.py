@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.courses import BreakerOpened, FailureReceipt, FellBack, Hedged, Retried
 from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
 from agentfuse.scopes import NO_SCOPE, SCOPES
@@ -366,6 +366,7 @@ Event = (
     Receipt
     | Refused
     | Failed
+    | FailureReceipt
     | Retried
     | FellBack
     | Hedged

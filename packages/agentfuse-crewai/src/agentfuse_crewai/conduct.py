@@ -43,9 +43,11 @@ class Blocking:
         """Answer from memory, or set the money aside."""
         return fuse.begin(request)
 
-    async def finish(self, course: Course, reply: Reply) -> None:
-        """Settle."""
-        course.fuse.finish(course.ticket, reply)
+    async def finish(
+        self, course: Course, reply: Reply, error: BaseException | None = None
+    ) -> None:
+        """Settle; an ``error`` that broke the answer off hears of it."""
+        course.fuse.finish(course.ticket, reply, error)
 
     async def fail(self, course: Course, error: BaseException, *, final: bool) -> Admitted | None:
         """Give the money back."""
@@ -74,9 +76,11 @@ class Awaited:
         """Answer from memory, or set the money aside."""
         return await fuse.abegin(request)
 
-    async def finish(self, course: Course, reply: Reply) -> None:
-        """Settle."""
-        await course.fuse.afinish(course.ticket, reply)
+    async def finish(
+        self, course: Course, reply: Reply, error: BaseException | None = None
+    ) -> None:
+        """Settle; an ``error`` that broke the answer off hears of it."""
+        await course.fuse.afinish(course.ticket, reply, error)
 
     async def fail(self, course: Course, error: BaseException, *, final: bool) -> Admitted | None:
         """Give the money back."""
@@ -183,9 +187,9 @@ async def abandon(course: Course, error: BaseException, way: Way, paying: Grant)
             await way.hang_up(stream)
     if course.said.bills:
         course.said.result = None
-        await way.finish(course, course.codec.reply_of(course.said))
+        await way.finish(course, course.codec.reply_of(course.said), error)
     elif course.texts:
-        await way.finish(course, course.codec.joined(course.texts))
+        await way.finish(course, course.codec.joined(course.texts), error)
     else:
         return await way.fail(course, told_by(error), final=isinstance(error, HookAborted))
     if isinstance(error, BudgetExceeded):

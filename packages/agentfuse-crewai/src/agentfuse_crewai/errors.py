@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from crewai.hooks.dispatch import HookAborted
 
+from agentfuse.courses import handed_on
 from agentfuse.errors import AgentFuseError, BudgetExceeded, ProviderFailed
 from agentfuse_crewai.outputs import partial_output
 
@@ -51,7 +52,7 @@ class BudgetStop(BudgetExceeded, HookAborted):
     @classmethod
     def of(cls, stop: BudgetExceeded, crew: Crew | None = None) -> BudgetStop:
         """Say the same in CrewAI's terms."""
-        return cls(
+        told = cls(
             str(stop),
             crew=crew,
             refusal=stop.refusal,
@@ -60,6 +61,8 @@ class BudgetStop(BudgetExceeded, HookAborted):
             receipt=stop.receipt,
             loop=stop.loop,
         )
+        handed_on(told, stop)  # there will be no cause to find it by
+        return told
 
 
 @contextmanager

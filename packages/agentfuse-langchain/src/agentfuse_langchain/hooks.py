@@ -132,9 +132,16 @@ def _stream_of(hook: Callable[..., Iterator[ChatGenerationChunk]]) -> Callable[.
             model, said = asking.speaker_for(request), asking.messages_for(request)
             return _marked(model, lambda: hook(model, said, stop=stop, **words), codec)
 
+        def whole(request: Request) -> ChatResult:
+            model: Any = asking.speaker_for(request)
+            words = asking.kwargs_for(request)
+            with _own_hook_of(model):
+                result: ChatResult = model._generate(asking.messages_for(request), stop, **words)  # noqa: SLF001
+            return result
+
         with in_langchains_terms():
             with scope_of_hook(run_manager):
-                stream = self.fuse.stream(asking.request, send, codec)
+                stream = self.fuse.stream(asking.request, send, codec, whole)
             with stream:
                 yield from stream
 
@@ -181,9 +188,16 @@ def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Call
             model, said = asking.speaker_for(request), asking.messages_for(request)
             return _amarked(model, lambda: hook(model, said, stop=stop, **words), codec)
 
+        async def whole(request: Request) -> ChatResult:
+            model: Any = asking.speaker_for(request)
+            said, words = asking.messages_for(request), asking.kwargs_for(request)
+            with _own_hook_of(model):
+                result: ChatResult = await model._agenerate(said, stop, **words)  # noqa: SLF001
+            return result
+
         with in_langchains_terms():
             with scope_of_hook(run_manager):
-                stream = await self.fuse.astream(asking.request, send, codec)
+                stream = await self.fuse.astream(asking.request, send, codec, whole)
             async with stream:
                 async for chunk in stream:
                     yield chunk

@@ -87,7 +87,7 @@ class Asking:
         """Give the hook's words for a request that the policy may have changed, and no other."""
         require_reach(self.request, request, "this chat model")
         words = {**self.kwargs, **caching_words(request.caching, self.kwargs)}
-        if self.forces_usage:
+        if self.forces_usage and request.stream:
             words["stream_usage"] = True
         if request.model != self.request.model:
             words["model"] = request.model

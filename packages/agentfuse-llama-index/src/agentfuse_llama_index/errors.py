@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from agentfuse.courses import handed_on
 from agentfuse.errors import BudgetExceeded
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class BudgetStop(BudgetExceeded):
     @classmethod
     def of(cls, stop: BudgetExceeded) -> BudgetStop:
         """Say the same under LlamaIndex's name."""
-        return cls(
+        told = cls(
             str(stop),
             refusal=stop.refusal,
             partial_text=stop.partial_text,
@@ -40,6 +41,8 @@ class BudgetStop(BudgetExceeded):
             receipt=stop.receipt,
             loop=stop.loop,
         )
+        handed_on(told, stop)  # a copy that is raised later has no cause
+        return told
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,12 +98,16 @@ class FusedCall:
 
     async def _send(self, request: Request) -> Answered:
         model, call = self._heard(request), self._asking.call_for(request)
+        tap = self._codec.tap
         try:
-            return Answered(await model.get_response(**call.all_named()))
+            answered = Answered(await model.get_response(**call.all_named()))
         except Exception as error:
+            self._codec.send(request, tap)
             if self._codec.billed is None:
                 raise
             return Answered(None, error)
+        self._codec.send(request, tap)  # a cascade asks two at once, and each is read on its own
+        return answered
 
     async def _open(self, request: Request) -> _Wire:
         model, call = self._heard(request), self._asking.call_for(request)

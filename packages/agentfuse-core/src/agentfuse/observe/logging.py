@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.courses import BreakerOpened, FailureReceipt, FellBack, Hedged, Retried
 from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
 from agentfuse.money import usd
@@ -48,17 +48,22 @@ def line_of(event: Event) -> str:
             return _receipt_line(event)
         case Refused(model=model, refusal=refusal):
             return _refusal_line(model, refusal)
-        case Failed():
-            return (
-                f"failed {event.model} ({event.kind}, attempt {event.attempt}):"
-                f" {usd(event.cost)} booked [{event.id}]"
-            )
+        case Failed() | FailureReceipt():
+            return _failure_line(event)
         case Retried() | FellBack() | Hedged() | BreakerOpened():
             return _course_line(event)
         case Routed() | Downgraded() | Compressed() | Alert() | Looping() | Anomaly():
             return _told_line(event)
         case Overrun() | Shadowed() | StoreTrouble():
             return _trouble_line(event)
+
+
+def _failure_line(event: Failed | FailureReceipt) -> str:
+    if isinstance(event, Failed):
+        why = f"{event.kind}, attempt {event.attempt}"
+        return f"failed {event.model} ({why}): {usd(event.cost)} booked [{event.id}]"
+    tried = f"{event.attempts} attempts, {usd(event.spent)}" if event.failed else "nothing sent"
+    return f"gave up {event.model} ({event.kind}, {event.error}): {tried} [{event.id}]"
 
 
 def _trouble_line(event: Overrun | Shadowed | StoreTrouble) -> str:

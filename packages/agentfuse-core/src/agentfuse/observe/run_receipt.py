@@ -38,7 +38,8 @@ class RunReceipt:
     ``answers`` came from the provider, a cache (``exact``, ``semantic``) or an identical call in
     the air (``coalesced``). ``refusals`` were not sent; ``failures`` are failed attempts, after
     which ``retries`` asked again and ``fallbacks`` asked another model, while ``hedges`` asked
-    twice at once; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
+    twice at once; they cost ``spent_on_failures`` of what was spent, and ``unanswered`` calls were
+    given up; ``downgrades`` went to a cheaper model than asked, ``compressions`` out shorter,
     ``tokens_left_out`` tokens in all; ``loops`` went on with a loop, ``anomalies`` cost far more
     than usual, ``alerts`` told that a limit is nearly used up, ``overruns`` were billed above their
     lease, ``unpriced`` have no known price, ``estimated`` no provider's usage.
@@ -50,6 +51,7 @@ class RunReceipt:
     spent: int = 0
     saved: int = 0
     prompt_cache_saved: int = 0
+    spent_on_failures: int = 0
     answers: int = 0
     exact: int = 0
     semantic: int = 0
@@ -57,6 +59,7 @@ class RunReceipt:
     tool_calls: int = 0
     refusals: int = 0
     failures: int = 0
+    unanswered: int = 0
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
@@ -94,6 +97,11 @@ class RunReceipt:
         return dollars_of(self.prompt_cache_saved)
 
     @property
+    def spent_on_failures_usd(self) -> Decimal:
+        """What failed attempts have cost, in dollars; it is part of what was spent."""
+        return dollars_of(self.spent_on_failures)
+
+    @property
     def budget_usd(self) -> Decimal | None:
         """The budget in dollars, or None."""
         return None if self.budget is None else dollars_of(self.budget)
@@ -124,6 +132,8 @@ class RunReceipt:
         troubles = {
             "refused": self.refusals,
             "failed attempts": self.failures,
+            "spent on failed attempts": self.spent_on_failures and usd(self.spent_on_failures),
+            "calls without an answer": self.unanswered,
             "asked again": self.retries,
             "asked of a fallback": self.fallbacks,
             "asked twice at once": self.hedges,
@@ -144,7 +154,7 @@ class RunReceipt:
         """Give what JSON can carry: dollars as decimal strings, counts as they are."""
         counts = (
             *("answers", "from_cache", "exact", "semantic", "coalesced", "tool_calls", "refusals"),
-            *("failures", "retries", "fallbacks", "hedges", "breakers_opened"),
+            *("failures", "unanswered", "retries", "fallbacks", "hedges", "breakers_opened"),
             *("downgrades", "compressions", "tokens_left_out", "loops", "anomalies", "alerts"),
             *("overruns", "unpriced", "estimated", "store_troubles"),
         )
@@ -152,6 +162,7 @@ class RunReceipt:
             "spent_usd": _plain(self.spent_usd),
             "saved_usd": _plain(self.saved_usd),
             "prompt_cache_saved_usd": _plain(self.prompt_cache_saved_usd),
+            "spent_on_failures_usd": _plain(self.spent_on_failures_usd),
             "budget_usd": _plain(self.budget_usd),
             "remaining_usd": _plain(self.remaining_usd),
             **{name: getattr(self, name) for name in counts},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.courses import BreakerOpened, FellBack, Hedged, Retried
+from agentfuse.courses import BreakerOpened, FailureReceipt, FellBack, Hedged, Retried
 from agentfuse.lengths import Compressed
 from agentfuse.observe.run_receipt import ModelSpend, RunReceipt
 from agentfuse.tickets import (
@@ -27,6 +27,7 @@ _COUNTED: dict[type, str] = {
     Compressed: "compressions",
     Downgraded: "downgrades",
     Failed: "failures",
+    FailureReceipt: "unanswered",
     Looping: "loops",
     Overrun: "overruns",
     Refused: "refusals",
@@ -54,6 +55,7 @@ class _Sums:
     estimated: int = 0
     refusals: int = 0
     failures: int = 0
+    unanswered: int = 0
     retries: int = 0
     fallbacks: int = 0
     hedges: int = 0
@@ -69,6 +71,7 @@ class _Sums:
     spent: int = 0
     saved: int = 0
     prompt_cache_saved: int = 0
+    spent_on_failures: int = 0
 
 
 @dataclass(slots=True)
@@ -110,6 +113,7 @@ class Tally:
             elif isinstance(event, Receipt):
                 self._add(event)
             elif isinstance(event, Failed):
+                self._sums.spent_on_failures += event.cost
                 self._spend(event.model, event.cost)
 
     def results(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError, ProviderFailed
+from agentfuse.patches.attempts import Try
 from agentfuse.providers.endpoints import Endpoint, endpoint_of
 from agentfuse.providers.reach import require_reach
 from agentfuse.providers.wire_json import object_of
@@ -19,12 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentfuse.messages import Json, Reply, Request
-    from agentfuse.tickets import Admitted, Answered
+    from agentfuse.tickets import Answered
 
     Headers = Mapping[str, str]
 
-# How often the SDKs have tried before (openai and anthropic, _base_client.py: _build_headers).
-_RETRIES = "x-stainless-retry-count"
 _ERRORS = 400
 _STREAM = "text/event-stream"
 
@@ -47,6 +46,7 @@ class Exchange:
     url: str
     body: Mapping[str, Json]
     asked: Request
+    attempt: Try
 
     @classmethod
     def of(cls, url: str, headers: Headers, content: bytes) -> Exchange | None:
@@ -69,7 +69,7 @@ class Exchange:
         betas = headers.get("anthropic-beta")
         if betas:  # they change what is answered, so they are part of the question
             asked = replace(asked, params={**asked.params, "betas": betas})
-        return cls(endpoint, url, body, asked)
+        return cls(endpoint, url, body, asked, Try.of(url, body, headers))
 
     @property
     def codec(self) -> WireCodec:
@@ -146,12 +146,6 @@ def is_streamed(response: Any) -> bool:
     kind: str = response.headers.get("content-type", "")
     status: int = response.status_code
     return status < _ERRORS and kind.startswith(_STREAM)
-
-
-def numbered(ticket: Admitted, headers: Headers) -> Admitted:
-    """Count an attempt as the SDK counts it."""
-    tried = headers.get(_RETRIES, "")
-    return replace(ticket, attempt=1 + int(tried)) if tried.isdigit() else ticket
 
 
 def _object_in(content: bytes) -> Mapping[str, Json] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agentfuse.messages import Reply
 from agentfuse.patches.bodies import AsyncBody, AsyncFrames, Body, Frames
-from agentfuse.patches.exchange import Exchange, is_metered, is_streamed, numbered
+from agentfuse.patches.exchange import Exchange, is_metered, is_streamed
 from agentfuse.patches.flavours import mixed
 from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
@@ -44,7 +44,7 @@ class FusedTransport:
             return self._refusal(exchange, error)
         if exchange is None or not isinstance(ticket, Admitted):
             return self.inner.handle_request(request)
-        return self._ask(request, exchange, numbered(ticket, request.headers))
+        return self._ask(request, exchange, exchange.attempt.numbered(ticket))
 
     def _ask(self, request: Any, exchange: Exchange, ticket: Admitted) -> Any:
         try:
@@ -59,7 +59,8 @@ class FusedTransport:
                 return self._streamed(response, exchange, ticket)
             raw = _drained(response)
         except BaseException as error:
-            self.fuse.fail(ticket, error, final=True)
+            self.fuse.lose(ticket, error)
+            exchange.attempt.failed_with(error)
             raise
         return self._settled(response, raw, exchange, ticket)
 
@@ -74,13 +75,17 @@ class FusedTransport:
             if isinstance(verdict, Reply):
                 self.fuse.finish(ticket, verdict)
             else:
-                self.fuse.fail(ticket, verdict, final=True)
+                self.fuse.lose(ticket, verdict)
+                exchange.attempt.failed_with(verdict, response)
         except Exception as error:  # noqa: BLE001 - it reaches the caller as it is
             return self._refusal(exchange, error)
         return self._flavour.whole(response, raw)
 
     def _refusal(self, exchange: Exchange | None, error: Exception) -> Any:
-        return self._flavour.refusal(exchange.told(error) if exchange else error)
+        if exchange is None:
+            return self._flavour.refusal(error)
+        exchange.attempt.refused_with(error)
+        return self._flavour.refusal(exchange.told(error))
 
     def close(self) -> None:
         """Close the transport within."""
@@ -117,7 +122,7 @@ class AsyncFusedTransport:
             return self._refusal(exchange, error)
         if exchange is None or not isinstance(ticket, Admitted):
             return await self.inner.handle_async_request(request)
-        return await self._ask(request, exchange, numbered(ticket, request.headers))
+        return await self._ask(request, exchange, exchange.attempt.numbered(ticket))
 
     async def _ask(self, request: Any, exchange: Exchange, ticket: Admitted) -> Any:
         try:
@@ -132,7 +137,8 @@ class AsyncFusedTransport:
                 return self._streamed(response, exchange, ticket)
             raw = await _adrained(response)
         except BaseException as error:
-            await self.fuse.afail(ticket, error, final=True)
+            await self.fuse.alose(ticket, error)
+            exchange.attempt.failed_with(error)
             raise
         return await self._settled(response, raw, exchange, ticket)
 
@@ -149,13 +155,17 @@ class AsyncFusedTransport:
             if isinstance(verdict, Reply):
                 await self.fuse.afinish(ticket, verdict)
             else:
-                await self.fuse.afail(ticket, verdict, final=True)
+                await self.fuse.alose(ticket, verdict)
+                exchange.attempt.failed_with(verdict, response)
         except Exception as error:  # noqa: BLE001 - it reaches the caller as it is
             return self._refusal(exchange, error)
         return self._flavour.whole(response, raw)
 
     def _refusal(self, exchange: Exchange | None, error: Exception) -> Any:
-        return self._flavour.refusal(exchange.told(error) if exchange else error)
+        if exchange is None:
+            return self._flavour.refusal(error)
+        exchange.attempt.refused_with(error)
+        return self._flavour.refusal(exchange.told(error))
 
     async def aclose(self) -> None:
         """Close the transport within."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentfuse.nothing import NOTHING
 from agentfuse.policy.cacheable import CacheRules
@@ -74,6 +74,11 @@ class Rules:
     store_down: Literal["closed", "open"] = "closed"
 
 
+async def at_once(step: Callable[[], Any]) -> Any:
+    """Do a step here and now, as blocking callers do."""
+    return step()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The policy's whole view of the world.
@@ -81,7 +86,7 @@ class Ports:
     ``count`` asks the counter for an estimate before a call, and waits for it where it must.
     ``aimed`` and ``send`` are for calls the policy makes itself: whom a request goes to, and
     asking them (with an API key, or the environment's). ``guide`` chooses models, None where the
-    caller's own choice holds.
+    caller's own choice holds. ``aside`` does what takes milliseconds where it holds up no loop.
     """
 
     ledger: Ledger
@@ -102,3 +107,4 @@ class Ports:
     aimed: Callable[[Request], Request]
     send: Callable[[Request, str], Awaitable[Reply]]
     guide: Guide | None = None
+    aside: Callable[[Callable[[], Any]], Awaitable[Any]] = at_once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +14,7 @@ from agentfuse.policy.moves import SHOWN, Done, Step, answer_of, move_of, steps_
 from agentfuse.policy.saying import loop_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from agentfuse.conduct import Move
     from agentfuse.messages import Reply, Request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agentfuse.ports import Run
     from agentfuse.tickets import Admitted
 
+Alike = Callable[[str, str], bool]
 Action = Literal["warn", "downgrade", "stop"]
 
 # The moves of an agent that are remembered.
@@ -40,8 +42,10 @@ class LoopRules:
 
     ``action`` is to ``warn`` (an event and an alert), to ``downgrade`` to the cheaper model that
     ``Fuse(downgrade=...)`` names, or to ``stop`` with LoopDetected. Tools in ``polls`` may be
-    called again and again. ``similar(a, b)`` says of two texts whether they mean the same, for
-    repeats that differ in their words alone. Raises ConfigurationError for words that are off.
+    called again and again. ``similar`` finds repeats in other words: True has the fuse's embedder
+    and guard compare them (a number is the least cosine instead of the measured one), a function
+    ``similar(a, b)`` says itself whether two texts mean the same. Raises ConfigurationError for
+    words that are off, and from ``Fuse`` where no embedder is installed.
     """
 
     action: Action = "warn"
@@ -49,7 +53,7 @@ class LoopRules:
     dear: Dollars = "$0.25"
     within: float = 600.0
     polls: frozenset[str] | Sequence[str] = ()
-    similar: Callable[[str, str], bool] | None = None
+    similar: Callable[[str, str], bool] | bool | float | None = None
     dear_nanodollars: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -60,7 +64,14 @@ class LoopRules:
             )
         if self.times < 3 or self.within <= 0:  # noqa: PLR2004 - as in cycles
             raise ConfigurationError("LoopRules takes times of 3 or more, and within above zero")
+        if isinstance(self.similar, float) and not 0 < self.similar <= 1:
+            raise ConfigurationError("similar is True, a cosine above 0 up to 1, or a function")
         object.__setattr__(self, "dear_nanodollars", cost_of(self.dear))
+
+    @property
+    def says_alike(self) -> Alike | None:
+        """What compares two texts by meaning, None where nothing does."""
+        return self.similar if callable(self.similar) else None
 
     def lets_poll(self, names: Sequence[str]) -> bool:
         """Say whether one of these tools may be called again and again."""
@@ -83,18 +94,33 @@ class Loops:
         """Read a request as a move of an agent, if anybody wants to know."""
         return None if self.rules.loops is None else move_of(request, key, agent)
 
+    @property
+    def takes_time(self) -> bool:
+        """Whether looking may take milliseconds, as comparing by meaning does."""
+        return self.rules.loops is not None and self.rules.loops.says_alike is not None
+
     def checked(self, ticket: Admitted) -> Loop | None:
         """Look for a loop that a call goes on with; raises LoopDetected where it is to stop.
 
         Gives the loop for which the call is to go to a cheaper model, if that is wanted. A warning
         that was told is not told again before the loop is twice as long.
         """
+        return self._met(ticket, self._found(ticket))
+
+    async def checked_aside(self, ticket: Admitted) -> Loop | None:
+        """Do as ``checked``, where others need not wait for it."""
+        return self._met(ticket, await self.ports.aside(lambda: self._found(ticket)))
+
+    def _found(self, ticket: Admitted) -> Loop | None:
         rules, move = self.rules.loops, ticket.move
         if rules is None or move is None:
             return None
         done = self._done(rules)
-        loop = _loop_of_tools(ticket.request, rules, done) or _loop_of_moves(move, rules, done)
-        if loop is None:
+        return _loop_of_tools(ticket.request, rules, done) or _loop_of_moves(move, rules, done)
+
+    def _met(self, ticket: Admitted, loop: Loop | None) -> Loop | None:
+        rules = self.rules.loops
+        if rules is None or loop is None:
             return None
         told = rules.action != "warn" or self._is_new(loop)
         if told:
@@ -156,11 +182,10 @@ def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> 
     if len(steps) < rules.times - 1:
         return None
 
+    alike = rules.says_alike
+
     def same(one: Step, other: Step) -> bool:
-        if one == other:
-            return True
-        near = rules.similar is not None and one.names == other.names
-        return near and rules.similar is not None and rules.similar(one.text, other.text)
+        return one == other or (alike is not None and one.means(other, alike))
 
     found = cycle_in(steps, rules.times - 1, same)
     if found is None:
@@ -219,9 +244,10 @@ def _same_answer(one: Done, other: Done, rules: LoopRules) -> bool:
         return True
     texts = (one.answer[:1], other.answer[:1])
     tools_differ = one.answer[1:] != other.answer[1:]
-    if rules.similar is None or tools_differ or not all(map(any, texts)):
+    alike = rules.says_alike
+    if alike is None or tools_differ or not all(map(any, texts)):
         return False
-    return rules.similar(texts[0][0], texts[1][0])
+    return alike(texts[0][0], texts[1][0])
 
 
 def _is_enough(times: int, length: int, cost: int, rules: LoopRules) -> bool:

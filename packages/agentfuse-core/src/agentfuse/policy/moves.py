@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.conduct import Move
 from agentfuse.policy.keys import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agentfuse.messages import Message, Reply, Request, ToolCall
 
@@ -33,11 +33,18 @@ class Step:
         """The tools' names."""
         return tuple(name for name, _ in self.calls)
 
-    @property
-    def text(self) -> str:
-        """All of it as a text, to be compared by meaning."""
-        calls = " ".join(f"{name} {arguments}" for name, arguments in self.calls)
-        return f"{calls} -> {' '.join(self.results)}"[:_COMPARED]
+    def means(self, other: Step, alike: Callable[[str, str], bool]) -> bool:
+        """Say whether another step does the same in other words, and came to the same.
+
+        Words alone may differ: a number, a flag or a key that does is a difference.
+        """
+        if self.names != other.names or len(self.results) != len(other.results):
+            return False
+        called = zip(self.calls, other.calls, strict=True)
+        if not all(_means(_value(a), _value(b), alike) for (_, a), (_, b) in called):
+            return False
+        came = zip(self.results, other.results, strict=True)
+        return all(_means(a, b, alike) for a, b in came)
 
     def __str__(self) -> str:
         return ", ".join(f"{name}({arguments})" for name, arguments in self.calls)[:SHOWN]
@@ -105,6 +112,32 @@ def steps_in(messages: Sequence[Message]) -> list[Step]:
                 break
             results = []
     return steps[::-1]
+
+
+def _value(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _means(one: Any, other: Any, alike: Callable[[str, str], bool]) -> bool:
+    """Compare two JSON values, their texts by meaning."""
+    if one == other:
+        return type(one) is type(other)
+    if isinstance(one, str) and isinstance(other, str):
+        return alike(one[:_COMPARED], other[:_COMPARED])
+    if type(one) is not type(other) or not isinstance(one, dict | list):
+        return False
+    mine, theirs = _pieces(one), _pieces(other)
+    same = mine.keys() == theirs.keys()
+    return same and all(_means(mine[key], theirs[key], alike) for key in mine)
+
+
+def _pieces(value: Any) -> dict[Any, Any]:
+    """Give what an object or an array holds, by key or place."""
+    items: Any = getattr(value, "items", None)
+    return dict(enumerate(cast("list[Any]", value)) if items is None else items())
 
 
 def _call(call: ToolCall) -> tuple[str, str]:

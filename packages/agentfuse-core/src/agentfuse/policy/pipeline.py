@@ -11,6 +11,7 @@ from agentfuse.policy.alerts import Alerts
 from agentfuse.policy.anomalies import Anomalies
 from agentfuse.policy.brevity import Brevity
 from agentfuse.policy.deferring import Deferring
+from agentfuse.policy.ending import Ending, attempt_of
 from agentfuse.policy.gate import Gate
 from agentfuse.policy.loops import Loops
 from agentfuse.policy.memory import Memory
@@ -48,9 +49,9 @@ class Policy:
     """The law for the calls of one run."""
 
     __slots__ = (
-        *("_admission", "_anomalies", "_gate", "_loops", "_memory", "_ports", "_prompts"),
-        *("_resilience", "_rules", "_run", "_settling", "_steering", "_thrift", "deferring"),
-        "tools",
+        *("_admission", "_anomalies", "_ending", "_gate", "_loops", "_memory", "_ports"),
+        *("_prompts", "_resilience", "_rules", "_run", "_settling", "_steering", "_thrift"),
+        *("deferring", "tools"),
     )
 
     def __init__(self, ports: Ports, rules: Rules, run: Run, switches: Switches) -> None:
@@ -58,6 +59,7 @@ class Policy:
         self._rules = rules
         self._run = run
         self._admission = Admission(ports, rules, run)
+        self._ending = Ending(ports)
         self._gate = Gate(ports, switches)
         self._memory = Memory(ports, rules)
         alerts = Alerts(ports, rules)
@@ -80,30 +82,42 @@ class Policy:
         comes after it; a cheaper model's answer is remembered as its own.
         """
         ticket = self._ticket_for(request)
-        stop = await self._gate.stop_for(self._run, request.model)
-        if stop is not None:
-            self._admission.refuse(ticket, stop)
-        loop = self._loops.checked(ticket)
-        known = await self._known(ticket)
-        if isinstance(known, Admitted):
-            limits = self._run.limits(request.model, ticket.started)
-            routed = await self._steering.steered(known, limits)
-            eased = self._thrift.downgraded(routed, loop) if loop is not None else routed
-            fitted = await self._thrift.fitted(eased, limits)
-            if fitted is not known:
-                known = await self._known(self._asking(fitted))
-        if isinstance(known, Answered):
-            return known
-        if known.key is None:
-            return await self._admit(known)
-        return await self._join(known, known.key)
+        try:
+            stop = await self._gate.stop_for(self._run, request.model)
+            if stop is not None:
+                self._admission.refuse(ticket, stop)
+            aside = self._loops.takes_time
+            loop = await self._loops.checked_aside(ticket) if aside else self._loops.checked(ticket)
+            known = await self._known(ticket)
+            if isinstance(known, Admitted):
+                limits = self._run.limits(request.model, ticket.started)
+                routed = await self._steering.steered(known, limits)
+                eased = self._thrift.downgraded(routed, loop) if loop is not None else routed
+                fitted = await self._thrift.fitted(eased, limits)
+                if fitted is not known:
+                    known = await self._known(self._asking(fitted))
+            if isinstance(known, Answered):
+                return known
+            if known.key is None:
+                return await self._admit(known)
+            return await self._join(known, known.key)
+        except BaseException as error:
+            self._ending.given_up(ticket, error)
+            raise
 
-    async def finish(self, ticket: Admitted, reply: Reply) -> Reply:
-        """Settle the true cost, keep the answer if it is whole, and write the receipt."""
+    async def finish(
+        self, ticket: Admitted, reply: Reply, error: BaseException | None = None
+    ) -> Reply:
+        """Settle the true cost, keep the answer if it is whole, and write the receipt.
+
+        ``error`` is what the caller gets where the answer broke off, or could not be read.
+        """
         if reply.finish_reason:  # an answer that was cut off says nothing for its model
             self._resilience.succeeded(ticket)
         try:
             cost = await self._settling.settle(ticket, reply)
+            if error is not None:
+                self._ending.broken(ticket, error, cost)
             self._steering.answered(ticket, reply)
             self._loops.note(ticket, reply, cost)
             self._anomalies.watch(ticket, cost)
@@ -118,21 +132,39 @@ class Policy:
         """Give the money back, or book what was likely billed.
 
         A new ticket says that another attempt is worth it, and has its money set aside; ``final``
-        rules that out.
+        rules that out. Otherwise the call is over: its receipt is told, and left with the error.
+        """
+        failure = self._ports.failure_of(error)
+        self._resilience.failed(ticket, failure)
+        failed = ticket.failed
+        try:
+            cost = await self._settling.abandon(ticket, billed=failure.billed)
+            self._tell_failed(ticket, failure.kind, cost)
+            failed = (*failed, attempt_of(ticket, failure.kind, cost))
+            again = None if final else await self._resilience.again(ticket, failure, failed)
+            if again is not None:
+                return await self._admission.admit(self._marked(again))
+        except BaseException as stop:
+            self._land(ticket, None)
+            self._ending.given_up(ticket, stop, failed)
+            raise
+        self._land(ticket, None)
+        self._ending.given_up(ticket, error, failed)
+        return None
+
+    async def lose(self, ticket: Admitted, error: BaseException) -> None:
+        """Give the money of a failed attempt back, or book it.
+
+        Its call is not over with it: somebody else answers it, or asks again.
         """
         failure = self._ports.failure_of(error)
         self._resilience.failed(ticket, failure)
         try:
             cost = await self._settling.abandon(ticket, billed=failure.billed)
             self._tell_failed(ticket, failure.kind, cost)
-            again = None if final else await self._resilience.again(ticket, failure, cost)
-            if again is not None:
-                return await self._admission.admit(self._marked(again))
-        except BaseException:
+            self._ending.broken(ticket, error, cost)
+        finally:
             self._land(ticket, None)
-            raise
-        self._land(ticket, None)
-        return None
 
     async def release(self, ticket: Admitted) -> None:
         """Give the money back for a call that was not made after all."""

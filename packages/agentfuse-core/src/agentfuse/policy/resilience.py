@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from agentfuse.courses import Attempt, BreakerOpened, Course, FellBack, Hedged, Retried
+from agentfuse.courses import BreakerOpened, Course, FellBack, Hedged, Retried
 from agentfuse.errors import ProviderFailed
 from agentfuse.policy.keys import key_of
 from agentfuse.policy.retrying import ELSEWHERE, ILLNESS, delay_of
@@ -19,6 +19,7 @@ from agentfuse.policy.substitutes import asked_of, entry_of, is_within_reach
 from agentfuse.tickets import Admitted, Progress
 
 if TYPE_CHECKING:
+    from agentfuse.courses import Attempt
     from agentfuse.messages import Request
     from agentfuse.policy.brevity import Brevity
     from agentfuse.policy.given import Ports, Rules, Substitute
@@ -113,17 +114,14 @@ class Resilience:
                 )
             )
 
-    async def again(self, ticket: Admitted, failure: Failure, cost: int) -> Admitted | None:
-        """Give the ticket of the next attempt, once its time has come; None to give up.
+    async def again(
+        self, ticket: Admitted, failure: Failure, failed: tuple[Attempt, ...]
+    ) -> Admitted | None:
+        """Give the ticket of the attempt after those that ``failed``; None to give up.
 
-        Nothing is reserved yet.
+        Its time has come, and nothing is reserved yet.
         """
-        request = ticket.request
-        attempt = Attempt(
-            model=request.model, provider=request.provider, kind=failure.kind, cost=cost
-        )
-        course = _course_of(ticket)
-        course = replace(course, failed=(*course.failed, attempt))
+        course = replace(_course_of(ticket), failed=failed)
         after = await self._after(course, failure, ticket.started)
         if after is None:
             return None

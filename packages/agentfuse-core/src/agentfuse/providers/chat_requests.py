@@ -185,6 +185,8 @@ def body_of(request: Request) -> dict[str, Json]:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         else:
             body.pop("stream_options", None)
+    else:  # of a stream that a cascade asks its cheap models for as a whole
+        body.pop("stream_options", None)
     return body
 
 

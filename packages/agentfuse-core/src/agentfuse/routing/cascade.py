@@ -29,8 +29,8 @@ class Cascade:
     model costs some eight times the cheap ones or more, and these are of different families.
 
     Money for all three calls is set aside before the first is sent, and what was not needed is
-    given back. Streams are not cascaded: their call goes to the model that was asked. Raises
-    ConfigurationError unless ``first`` names two models.
+    given back. For a stream the cheap models are asked for whole answers, and the chosen one comes
+    in chunks. Raises ConfigurationError unless ``first`` names two models.
     """
 
     first: tuple[str, str]

@@ -10,6 +10,7 @@ from agentfuse.decisions import Decision, Routed
 from agentfuse.messages import Reply
 from agentfuse.runtime.asking import Asking
 from agentfuse.runtime.sending import told
+from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.scopes import routed_by
 from agentfuse.tickets import Admitted, Answered
 
@@ -57,6 +58,25 @@ class Course:
     strong: Ticket = field(init=False)
     cheap: list[Asked] = field(default_factory=list[Asked])
     id: str = field(default_factory=lambda: uuid4().hex)
+    replays: Callable[[Any], Any] | None = None
+
+    def streamed(self, *, blocking: bool) -> Course:
+        """Give the cascade of a stream: the cheap models are asked for whole answers.
+
+        Which of the answers the caller gets is known once both are there, so there is nothing to
+        show before; the chosen one is given out in chunks. The strong model's is a live stream.
+        """
+        *cheap, strong = self.requests
+        first, second = (replace(request, stream=False) for request in cheap)
+        self.requests = (first, second, strong)
+        self.replays = (MeteredStream if blocking else AsyncMeteredStream)[Any, Any].replayed
+        return self
+
+    def given(self, reply: Reply) -> Any:
+        """Give a reply in the caller's own type, or as a stream of it."""
+        if self.replays is None:
+            return self.codec.result_of(reply)
+        return self.replays(self.codec.chunks_of(reply))
 
     def agreed(self) -> str:
         """Give what both said, or nothing."""
@@ -93,8 +113,8 @@ class Course:
         """Give the first cheap answer in the caller's own type."""
         first = self.cheap[0]
         if isinstance(first.ticket, Answered):
-            return self.codec.result_of(told(self.codec, first.ticket))
-        return first.answer
+            return self.given(told(self.codec, first.ticket))
+        return self.given(cast("Reply", first.reply)) if self.replays else first.answer
 
 
 def cascaded(course: Course, send: Callable[[Request], Any]) -> Any:
@@ -106,7 +126,7 @@ def cascaded(course: Course, send: Callable[[Request], Any]) -> Any:
     with routed_by(route=False):
         course.strong = fuse.begin(strong)
         if isinstance(course.strong, Answered):
-            return course.codec.result_of(told(course.codec, course.strong))
+            return course.given(told(course.codec, course.strong))
         try:
             for request in cheap:
                 course.cheap.append(Asked(fuse.begin(request)))
@@ -130,7 +150,7 @@ async def acascaded(course: Course, send: Callable[[Request], Awaitable[Any]]) -
     with routed_by(route=False):
         course.strong = await fuse.abegin(strong)
         if isinstance(course.strong, Answered):
-            return course.codec.result_of(told(course.codec, course.strong))
+            return course.given(told(course.codec, course.strong))
         try:
             for request in cheap:
                 course.cheap.append(Asked(await fuse.abegin(request)))
@@ -192,7 +212,7 @@ def _judged(course: Course) -> str:
         if isinstance(asked.ticket, Answered):
             continue
         if asked.result is None and asked.error is not None:
-            course.fuse.fail(asked.ticket, asked.error, final=True)
+            course.fuse.lose(asked.ticket, asked.error)
         else:
             course.fuse.finish(course.decided(asked.ticket, form), asked.reply or _UNREADABLE)
     return form
@@ -204,7 +224,7 @@ async def _ajudged(course: Course) -> str:
         if isinstance(asked.ticket, Answered):
             continue
         if asked.result is None and asked.error is not None:
-            await course.fuse.afail(asked.ticket, asked.error, final=True)
+            await course.fuse.alose(asked.ticket, asked.error)
         else:
             ticket = course.decided(asked.ticket, form)
             await course.fuse.afinish(ticket, asked.reply or _UNREADABLE)
@@ -220,7 +240,7 @@ def _drop(course: Course, error: BaseException) -> None:
         if not asked.sent:
             course.release(asked.ticket)
         elif asked.result is None:
-            course.fuse.fail(asked.ticket, asked.error or error, final=True)
+            course.fuse.lose(asked.ticket, asked.error or error)
         else:
             course.fuse.finish(asked.ticket, _UNREADABLE)
 
@@ -233,6 +253,6 @@ async def _adrop(course: Course, error: BaseException) -> None:
         if not asked.sent:
             await course.release(asked.ticket)
         elif asked.result is None:
-            await course.fuse.afail(asked.ticket, asked.error or error, final=True)
+            await course.fuse.alose(asked.ticket, asked.error or error)
         else:
             await course.fuse.afinish(asked.ticket, _UNREADABLE)

@@ -21,7 +21,7 @@ from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
 from agentfuse.runtime.sending import asent, sent, told
 from agentfuse.runtime.settings import Options, Settings
-from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
+from agentfuse.runtime.streams import aopened_stream, opened_stream
 from agentfuse.runtime.warming import warm_up
 from agentfuse.runtime.wiring import limits_of, opened, rules_of, shared_of, wire
 from agentfuse.scopes import current_scope
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agentfuse.ports import Clock, Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
     from agentfuse.runtime.keyrings import KeyRings
+    from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
     from agentfuse.runtime.wiring import Closing, Shared
     from agentfuse.tickets import Lease, Ticket
     from agentfuse.tokens import TokenCounter
@@ -237,10 +238,10 @@ class Fuse(Remembering, RoutedCalls):
         """Answer from memory, or set the money aside; raises BudgetExceeded or UnknownPrice."""
         return self._watched(run_now(self._blocking.begin(self._named(request))))
 
-    def finish(self, ticket: Admitted, reply: Reply) -> Reply:
-        """Settle the true cost and keep the answer."""
+    def finish(self, ticket: Admitted, reply: Reply, error: BaseException | None = None) -> Reply:
+        """Settle the true cost and keep the answer; an ``error`` that broke it off hears of it."""
         self._shared.renewals.drop(ticket)
-        return run_now(self._blocking.finish(ticket, reply))
+        return run_now(self._blocking.finish(ticket, reply, error))
 
     def fail(
         self, ticket: Admitted, error: BaseException, *, final: bool = False
@@ -264,10 +265,12 @@ class Fuse(Remembering, RoutedCalls):
         """Do as ``begin``, awaited."""
         return self._watched(await self._awaited.begin(self._named(request)))
 
-    async def afinish(self, ticket: Admitted, reply: Reply) -> Reply:
+    async def afinish(
+        self, ticket: Admitted, reply: Reply, error: BaseException | None = None
+    ) -> Reply:
         """Do as ``finish``, awaited."""
         self._shared.renewals.drop(ticket)
-        return await self._awaited.finish(ticket, reply)
+        return await self._awaited.finish(ticket, reply, error)
 
     async def afail(
         self, ticket: Admitted, error: BaseException, *, final: bool = False
@@ -295,14 +298,13 @@ class Fuse(Remembering, RoutedCalls):
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> Answer:
         """Ask for what a ticket stands for."""
-        outcome = self._ask(ticket, send)
-        if isinstance(outcome, Answered):
-            return codec.result_of(told(codec, outcome))
-        ticket, result = outcome
+        if isinstance(ticket, Answered):
+            return codec.result_of(told(codec, ticket))
+        ticket, result = sent(self, ticket, send)
         try:
             reply = codec.reply_of(result)
-        except BaseException:
-            self.finish(ticket, UNREADABLE)
+        except BaseException as error:
+            self.finish(ticket, UNREADABLE, error)
             raise
         self.finish(ticket, reply)
         return codec.answer_of(result)
@@ -326,14 +328,13 @@ class Fuse(Remembering, RoutedCalls):
         codec: Codec[Result, Chunk, Answer, Shown],
     ) -> Answer:
         """Do as ``_answer``, awaited."""
-        outcome = await self._aask(ticket, send)
-        if isinstance(outcome, Answered):
-            return codec.result_of(told(codec, outcome))
-        ticket, result = outcome
+        if isinstance(ticket, Answered):
+            return codec.result_of(told(codec, ticket))
+        ticket, result = await asent(self, ticket, send)
         try:
             reply = codec.reply_of(result)
-        except BaseException:
-            await self.afinish(ticket, UNREADABLE)
+        except BaseException as error:
+            await self.afinish(ticket, UNREADABLE, error)
             raise
         await self.afinish(ticket, reply)
         return codec.answer_of(result)
@@ -343,36 +344,29 @@ class Fuse(Remembering, RoutedCalls):
         request: Request,
         send: Callable[[Request], Iterable[Chunk]],
         codec: Codec[Result, Chunk, Answer, Shown],
+        whole: Callable[[Request], Result] | None = None,
     ) -> MeteredStream[Chunk, Shown]:
-        """Open a stream; use it up or close it, and it is settled."""
-        outcome = self._ask(self.begin(request), send)
-        if isinstance(outcome, Answered):
-            return MeteredStream[Chunk, Shown].replayed(codec.chunks_of(told(codec, outcome)))
-        ticket, wire = outcome
-        return MeteredStream(self, ticket, wire, codec, send)
+        """Open a stream; use it up or close it, and it is settled.
+
+        ``whole`` asks for a whole answer: what a cascade asks its cheap models for.
+        """
+        course = self._streamed_course(request, codec, send, blocking=True) if whole else None
+        if course is not None and whole is not None:
+            return cast("MeteredStream[Chunk, Shown]", cascaded(course, whole))
+        return opened_stream(self.begin(request), send, codec, self)
 
     async def astream(
         self,
         request: Request,
         send: Callable[[Request], Awaitable[AsyncIterable[Chunk]]],
         codec: Codec[Result, Chunk, Answer, Shown],
+        whole: Callable[[Request], Awaitable[Result]] | None = None,
     ) -> AsyncMeteredStream[Chunk, Shown]:
         """Do as ``stream``, awaited."""
-        outcome = await self._aask(await self.abegin(request), send)
-        if isinstance(outcome, Answered):
-            return AsyncMeteredStream[Chunk, Shown].replayed(codec.chunks_of(told(codec, outcome)))
-        ticket, wire = outcome
-        return AsyncMeteredStream(self, ticket, wire, codec, send)
-
-    def _ask(
-        self, ticket: Ticket, send: Callable[[Request], Result]
-    ) -> tuple[Admitted, Result] | Answered:
-        return ticket if isinstance(ticket, Answered) else sent(self, ticket, send)
-
-    async def _aask(
-        self, ticket: Ticket, send: Callable[[Request], Awaitable[Result]]
-    ) -> tuple[Admitted, Result] | Answered:
-        return ticket if isinstance(ticket, Answered) else await asent(self, ticket, send)
+        course = self._streamed_course(request, codec, send, blocking=False) if whole else None
+        if course is not None and whole is not None:
+            return cast("AsyncMeteredStream[Chunk, Shown]", await acascaded(course, whole))
+        return await aopened_stream(await self.abegin(request), send, codec, self)
 
     @cached_property
     def _blocking(self) -> Policy:

@@ -82,7 +82,7 @@ class Hedge:
             reply = self._codec.reply_of(future.result())
             run_now(self._fuse.policy.outrun(ticket, reply))
         else:
-            self._fuse.fail(ticket, error, final=True)
+            self._fuse.lose(ticket, error)
 
 
 class AsyncHedge:
@@ -135,7 +135,7 @@ class AsyncHedge:
             task.cancel()
             (said,) = await asyncio.gather(task, return_exceptions=True)
         if isinstance(said, BaseException):
-            await self._fuse.afail(ticket, said, final=True)
+            await self._fuse.alose(ticket, said)
         else:
             await self._fuse.apolicy.outrun(ticket, self._codec.reply_of(said))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.runtime.now import run_now
+from agentfuse.runtime.streams import aopened_stream, opened_stream
 from agentfuse.scopes import current_route
 
 if TYPE_CHECKING:
@@ -136,6 +137,35 @@ class RoutedCalls:
             answer=answer,
             tell=self._tell,
         )
+
+    def _streamed_course(
+        self,
+        request: Request,
+        codec: Codec[Any, Any, Any, Any],
+        send: Callable[[Request], Any],
+        *,
+        blocking: bool,
+    ) -> Course | None:
+        """Begin a cascade whose answer is given out as a stream."""
+        fuse = cast("Fuse", self)
+
+        def answer(ticket: Admitted, _whole: object, codec: Codec[Any, Any, Any, Any]) -> Any:
+            return (opened_stream if blocking else aopened_stream)(ticket, send, codec, fuse)
+
+        course = self._course(request, codec, answer, blocking=blocking)
+        return course.streamed(blocking=blocking) if course is not None else None
+
+    def lose(self, ticket: Admitted, error: BaseException) -> None:
+        """Book an attempt that failed while its call goes on: somebody else answers or repeats."""
+        self._shared.renewals.drop(ticket)
+        policy: Policy = cast("Any", self)._blocking  # noqa: SLF001 - the heir's own
+        run_now(policy.lose(ticket, error))
+
+    async def alose(self, ticket: Admitted, error: BaseException) -> None:
+        """Do as ``lose``, awaited."""
+        self._shared.renewals.drop(ticket)
+        policy: Policy = cast("Any", self)._awaited  # noqa: SLF001 - the heir's own
+        await policy.lose(ticket, error)
 
     def _release(self, ticket: Admitted) -> None:
         self._shared.renewals.drop(ticket)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agentfuse.courses import handed_on
 from agentfuse.errors import ConfigurationError
 from agentfuse.runtime.asking import Asking
 
@@ -33,6 +34,7 @@ def sent(
             if again is None:
                 if told is error:
                     raise
+                handed_on(told, error)
                 raise told from told.__cause__
             ticket = again
 
@@ -53,6 +55,7 @@ async def asent(
             if again is None:
                 if told is error:
                     raise
+                handed_on(told, error)
                 raise told from told.__cause__
             ticket = again
 

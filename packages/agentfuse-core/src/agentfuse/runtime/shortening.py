@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.compression import Compressor
@@ -72,4 +72,8 @@ def loop_rules_of(settings: Settings) -> LoopRules | None:
             "loops='downgrade' needs the cheaper models: Fuse(downgrade={'gpt-4o': 'gpt-4o-mini'})"
         )
     found: LoopRules | None = rules
-    return found
+    if found is None or callable(found.similar) or not found.similar:
+        return found
+    from agentfuse.runtime.alike import by_meaning
+
+    return replace(found, similar=by_meaning(settings, found.similar))

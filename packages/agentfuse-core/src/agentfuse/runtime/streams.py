@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse.runtime.asking import Asking
-from agentfuse.runtime.sending import asent, sent
+from agentfuse.runtime.sending import asent, sent, told
+from agentfuse.tickets import Answered
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from agentfuse.messages import Reply, Request
     from agentfuse.ports import Codec
     from agentfuse.runtime.fuse import Fuse
-    from agentfuse.tickets import Admitted
+    from agentfuse.tickets import Admitted, Ticket
 
 Chunk = TypeVar("Chunk")
 Shown = TypeVar("Shown")
@@ -261,9 +262,32 @@ class AsyncMeteredStream(Generic[Chunk, Shown]):
         if error is not None and course.silent:
             await course.fuse.afail(course.ticket, error, final=True)
         else:
-            await course.fuse.afinish(course.ticket, course.reply(error))
+            await course.fuse.afinish(course.ticket, course.reply(error), _broken_by(error))
         if isinstance(error, BudgetExceeded):
             course.fuse.stopped(error)
+
+
+def opened_stream(
+    ticket: Ticket, send: Callable[[Request], Any], codec: Codec[Any, Any, Any, Any], fuse: Fuse
+) -> MeteredStream[Any, Any]:
+    """Open the stream of what a ticket stands for, or replay it."""
+    if isinstance(ticket, Answered):
+        return MeteredStream[Any, Any].replayed(codec.chunks_of(told(codec, ticket)))
+    ticket, wire = sent(fuse, ticket, send)
+    return MeteredStream(fuse, ticket, wire, codec, send)
+
+
+async def aopened_stream(
+    ticket: Ticket,
+    send: Callable[[Request], Awaitable[Any]],
+    codec: Codec[Any, Any, Any, Any],
+    fuse: Fuse,
+) -> AsyncMeteredStream[Any, Any]:
+    """Do as ``opened_stream``, awaited."""
+    if isinstance(ticket, Answered):
+        return AsyncMeteredStream[Any, Any].replayed(codec.chunks_of(told(codec, ticket)))
+    ticket, wire = await asent(fuse, ticket, send)
+    return AsyncMeteredStream(fuse, ticket, wire, codec, send)
 
 
 def _reopened(course: _Course[Any, Any], error: Exception) -> bool:
@@ -299,9 +323,14 @@ def _settle(course: _Course[Any, Any], error: BaseException | None) -> None:
     if error is not None and course.silent:
         course.fuse.fail(course.ticket, error, final=True)
     else:
-        course.fuse.finish(course.ticket, course.reply(error))
+        course.fuse.finish(course.ticket, course.reply(error), _broken_by(error))
     if isinstance(error, BudgetExceeded):
         course.fuse.stopped(error)
+
+
+def _broken_by(error: BaseException | None) -> BaseException | None:
+    """Say what broke a stream off; a caller who hangs up broke nothing."""
+    return None if isinstance(error, GeneratorExit) else error
 
 
 async def _awaited(chunks: Iterator[Shown]) -> AsyncIterator[Shown]:

@@ -13,12 +13,13 @@ from agentfuse.caches.addresses import cache_at
 from agentfuse.caches.flights import AwaitedFlights, BlockingFlights, FlightTable
 from agentfuse.caches.latest import Latest
 from agentfuse.caches.memory import MemoryCache
+from agentfuse.caches.threaded import on_a_thread
 from agentfuse.errors import ConfigurationError
 from agentfuse.ledgers.addresses import ledger_at
 from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.policy.cacheable import CacheRules
 from agentfuse.policy.gate import Switches
-from agentfuse.policy.given import Ports, Rules
+from agentfuse.policy.given import Ports, Rules, at_once
 from agentfuse.policy.limits import LimitRule, limit
 from agentfuse.pricing import PriceBook
 from agentfuse.providers.failures import failure_of
@@ -191,6 +192,7 @@ def wire(shared: Shared, tell: Teller, *, blocking: bool, guide: Guide | None = 
         memo=shared.memo,
         aimed=aimed,
         send=sending(blocking=blocking),
+        aside=at_once if blocking else on_a_thread,
     )
 
 

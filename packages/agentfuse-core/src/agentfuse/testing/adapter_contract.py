@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 
+from agentfuse.courses import failure_receipt_of
 from agentfuse.errors import BudgetExceeded, StoreUnavailable
 from agentfuse.ledgers.memory import MemoryLedger
 from agentfuse.money import budget_of
@@ -138,6 +139,16 @@ class AdapterContract:
         assert fuse.open_leases() == ()
         assert fuse.receipt().spent == 0
         assert self.ask(shape, fuse, upstream, "What is Python?")
+
+    def test_a_failure_leaves_a_receipt(self, shape: Shape, upstream: Upstream) -> None:
+        """What the framework raises says what was tried, and what that cost."""
+        upstream.fail(400, times=1)
+        with pytest.raises(Exception, match=r"\S") as error:
+            self.ask(shape, Fuse("$1", spend_book=False), upstream, QUESTION)
+        receipt = failure_receipt_of(error.value)
+        assert receipt is not None
+        assert [attempt.kind for attempt in receipt.failed] == ["bad_request"]
+        assert receipt.model == receipt.failed[0].model == upstream.requests[0].model
 
     def test_a_cut_stream_is_settled_and_not_kept(
         self, streamed: Shape, upstream: Upstream
