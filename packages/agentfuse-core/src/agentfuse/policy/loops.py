@@ -138,7 +138,7 @@ class Loops:
     def _done(self, rules: LoopRules) -> tuple[Done, ...]:
         done: tuple[Done, ...] = self.ports.memo.find(("moves", self._who())) or ()
         since = self.ports.clock.now() - rules.within
-        return tuple(each for each in done if each.ended >= since)
+        return tuple([each for each in done if each.ended >= since])
 
     def _is_new(self, loop: Loop) -> bool:
         """Say whether a loop is to be told: the first time, and whenever it has doubled."""
