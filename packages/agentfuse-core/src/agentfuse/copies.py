@@ -16,8 +16,9 @@ def changed(thing: Thing, **changes: Any) -> Thing:
 
     A ticket is copied some five times in a call. Raises KeyError for a field that is none.
     """
-    slots, writers = _slots_of(type(thing))
-    copy = _new(type(thing))
+    kind: Any = type(thing)
+    slots, writers = _slots_of(kind)
+    copy: Thing = _new(kind)
     for read, write in slots:
         write(copy, read(thing))
     for name, value in changes.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from agentfuse.conduct import Loop, Looping
 from agentfuse.errors import ConfigurationError, LoopDetected
 from agentfuse.money import cost_of
-from agentfuse.policy.cycles import cycle_in
+from agentfuse.policy.cycles import LONGEST, cycle_in
 from agentfuse.policy.moves import SHOWN, Done, Step, answer_of, move_of, steps_in
 from agentfuse.policy.saying import loop_text
 
@@ -195,6 +195,8 @@ def _repeats(
     same: Callable[[Done, Done], bool],
     goes_on: Callable[[Move], bool],
 ) -> Loop | None:
+    if not any(goes_on(each.move) for each in done[-LONGEST:]):
+        return None
     found = cycle_in(done, rules.times - 1, same)
     if found is None:
         return None

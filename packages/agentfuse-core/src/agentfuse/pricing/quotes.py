@@ -97,7 +97,7 @@ def caching_of(request: Request) -> Caching:
     if found == "1h":
         return found
     for fields in _marked_fields(request):
-        if "cache_control" in fields and fields["cache_control"]:
+        if fields.get("cache_control"):
             if mapping_at(fields, "cache_control").get("ttl") == "1h":
                 return "1h"
             found = "5m"

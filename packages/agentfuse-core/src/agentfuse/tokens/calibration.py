@@ -79,7 +79,8 @@ def key_of(request: Request, estimate: TokenEstimate) -> bytes:
     hidden = request.tools or shapes or estimate.method == "heuristic"
     if not hidden or estimate.doubt == "media":
         return b""
-    return _digest([list(request.tools), shapes], request.provider, request.api, request.model, estimate.doubt)
+    names = (request.provider, request.api, request.model, estimate.doubt)
+    return _digest([list(request.tools), shapes], *names)
 
 
 def _digest_of(given: list[Any], *names: str) -> bytes:

@@ -78,15 +78,13 @@ def openai_estimate(request: Request) -> TokenEstimate:
         factor=factor,
         cushion=cushion + contents.spare,
         method="rules",
-        doubt="opaque" if served.count or kept else contents.doubt,
+        doubt="opaque" if served.number or kept else contents.doubt,
     )
 
 
-def _doubt(
-    request: Request, contents: Contents, served: _Served, *, kept: bool
-) -> tuple[int, int]:
+def _doubt(request: Request, contents: Contents, served: _Served, *, kept: bool) -> tuple[int, int]:
     """Say how far recorded requests of this kind went above the rules (thousandths, tokens)."""
-    if served.count or contents.opaque or kept:
+    if served.number or contents.opaque or kept:
         return 2000, 500 + served.most + (_MOST_KEPT if kept else 0)
     if request.tools or contents.call_count:
         return max(1150, contents.family.high), 60 if request.api == "chat.completions" else 250
@@ -98,7 +96,7 @@ class _Served(NamedTuple):
 
     tokens: int = 0
     most: int = 0
-    count: int = 0
+    number: int = 0
 
 
 _NONE_SERVED = _Served()
