@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from adding import KEY, added_shares, client_words
 from agents import (
     Agent,
     Model,
@@ -25,8 +26,11 @@ from agentfuse_openai_agents import AgentFuseModel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from adding import Instant, Questions
     from agents import ModelResponse
     from measure import Figure
+
+    from agentfuse import Fuse
 
 MODELS = {"responses": OpenAIResponsesModel, "chat": OpenAIChatCompletionsModel}
 QUESTION = "What is the weather in 'Rome'?"
@@ -66,7 +70,41 @@ def figures() -> dict[str, Any]:
     """
     set_tracing_disabled(disabled=True)
     with Upstream() as upstream:
-        return {api: asyncio.run(_figures_of(api, upstream)) for api in MODELS}
+        found = {api: asyncio.run(_figures_of(api, upstream)) for api in MODELS}
+    for api, kind in MODELS.items():
+        found[api] |= added_shares(_calls_of(kind), _runs_of(kind))
+    return found
+
+
+def _model(kind: Any, url: str, instant: Instant | None, fuse: Fuse | None) -> Model:
+    client = AsyncOpenAI(base_url=url, api_key=KEY, **client_words(instant, awaited=True))
+    model = kind("gpt-4o", client)
+    return model if fuse is None else AgentFuseModel(model, fuse=fuse)
+
+
+def _calls_of(kind: Any) -> Any:
+    def make(url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions) -> Any:
+        model = _model(kind, url, instant, fuse)
+
+        async def call() -> object:
+            return await model.get_response(**_words(str(questions)))
+
+        return call
+
+    return make
+
+
+def _runs_of(kind: Any) -> Any:
+    def make(url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions) -> Any:
+        model = _model(kind, url, instant, fuse)
+        agent = Agent(name="bench", instructions="Be brief.", model=model, tools=[get_weather])
+
+        async def run() -> object:
+            return await Runner.run(agent, str(questions))
+
+        return run
+
+    return make
 
 
 async def _figures_of(api: str, upstream: Upstream) -> dict[str, Any]:
@@ -114,11 +152,11 @@ async def _run(model: Model) -> Figure:
     return await afigure_of(run, RUNS)
 
 
-def _words() -> dict[str, Any]:
+def _words(question: str = QUESTION) -> dict[str, Any]:
     """Say what the runner says."""
     return {
         "system_instructions": "Be brief.",
-        "input": [{"role": "user", "content": QUESTION}],
+        "input": [{"role": "user", "content": question}],
         "model_settings": ModelSettings(),
         "tools": [get_weather],
         "output_schema": None,

@@ -23,8 +23,11 @@ os.environ.update(
     CREWAI_TESTING="true",
 )
 
+from adding import KEY, added_shares, client_words
 from crewai import LLM, Agent, Crew, Task
+from crewai.tools import tool
 from measure import figure_of
+from openai import OpenAI
 
 from agentfuse.testing import Upstream
 from agentfuse_crewai import AgentFuseLLM
@@ -32,7 +35,10 @@ from agentfuse_crewai import AgentFuseLLM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adding import Instant, Questions
     from crewai.llms.base_llm import BaseLLM
+
+    from agentfuse import Fuse
 
 ASKS, HITS, RUNS = 40, 400, 5
 QUESTION = [
@@ -48,7 +54,43 @@ def figures() -> dict[str, Any]:
         found: dict[str, Any] = {"call": call_figures(bare), "crew": crew_figures(bare)}
     found["call_added_us"] = found["call"]["miss"]["median"] - found["call"]["bare"]["median"]
     found["crew_added_ms"] = found["crew"]["miss"] - found["crew"]["bare"]
-    return found
+    return added_shares(call_of, run_with_a_tool) | found
+
+
+@tool("get_weather")
+def get_weather(city: str) -> str:
+    """Tell the weather in a city."""
+    return f"sunny in {city}"
+
+
+def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> BaseLLM:
+    """Give the LLM: answered at once or over loopback, fused or bare."""
+    bare = LLM(model="gpt-4o", base_url=url, api_key=KEY)
+    if instant is not None:  # CrewAI lets nobody give it a client
+        bare._client = OpenAI(base_url=url, api_key=KEY, **client_words(instant))  # noqa: SLF001
+    return bare if fuse is None else AgentFuseLLM(bare, fuse=fuse)
+
+
+def call_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a call of the LLM."""
+    llm, system = llm_of(url, instant, fuse), {"role": "system", "content": "Be brief."}
+    return lambda: llm.call([system, {"role": "user", "content": str(questions)}])
+
+
+def run_with_a_tool(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a crew's run: two calls with a tool between them."""
+    llm = llm_of(url, instant, fuse)
+
+    def run() -> object:
+        agent = Agent(role="Guide", goal="Tell", backstory="Brief", llm=llm, tools=[get_weather])
+        task = Task(description=str(questions), expected_output="a sentence", agent=agent)
+        return Crew(agents=[agent], tasks=[task]).kickoff()
+
+    return run
 
 
 def call_figures(bare: BaseLLM) -> dict[str, Any]:

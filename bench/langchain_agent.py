@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adding import added_shares, client_words
 from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -16,6 +17,7 @@ from agentfuse_langchain import AgentFuseChatModel, AgentFuseMiddleware
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adding import Instant, Questions
     from measure import Figure
 
 KEY = "sk-upstream"
@@ -29,6 +31,12 @@ def look_up(word: str) -> str:
     return word
 
 
+@tool
+def get_weather(city: str) -> str:
+    """Tell the weather in a city."""
+    return f"sunny in {city}"
+
+
 def figures() -> dict[str, Any]:
     """Measure one step: CPU microseconds of the agent's own thread, and shares of the bare one's.
 
@@ -38,7 +46,7 @@ def figures() -> dict[str, Any]:
         bare = ChatOpenAI(model="gpt-4o", base_url=upstream.openai_url, api_key=KEY, max_retries=0)
         found = agent_figures(bare)
     one = found["bare"].median
-    return {
+    return added_shares(call_of, run_of) | {
         "unit": "CPU microseconds of one agent step",
         "figures": {name: figure.as_dict() for name, figure in found.items()},
         "miss_over_bare": found["miss"].median / one,
@@ -66,6 +74,30 @@ def step_of(model: Any, *middleware: AgentFuseMiddleware) -> Callable[[], object
     """Give an agent's run of one step."""
     agent: Any = create_agent(model, [look_up], middleware=middleware)
     return lambda: agent.invoke(ASKED)
+
+
+def model_of(url: str, instant: Instant | None, fuse: Fuse | None) -> Any:
+    """Give the model: answered at once or over loopback, fused or bare."""
+    model: Any = ChatOpenAI(model="gpt-4o", base_url=url, api_key=KEY, **client_words(instant))
+    return model if fuse is None else AgentFuseChatModel(inner=model, fuse=fuse)
+
+
+def call_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a call of the model, with the tool that an agent gives it."""
+    model = model_of(url, instant, fuse).bind_tools([get_weather])
+    return lambda: model.invoke([("system", "Be brief."), ("user", str(questions))])
+
+
+def run_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give an agent's run of two calls with a tool between them."""
+    agent: Any = create_agent(
+        model_of(url, instant, fuse), [get_weather], system_prompt="Be brief."
+    )
+    return lambda: agent.invoke({"messages": [("user", str(questions))]})
 
 
 def asking(model: Any) -> Callable[[], object]:

@@ -6,8 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import httpx
+from adding import added_shares, client_words
 from calls import KEY, MODEL, prompt_of, row_of
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
+from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 from measure import afigure_of, figure_of
 
@@ -18,10 +22,19 @@ from agentfuse_llama_index import AgentFuseLLM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adding import Instant, Questions
     from measure import Figure
 
 ASKS = 40
 HITS = 400
+
+
+def tell_weather(city: str) -> str:
+    """Tell the weather in a city."""
+    return f"sunny in {city}"
+
+
+get_weather = FunctionTool.from_defaults(tell_weather, name="get_weather")
 
 
 def figures() -> dict[str, Any]:
@@ -36,7 +49,41 @@ def figures() -> dict[str, Any]:
             "stream": {name: figure_of(stream_of(llm), asks(name)) for name, llm in llms.items()},
             "awaited": asyncio.run(awaited(llms)),
         }
-    return {"rows": [row for way, found in ways.items() for row in rows_of(way, found)]}
+    rows = [row for way, found in ways.items() for row in rows_of(way, found)]
+    return added_shares(call_of, run_of) | {"rows": rows}
+
+
+def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> Any:
+    """Give the LLM, whose agents await and whose calls here do not: answered at once, or not."""
+    words: dict[str, Any] = client_words(instant)
+    if instant is not None:
+        words["async_http_client"] = httpx.AsyncClient(transport=instant.transport)
+    bare = OpenAI(model=MODEL, api_key=KEY, api_base=url, **words)
+    return bare if fuse is None else AgentFuseLLM(inner=bare, fuse=fuse)
+
+
+def call_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a call of the LLM, with the tool that an agent gives it."""
+    llm, tools = llm_of(url, instant, fuse), [get_weather.metadata.to_openai_tool()]
+    system = ChatMessage(role="system", content="Be brief.")
+    return lambda: llm.chat([system, ChatMessage(role="user", content=str(questions))], tools=tools)
+
+
+def run_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give an agent's run of two calls with a tool between them."""
+    llm = llm_of(url, instant, fuse)
+
+    async def run() -> object:
+        agent = FunctionAgent(
+            tools=[get_weather], llm=llm, system_prompt="Be brief.", streaming=False
+        )
+        return await agent.run(str(questions))
+
+    return run
 
 
 def rows_of(way: str, found: dict[str, Figure]) -> list[dict[str, Any]]:

@@ -223,6 +223,8 @@ class Admitted:
     def note(self) -> str:
         """Who made the call and what for, for a ledger's trail."""
         scope = self.scope
+        if scope is NO_SCOPE:
+            return self.request.model
         ids = [f"{name}={getattr(scope, name)}" for name in SCOPES if getattr(scope, name)]
         tags = [f"tag={tag}" for tag in scope.tags]
         return " ".join([self.request.model, *ids, *tags])

@@ -18,8 +18,8 @@ from agentfuse_langchain.bills import (
     report_of,
     usage_metadata_of,
 )
-from agentfuse_langchain.json_values import plain_of
-from agentfuse_langchain.messages import calls_of
+from agentfuse_langchain.json_values import unparsed_of
+from agentfuse_langchain.messages import calls_of, field_of
 from agentfuse_langchain.parts import content_of, parts_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _FIELDS = (
     *("content", "additional_kwargs", "response_metadata", "name"),
     *("tool_calls", "invalid_tool_calls", "usage_metadata"),
 )
+_written = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})
 
 
@@ -55,7 +56,7 @@ def reply_of_result(result: ChatResult, *, assumed_end: str = "stop") -> Reply:
         model=model_of(metadata),
         id=_id_of(metadata),
         shape=SHAPE,
-        raw=json.dumps(_fields_of(result), ensure_ascii=False, default=str),
+        raw=_written(_fields_of(result)),
     )
 
 
@@ -93,35 +94,25 @@ def _fields_of(result: ChatResult) -> dict[str, Json]:
         "generations": [
             {
                 "message": _message_fields(generation.message),
-                "generation_info": plain_of(_unparsed(generation.generation_info)),
+                "generation_info": unparsed_of(generation.generation_info),
             }
             for generation in result.generations
         ],
-        "llm_output": plain_of(_unparsed(result.llm_output)),
+        "llm_output": unparsed_of(result.llm_output),
     }
 
 
 def _message_fields(message: BaseMessage) -> dict[str, Json]:
-    """Give a message's fields without its id, which LangChain gives anew, and without our mark."""
-    fields = {name: _unparsed(getattr(message, name, None)) for name in _FIELDS}
-    metadata: dict[str, Any] = dict(fields["response_metadata"])
-    if metadata.pop(MARK, None) and fields["usage_metadata"]:
+    """Give a message's fields without its id, which LangChain gives anew, and without our mark.
+
+    Parsed objects are made again for whoever asks for their class.
+    """
+    fields = {name: unparsed_of(field_of(message, name)) for name in _FIELDS}
+    if fields["response_metadata"].pop(MARK, None) and fields["usage_metadata"]:
         fields["usage_metadata"].pop("total_cost", None)
-    fields["response_metadata"] = metadata
     if isinstance(message, ChatMessage):
         fields["role"] = message.role
-    kept = {name: value for name, value in fields.items() if value or name == "content"}
-    return {name: plain_of(value) for name, value in kept.items()}
-
-
-def _unparsed(value: Any) -> Any:
-    """Copy a value without parsed objects: they are made again for whoever asks for their class."""
-    if isinstance(value, dict):
-        kept = object_of(value).items()
-        return {name: _unparsed(inner) for name, inner in kept if not isinstance(inner, BaseModel)}
-    if isinstance(value, list):
-        return [_unparsed(inner) for inner in list_of(value) if not isinstance(inner, BaseModel)]
-    return value
+    return {name: value for name, value in fields.items() if value or name == "content"}
 
 
 EXACTLY: Mapping[str, Any] = {"cached": True, "source": "exact"}

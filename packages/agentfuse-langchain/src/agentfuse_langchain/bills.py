@@ -89,6 +89,8 @@ def _consistent(usage: Usage) -> Usage:
     """Read a usage whose parts exceed its totals at its dearest: the totals are raised."""
     cached = usage.cache_read_tokens + usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
     said = usage.reasoning_tokens + usage.output_audio_tokens
+    if usage.input_tokens >= cached and usage.output_tokens >= said:
+        return usage
     return replace(
         usage,
         input_tokens=max(usage.input_tokens, cached),
@@ -98,11 +100,13 @@ def _consistent(usage: Usage) -> Usage:
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
     value = counts.get(name)
-    return max(int(value), 0) if isinstance(value, int | float) else 0
+    if value is None:
+        return 0
+    return max(int(value), 0) if isinstance(value, (int, float)) else 0
 
 
 def _tiered(counts: Mapping[str, Any], name: str) -> int:
-    return sum(_count(counts, f"{tier}{name}") for tier in _TIERS)
+    return sum([_count(counts, f"{tier}{name}") for tier in _TIERS]) if counts else 0
 
 
 def _tool_requests_of(metadata: Mapping[str, Any]) -> Mapping[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
@@ -44,8 +45,15 @@ def hooks_of(bare: type[BaseChatModel]) -> dict[str, Any]:
     for name, maker in makers.items():
         hook = getattr(bare, name)
         if hook is not getattr(BaseChatModel, name):
-            found[name] = wraps(hook)(maker(hook))
+            found[name] = _signed(maker(hook), hook)
     return found
+
+
+def _signed(ours: Any, hook: Callable[..., Any]) -> Any:
+    """Give our hook the provider's name and its signature, which LangChain reads for each call."""
+    signed: Any = wraps(hook)(ours)
+    signed.__signature__ = signature(hook)
+    return signed
 
 
 @contextmanager

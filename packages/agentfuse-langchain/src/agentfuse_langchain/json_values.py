@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -17,7 +18,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from agentfuse.providers.wire_json import list_of, object_of
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentfuse.messages import Json
 
 # Names of parameters that hold credentials, or may: they are told apart by a digest only.
@@ -28,8 +33,10 @@ _SECRETIVE = re.compile(
 
 
 _JSON = frozenset({bool, int, float, str})
+_PLAIN = _JSON | {dict, list, type(None)}
 
 
+@lru_cache(maxsize=4096)
 def is_secretive(name: str) -> bool:
     """Say whether a parameter of this name may hold a credential (``max_tokens`` does not)."""
     return _SECRETIVE.search(name) is not None
@@ -52,7 +59,7 @@ def plain_of(value: Any) -> Json:
 
 
 def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
-    return isinstance(value, Mapping)
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
@@ -64,10 +71,34 @@ def _is_set(value: Any) -> TypeGuard[AbstractSet[Any]]:
     return isinstance(value, AbstractSet)
 
 
-def _entry(name: str, value: Any) -> Json:
+def unparsed_of(value: Any) -> Json:
+    """Do as ``plain_of``, and leave out the parsed objects that lie in dicts and lists."""
+    if value is None or type(value) in _JSON:
+        return value
+    if isinstance(value, dict):
+        kept: dict[str, Json] = {}
+        for given, inner in object_of(value).items():
+            name = str(given)
+            if is_secretive(name) and not _is_parsed(inner):
+                kept[name] = _entry(name, inner, unparsed_of)
+            elif type(inner) in _JSON:
+                kept[name] = inner
+            elif not _is_parsed(inner):
+                kept[name] = unparsed_of(inner)
+        return kept
+    if isinstance(value, list):
+        return [unparsed_of(inner) for inner in list_of(value) if not _is_parsed(inner)]
+    return plain_of(value)
+
+
+def _is_parsed(value: Any) -> bool:
+    return type(value) not in _PLAIN and isinstance(value, BaseModel)
+
+
+def _entry(name: str, value: Any, write: Callable[[Any], Json] = plain_of) -> Json:
     """Hide a credential; a schema may describe one by the same name, and is no secret."""
     secret = value and is_secretive(name) and (isinstance(value, str) or name.endswith("headers"))
-    return digest_of(value) if secret else plain_of(value)
+    return digest_of(value) if secret else write(value)
 
 
 def _rare(value: Any) -> Json:  # noqa: PLR0911 - one line for each type

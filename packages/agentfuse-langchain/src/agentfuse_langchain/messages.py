@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Other, ToolCall
@@ -43,7 +44,7 @@ def message_of(message: BaseMessage) -> Message:
         _role_of(message),
         _without_repeated_calls(message.content, calls),
         calls,
-        str(getattr(message, "tool_call_id", None) or ""),
+        str(field_of(message, "tool_call_id") or ""),
         message.name or "",
         _extra_of(message, calls) or NOTHING,
     )
@@ -53,20 +54,35 @@ def _role_of(message: BaseMessage) -> str:
     if message.type == "system":
         return str(message.additional_kwargs.get(ROLE, "system"))
     kind = message.type.removesuffix("MessageChunk").lower()
-    return str(getattr(message, "role", None) or _ROLES.get(message.type) or _ROLES.get(kind, kind))
+    return str(field_of(message, "role") or _ROLES.get(message.type) or _ROLES.get(kind, kind))
+
+
+def field_of(message: BaseMessage, name: str) -> Any:
+    """Give a field that not every message has, or None: asking for one it lacks is slow."""
+    fields = message.__dict__
+    if name in fields:
+        return fields[name]
+    if message.__pydantic_extra__ or _has(type(message), name):
+        return getattr(message, name, None)
+    return None
+
+
+@lru_cache(maxsize=512)
+def _has(kind: type[BaseMessage], name: str) -> bool:
+    return hasattr(kind, name)
 
 
 def calls_of(message: BaseMessage) -> tuple[ToolCall, ...]:
     """Read a message's tool calls, those with broken arguments too."""
     calls = [
         ToolCall(call.get("id") or "", call["name"], arguments_of(call["args"]), _rest_of(call))
-        for call in getattr(message, "tool_calls", None) or ()
+        for call in field_of(message, "tool_calls") or ()
     ]
     broken = [
         ToolCall(
             call.get("id") or "", call.get("name") or "", call.get("args") or "", {"invalid": True}
         )
-        for call in getattr(message, "invalid_tool_calls", None) or ()
+        for call in field_of(message, "invalid_tool_calls") or ()
     ]
     return (*calls, *broken)
 
@@ -127,5 +143,5 @@ def _extra_of(message: BaseMessage, calls: tuple[ToolCall, ...]) -> dict[str, Js
     extra |= {name: plain_of(metadata[name]) for name in SENT_BACK if metadata.get(name)}
     if isinstance(message.content, list) and metadata.get(DIALECT):
         extra[DIALECT] = metadata[DIALECT]
-    status = getattr(message, "status", "success")
-    return extra if status == "success" else {**extra, "status": status}
+    status = field_of(message, "status")
+    return extra if status in (None, "success") else {**extra, "status": status}

@@ -145,13 +145,20 @@ def _tools_of(kwargs: Mapping[str, Any]) -> tuple[Mapping[str, Json], ...]:
 
 def _address_of(model: BaseChatModel) -> str:
     """Give the address a model speaks to, without a slash at its end; empty where none is told."""
-    for field in ADDRESS_FIELDS:
+    for field in _address_fields_of(type(model)):
         address = getattr(model, field, None)
         if isinstance(address, str) and address:
             return address.rstrip("/")
     # ChatOpenAI's SDK client reads OPENAI_BASE_URL itself.
     client = getattr(model, "root_client", None)
     return str(getattr(client, "base_url", "")).rstrip("/")
+
+
+@lru_cache(maxsize=256)
+def _address_fields_of(kind: type[BaseChatModel]) -> tuple[str, ...]:
+    """List what a class has of these, as ``_limit_fields_of``."""
+    known = kind.model_fields
+    return tuple(word for word in ADDRESS_FIELDS if word in known or hasattr(kind, word))
 
 
 def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:

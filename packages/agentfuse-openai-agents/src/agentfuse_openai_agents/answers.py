@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHAPE = "openai.agents"
 
+_written = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def reply_of_output(
     output: Iterable[Any],
@@ -44,7 +46,7 @@ def reply_of_output(
         model=model,
         id=response_id or "",
         shape=SHAPE,
-        raw=json.dumps({"response_id": response_id, "output": items}, ensure_ascii=False),
+        raw=_written({"response_id": response_id, "output": items}),
     )
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from openai.types.responses import Response
+from pydantic import BaseModel
 
 from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse.usages import plain_body, report_of, stream_usage
@@ -119,6 +120,9 @@ def said(thing: Any, name: str) -> Any:
     """Give a field of an answer, an item or an event; any of them may be a dict."""
     if isinstance(thing, dict):
         return cast("dict[str, Any]", thing).get(name)
+    if isinstance(thing, BaseModel):  # it takes microseconds to say that it has no such field
+        more = thing.__pydantic_extra__
+        return thing.__dict__[name] if name in thing.__dict__ else more.get(name) if more else None
     return getattr(thing, name, None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
+from agentfuse.copies import changed
 from agentfuse.errors import BudgetExceeded, Killed, RateLimited, StoreUnavailable, UnknownPrice
 from agentfuse.policy.saying import killed_text, refused_text
 from agentfuse.pricing import affordable_output, choices_of, context_of, free_card_of, quote_of
@@ -151,4 +152,4 @@ def _admitted(ticket: Admitted, request: Request, quote: Quote, lease: Lease) ->
     """Give leave, with what a stream may say for the money that is set aside."""
     allowed = affordable_output(quote, lease.amount.nanodollars)
     progress = Progress(allowed=allowed)
-    return replace(ticket, request=request, quote=quote, lease=lease, progress=progress)
+    return changed(ticket, request=request, quote=quote, lease=lease, progress=progress)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agentfuse.by_content import ByContent
 from agentfuse.errors import ContextTooLong, UnknownPrice
 from agentfuse.lengths import Compressed, Desk, Pressure
 from agentfuse.messages import Text
 from agentfuse.pricing import context_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from agentfuse.lengths import Shortened
-    from agentfuse.messages import Reply, Request
+    from agentfuse.messages import Json, Reply, Request
     from agentfuse.policy.given import Ports, Rules
     from agentfuse.tickets import Admitted, Limit
 
@@ -116,7 +117,12 @@ def _may_pass(request: Request, window: int) -> bool:
     """Say whether a request is worth counting: no text has more tokens than bytes."""
     texts = (part.text for m in request.messages for part in m.parts if isinstance(part, Text))
     calls = (call.arguments for m in request.messages for call in m.tool_calls)
-    characters = (
-        sum(map(len, texts)) + sum(map(len, calls)) + sum(len(str(tool)) for tool in request.tools)
-    )
-    return 4 * characters > window
+    tools = _length_of_tools(request.tools) if request.tools else 0
+    return 4 * (sum(map(len, texts)) + sum(map(len, calls)) + tools) > window
+
+
+def _written(tools: Sequence[Mapping[str, Json]]) -> int:
+    return sum(len(str(tool)) for tool in tools)
+
+
+_length_of_tools = ByContent(_written)

@@ -11,6 +11,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.by_content import ByContent
 from agentfuse.messages import Media, Other, Reasoning, Text
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _frame(request: Request) -> tuple[str, ...]:
         request.base_url,
         "" if PORTABLE.issuperset(params) else request.api,
         str(request.max_output_tokens),
-        _canonical(request.tools) if request.tools else "",
+        _canonical_tools(request.tools) if request.tools else "",
         _canonical(params) if params else "",
     )
 
@@ -115,9 +116,9 @@ def _numbered(call_id: str, ids: dict[str, str]) -> str:
     return ids.setdefault(call_id, f"call {len(ids)}") if call_id else ""
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-
-
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     return dict(value)
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain).encode
+_canonical_tools = ByContent(_canonical)

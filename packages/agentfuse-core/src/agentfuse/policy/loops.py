@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from agentfuse.conduct import Loop, Looping
 from agentfuse.errors import ConfigurationError, LoopDetected
 from agentfuse.money import cost_of
-from agentfuse.policy.cycles import cycle_in
+from agentfuse.policy.cycles import LONGEST, cycle_in
 from agentfuse.policy.moves import SHOWN, Done, Step, answer_of, move_of, steps_in
 from agentfuse.policy.saying import loop_text
 
@@ -164,7 +164,7 @@ class Loops:
     def _done(self, rules: LoopRules) -> tuple[Done, ...]:
         done: tuple[Done, ...] = self.ports.memo.find(("moves", self._who())) or ()
         since = self.ports.clock.now() - rules.within
-        return tuple(each for each in done if each.ended >= since)
+        return tuple([each for each in done if each.ended >= since])
 
     def _is_new(self, loop: Loop) -> bool:
         """Say whether a loop is to be told: the first time, and whenever it has doubled."""
@@ -220,6 +220,8 @@ def _repeats(
     same: Callable[[Done, Done], bool],
     goes_on: Callable[[Move], bool],
 ) -> Loop | None:
+    if not any(goes_on(each.move) for each in done[-LONGEST:]):
+        return None
     found = cycle_in(done, rules.times - 1, same)
     if found is None:
         return None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from agentfuse.messages import Reasoning, Text
 from agentfuse.policy.cacheable import may_be_kept, may_be_remembered
 from agentfuse.policy.keys import key_of
-from agentfuse.scopes import SCOPES
+from agentfuse.scopes import NO_SCOPE, SCOPES
 from agentfuse.semantics import Question
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def question_of(
 
 def tags_of(request: Request, scope: Scope) -> tuple[str, ...]:
     """Name an answer by all that it may be forgotten by: ids, tags, model."""
+    if scope is NO_SCOPE and request.tenant is None:
+        return (f"model:{request.model}",)
     ids = {name: getattr(scope, name) for name in SCOPES}
     ids["tenant"] = request.tenant or ids["tenant"]
     named = [f"{name}:{each}" for name, each in ids.items() if each]

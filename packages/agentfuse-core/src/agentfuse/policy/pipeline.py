@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from agentfuse.copies import changed
 from agentfuse.errors import BudgetExceeded
 from agentfuse.policy.admission import Admission
 from agentfuse.policy.alerts import Alerts
@@ -221,7 +221,7 @@ class Policy:
 
     async def _ask(self, request: Request, api_key: str) -> Reply:
         """Ask a model for the policy itself: on the same budget, and with a receipt of its own."""
-        ticket = replace(self._ticket_for(self._ports.aimed(request)), move=None)
+        ticket = changed(self._ticket_for(self._ports.aimed(request)), move=None)
         reply = await self._memory.exact(ticket.key)
         if reply is not None:
             return self._answered(ticket, reply, "exact").reply
@@ -254,7 +254,8 @@ class Policy:
 
     def _asking(self, ticket: Admitted) -> Admitted:
         """Name anew what is asked in place of the first request."""
-        return replace(ticket, key=self._memory.key_of(ticket.asked, ticket.scope), lookup=None)
+        key = self._memory.key_of(ticket.asked, ticket.scope)
+        return changed(ticket, key=key, lookup=None)
 
     async def _known(self, ticket: Admitted) -> Ticket:
         """Answer exactly, or by meaning, or note on the ticket what was looked up."""
@@ -264,14 +265,14 @@ class Policy:
         lookup = await self._memory.by_meaning(ticket)
         if lookup is not None and lookup.match is not None:
             return self._answered(ticket, lookup.match.reply, "semantic", lookup.match.hit)
-        return ticket if lookup is ticket.lookup else replace(ticket, lookup=lookup)
+        return ticket if lookup is ticket.lookup else changed(ticket, lookup=lookup)
 
     async def _join(self, ticket: Admitted, key: str) -> Ticket:
         """Wait for an identical call in the air, or lead one."""
         for _ in range(ROUNDS):
             flight = self._ports.flights.join(key)
             if flight is None:
-                return await self._lead(replace(ticket, leading=True), key)
+                return await self._lead(changed(ticket, leading=True), key)
             reply = await self._ports.flights.wait(flight)
             if reply is not None:
                 return self._answered(ticket, reply, "coalesced")
@@ -286,7 +287,7 @@ class Policy:
         marked = self._prompts.marked(ticket.asked)
         if marked is ticket.asked:
             return ticket
-        return replace(ticket, asked=marked, request=marked)
+        return changed(ticket, asked=marked, request=marked)
 
     async def _lead(self, ticket: Admitted, key: str) -> Ticket:
         """Ask on behalf of all who wait; the last leader may have landed a moment ago."""

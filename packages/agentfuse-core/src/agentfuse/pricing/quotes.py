@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentfuse.messages import Media, Text
 from agentfuse.money import PICO_PER_NANO, nano_of_pico
+from agentfuse.pricing.cards import NO_MEDIA
 from agentfuse.tickets import Quote
-from agentfuse.usage import PriceContext
+from agentfuse.usage import STANDARD, PriceContext
 from agentfuse.usages.fields import mapping_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
-    from agentfuse.messages import Message, Request
+    from agentfuse.messages import Request
     from agentfuse.pricing.cards import Caching, PriceCard
     from agentfuse.pricing.cards import Media as Kinds
     from agentfuse.tokens import TokenEstimate
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 # What is booked for the output of a call that never came back: nobody settled it, so nobody knows.
 # A chosen figure, between a tool call (tens of tokens) and a long answer (thousands).
 EXPECTED_OUTPUT = 500
+
+# The parameters that ask for other terms than the standard ones.
+_TERMS = frozenset({"service_tier", "speed", "inference_geo"})
 
 # How often a provider's own tool may run in one request that sets no maximum itself.
 _TOOL_USES = 10
@@ -71,6 +75,8 @@ def affordable_output(quote: Quote, left: int) -> int:
 def context_of(request: Request) -> PriceContext:
     """Read the terms a request asks for: its service tier, speed and region."""
     params = request.params
+    if _TERMS.isdisjoint(params):
+        return STANDARD
     return PriceContext(
         service_tier=_word(params.get("service_tier")),
         speed=_word(params.get("speed")),
@@ -144,6 +150,8 @@ def _media_of(request: Request) -> Kinds:
         for part in message.parts
         if isinstance(part, Media)
     }
+    if not held and "modalities" not in request.params:
+        return NO_MEDIA
     modalities = request.params.get("modalities")
     heard = isinstance(modalities, list | tuple) and "audio" in modalities
     found: set[Literal["audio", "image", "video"]] = set()
@@ -156,19 +164,14 @@ def _media_of(request: Request) -> Kinds:
     return frozenset(found)
 
 
-def _marked_fields(request: Request) -> Iterator[Mapping[str, Any]]:
-    yield request.params
-    yield from request.tools
+def _marked_fields(request: Request) -> list[Mapping[str, Any]]:
+    """Gather what stands beside the words of a request, where anything does."""
+    fields = [request.params, *request.tools]
     for message in request.messages:
-        yield from _fields_of(message)
-
-
-def _fields_of(message: Message) -> Iterable[Mapping[str, Any]]:
-    yield message.extra
-    for part in message.parts:
-        yield part.extra if isinstance(part, Text) else part.block
-    for call in message.tool_calls:
-        yield call.extra
+        fields.append(message.extra)
+        fields += [p.extra if isinstance(p, Text) else p.block for p in message.parts]
+        fields += [call.extra for call in message.tool_calls]
+    return [each for each in fields if each]
 
 
 def _word(value: object) -> str:

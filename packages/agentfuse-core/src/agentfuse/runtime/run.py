@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentfuse.errors import ConfigurationError
 from agentfuse.observe.tally import Tally
-from agentfuse.scopes import SCOPES, current_scope
+from agentfuse.scopes import NO_SCOPE, SCOPES, current_scope
 from agentfuse.tickets import Limit
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Run:
     def marks(self, model: str) -> tuple[str, ...]:
         """Give the names under which a call can be stopped: everything's, runs', ids', model's."""
         scope = current_scope()
+        if scope is NO_SCOPE:
+            return (EVERYTHING, *self._line(), f"model:{model}")
         ids = [f"{name}:{getattr(scope, name)}" for name in SCOPES if getattr(scope, name)]
         tags = [f"tag:{tag}" for tag in scope.tags]
         return (EVERYTHING, *self._line(), *ids, *tags, f"model:{model}")

@@ -10,13 +10,14 @@ from collections import OrderedDict
 from dataclasses import replace
 from hashlib import blake2b
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agentfuse.by_content import ByContent
 from agentfuse.tokens.contents import compact
+from agentfuse.tokens.estimates import TokenEstimate
 
 if TYPE_CHECKING:
     from agentfuse.messages import Request
-    from agentfuse.tokens.estimates import TokenEstimate
 
 # Offsets are held within these multiples of the estimate: server-side state (a stored
 # conversation) would otherwise blow up the next, unrelated request. Measured on recorded usages.
@@ -45,23 +46,25 @@ class Calibration:
             if len(self._offsets) > self._size:
                 self._offsets.popitem(last=False)
 
-    def calibrated(self, estimate: TokenEstimate) -> TokenEstimate:
-        """Move an estimate by what was learned; one with nothing learned stays as it is."""
-        if estimate.method == "exact" or not estimate.key:
+    def calibrated(self, estimate: TokenEstimate, key: bytes) -> TokenEstimate:
+        """Move an estimate by what was learned under a key; it is given that key to learn by."""
+        if estimate.method == "exact" or not key:
             return estimate
         with self._lock:
-            known = self._offsets.get(estimate.key)
+            known = self._offsets.get(key)
         if known is None:
-            return estimate
+            return replace(estimate, key=key)
         tokens = estimate.cold + _offset_for(estimate.cold, *known)
         spread = estimate.high - estimate.cold
         doubt = min(spread, tokens * (_FACTOR - 1000) // 1000 + _CUSHION)
-        return replace(
-            estimate,
+        return TokenEstimate(
             tokens=tokens,
             low=max(tokens - doubt, 0),
             high=tokens + doubt,
             method="calibrated",
+            key=key,
+            cold=estimate.cold,
+            doubt=estimate.doubt,
         )
 
 
@@ -76,9 +79,16 @@ def key_of(request: Request, estimate: TokenEstimate) -> bytes:
     hidden = request.tools or shapes or estimate.method == "heuristic"
     if not hidden or estimate.doubt == "media":
         return b""
-    given = compact([list(request.tools), shapes])
-    named = f"{request.provider}\0{request.api}\0{request.model}\0{estimate.doubt}\0{given}"
+    names = (request.provider, request.api, request.model, estimate.doubt)
+    return _digest([list(request.tools), shapes], *names)
+
+
+def _digest_of(given: list[Any], *names: str) -> bytes:
+    named = "\0".join([*names, compact(given)])
     return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+_digest = ByContent(_digest_of)
 
 
 def _offset_for(cold: int, offset: int, seen: int) -> int:

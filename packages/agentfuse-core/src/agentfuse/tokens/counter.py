@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -108,4 +107,4 @@ class TokenCounter:
         estimate = _RULES.get(rules, ratio_estimate)(request)
         if estimate.method == "exact":
             return estimate
-        return self._calibration.calibrated(replace(estimate, key=key_of(request, estimate)))
+        return self._calibration.calibrated(estimate, key_of(request, estimate))

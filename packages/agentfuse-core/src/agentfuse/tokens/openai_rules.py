@@ -7,9 +7,9 @@ history: measured on recorded usages, where the rules meet 96.5 % of plain reque
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentfuse.by_content import ByContent
 from agentfuse.messages import Other, Reasoning
 from agentfuse.tokens.contents import compact, contents_of
 from agentfuse.tokens.estimates import TokenEstimate, estimate_of
@@ -18,7 +18,7 @@ from agentfuse.tokens.text import vocabulary_count
 from agentfuse.tokens.tool_text import functions_of, namespace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from agentfuse.messages import Request
     from agentfuse.tokens.contents import Contents
@@ -64,41 +64,63 @@ def openai_estimate(request: Request) -> TokenEstimate:
     if object_of(request.params.get("reasoning")).get("mode") == "pro":
         reply += _PRO_MODE
     plain = contents.text + _PER_MESSAGE * len(request.messages) + contents.named + reply
-    tools = _tool_tokens(request, contents) + _history_tokens(contents)
+    served = _served_of(request, contents)
+    tools = _tool_tokens(request, contents, served) + _history_tokens(contents)
     schema = _schema_tokens(request, contents)
     thoughts = _thought_tokens(request) if contents.opaque else 0
     total = plain + tools + schema + contents.media + thoughts
-    known = family.name != "openai-unnamed" and not contents.opaque and not _is_kept(request)
+    kept = _is_kept(request)
+    known = family.name != "openai-unnamed" and not contents.opaque and not kept
     if total == plain and known and not contents.spare:
         return estimate_of(total, factor=1000, method="exact")
-    factor, cushion = _doubt(request, contents)
+    factor, cushion = _doubt(request, contents, served, kept=kept)
     return estimate_of(
         total,
         factor=factor,
         cushion=cushion + contents.spare,
         method="rules",
-        doubt="opaque" if _has_builtin(request) or _is_kept(request) else contents.doubt,
+        doubt="opaque" if served.number or kept else contents.doubt,
     )
 
 
-def _doubt(request: Request, contents: Contents) -> tuple[int, int]:
+def _doubt(request: Request, contents: Contents, served: _Served, *, kept: bool) -> tuple[int, int]:
     """Say how far recorded requests of this kind went above the rules (thousandths, tokens)."""
-    if _has_builtin(request) or contents.opaque or _is_kept(request):
-        spare = sum(most for _, most in map(_builtin_tokens_of(contents), _builtins(request)))
-        return 2000, 500 + spare + (_MOST_KEPT if _is_kept(request) else 0)
+    if served.number or contents.opaque or kept:
+        return 2000, 500 + served.most + (_MOST_KEPT if kept else 0)
     if request.tools or contents.call_count:
         return max(1150, contents.family.high), 60 if request.api == "chat.completions" else 250
     return max(1050, contents.family.high), 20
 
 
-def _has_builtin(request: Request) -> bool:
-    return bool(_builtins(request))
+class _Served(NamedTuple):
+    """OpenAI's own tools among a request's: their tokens, how many more at most, their number."""
+
+    tokens: int = 0
+    most: int = 0
+    number: int = 0
 
 
-def _builtins(request: Request) -> list[Mapping[str, Any]]:
+_NONE_SERVED = _Served()
+
+
+def _served_of(request: Request, contents: Contents) -> _Served:
     if not request.tools:
-        return []
-    return [tool for tool in request.tools if not functions_of([tool])]
+        return _NONE_SERVED
+    return _served(request.tools, contents.family.vocabulary, contents.family.name)
+
+
+def _served_among(
+    tools: Sequence[Mapping[str, Any]], vocabulary: Vocabulary, family: str
+) -> _Served:
+    """Weigh what is no function: the JSON it is, and what it brings along."""
+    own = [tool for tool in tools if not functions_of([tool])]
+    brought = [_brought_by(tool, family) for tool in own]
+    written = sum(vocabulary_count(compact(tool), vocabulary) + 20 for tool in own)
+    tokens = written + sum(likely for likely, _ in brought)
+    return _Served(tokens, sum(most for _, most in brought), len(own))
+
+
+_served = ByContent(_served_among)
 
 
 def _is_kept(request: Request) -> bool:
@@ -107,17 +129,12 @@ def _is_kept(request: Request) -> bool:
     return not _KEPT.isdisjoint(params) and any(params.get(name) for name in _KEPT)
 
 
-def _builtin_tokens_of(contents: Contents) -> Callable[[Mapping[str, Any]], tuple[int, int]]:
-    """Give what reckons what one of OpenAI's own tools brings along: likely, and at most."""
-    reasons = contents.family.name == "openai-reasoning"
-
-    def tokens(tool: Mapping[str, Any]) -> tuple[int, int]:
-        kind = str(tool.get("type", ""))
-        if kind == "web_search" and reasons:
-            return _REASONED_SEARCH
-        return next((both for word, both in _BUILTIN.items() if kind.startswith(word)), (0, 0))
-
-    return tokens
+def _brought_by(tool: Mapping[str, Any], family: str) -> tuple[int, int]:
+    """Reckon what one of OpenAI's own tools brings along: likely, and at most."""
+    kind = str(tool.get("type", ""))
+    if kind == "web_search" and family == "openai-reasoning":
+        return _REASONED_SEARCH
+    return next((both for word, both in _BUILTIN.items() if kind.startswith(word)), (0, 0))
 
 
 def _thought_tokens(request: Request) -> int:
@@ -145,18 +162,15 @@ def _sealed_tokens(block: Mapping[str, Any]) -> int:
     return max(length - _THOUGHT_FRAME, 0) // _PER_THOUGHT_TOKEN
 
 
-def _tool_tokens(request: Request, contents: Contents) -> int:
+def _tool_tokens(request: Request, contents: Contents, served: _Served) -> int:
     """Count the tools' rendering; what is no function is counted as the JSON it is."""
     if not request.tools and "functions" not in request.params:
         return 0
-    legacy = [object_of(each) for each in items_of(request.params.get("functions"))]
-    functions = functions_of([*request.tools, *legacy])
-    others = _builtins(request)
-    count = sum(_count(contents, compact(tool)) + 20 for tool in others)
-    count += sum(likely for likely, _ in map(_builtin_tokens_of(contents), others))
-    if not functions:
-        return count
-    count += _namespace_count(compact(functions), contents.family.vocabulary)
+    legacy = request.params.get("functions")
+    rendered = _rendered((request.tools, legacy), contents.family.vocabulary)
+    if not rendered:
+        return served.tokens
+    count = served.tokens + rendered
     count += 5 if contents.system else 9
     count += _choice_tokens(request.params.get("tool_choice"), contents)
     if contents.model.startswith("gpt-5") and request.api == "chat.completions":
@@ -164,10 +178,16 @@ def _tool_tokens(request: Request, contents: Contents) -> int:
     return count
 
 
-@lru_cache(maxsize=256)
-def _namespace_count(functions: str, vocabulary: Vocabulary) -> int:
-    """Count the rendering of functions, given as JSON: agents resend the same with every turn."""
-    return vocabulary_count(namespace_of(json.loads(functions)), vocabulary)
+def _rendered_count(given: tuple[Sequence[Mapping[str, Any]], Any], vocabulary: Vocabulary) -> int:
+    """Count the rendering of all functions; 0 where there are none."""
+    tools, legacy = given
+    functions = functions_of([*tools, *map(object_of, items_of(legacy))])
+    if not functions:
+        return 0
+    return vocabulary_count(namespace_of(json.loads(compact(functions))), vocabulary)
+
+
+_rendered = ByContent(_rendered_count)
 
 
 def _choice_tokens(choice: Any, contents: Contents) -> int:

@@ -38,7 +38,7 @@ def openai_usage(body: Mapping[str, Any], usage: Mapping[str, Any]) -> Usage:
     prompt = count_at(usage, "prompt_tokens", "input_tokens")
     completion = count_at(usage, "completion_tokens", "output_tokens")
     gap = max(count_at(usage, "total_tokens") - prompt - completion, 0)
-    if not usage.keys() & _PARTS:  # embeddings of some providers tell the total alone
+    if _PARTS.isdisjoint(usage):  # embeddings of some providers tell the total alone
         prompt, gap = gap, 0
     heard, said = mapping_at(usage, *_HEARD), mapping_at(usage, *_SAID)
     drawn = count_at(usage, "image_tokens") if "prompt_tokens" not in usage else 0

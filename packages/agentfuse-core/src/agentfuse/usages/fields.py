@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.nothing import NOTHING
-from agentfuse.usage import PriceContext
+from agentfuse.usage import STANDARD, PriceContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ _MOST = 10**12
 
 # Words for "nowhere in particular": Anthropic's inference_geo.
 _NO_REGION = frozenset({"global", "not_available"})
+_TERMS = frozenset({"service_tier", "speed", "inference_geo"})
 
 
 def mapping_at(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
@@ -85,6 +86,8 @@ def amount_at(fields: Mapping[str, Any], key: str) -> Decimal | None:
 
 def context_at(body: Mapping[str, Any], usage: Mapping[str, Any]) -> PriceContext:
     """Read the terms an answer was given on: tier, speed and region."""
+    if _TERMS.isdisjoint(usage) and body.get("service_tier") is None:
+        return STANDARD
     region = word_at(usage, "inference_geo").lower()
     return PriceContext(
         service_tier=(word_at(usage, "service_tier") or word_at(body, "service_tier")).lower(),

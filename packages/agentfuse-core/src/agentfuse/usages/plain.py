@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _DEEPEST = 24
 
 _LEAVES = (str, int, float, bool, type(None))
+_PLAINEST = frozenset(_LEAVES)
 
 
 def plain_body(body: object) -> Mapping[str, Any] | list[Mapping[str, Any]]:
@@ -40,7 +41,7 @@ def _parsed(text: str | bytes | bytearray) -> object:
 
 
 def _plain(value: object, depth: int) -> object:
-    if isinstance(value, _LEAVES):
+    if type(value) in _PLAINEST or isinstance(value, _LEAVES):
         return value
     if depth <= 0:
         return None
@@ -51,6 +52,16 @@ def _plain(value: object, depth: int) -> object:
         }
     if isinstance(value, list | tuple):
         return [_plain(each, depth - 1) for each in cast("Sequence[Any]", value)]
+    return _plain_object(value, depth)
+
+
+def _plain_object(value: object, depth: int) -> object:
+    if hasattr(type(value), "model_dump"):
+        written = _told(
+            lambda: cast("Any", value).model_dump(mode="json", by_alias=True, warnings=False)
+        )
+        if isinstance(written, dict):  # pydantic's own JSON, with nothing in it left to read
+            return cast("dict[str, Any]", written)
     if getattr(value, "name", None) and hasattr(value, "value"):
         return value
     fields = _fields_of(value)

@@ -35,13 +35,16 @@ _COUNTED = {
     "file_search": ("file_search_calls", "document_search_calls"),
     "code_execution": ("code_interpreter_calls", "code_execution_requests"),
 }
+_SEARCHES = frozenset({"num_search_queries", "num_sources_used"})
 _BY_QUERY_SINCE = 3
 
 
 def requests_of(body: Mapping[str, Any], usage: Mapping[str, Any]) -> Mapping[str, int]:
     """Count an answer's billed tool requests in the APIs that speak OpenAI's words."""
-    requests = _listed(body)
     counters = mapping_at(usage, *_COUNTERS)
+    if not counters and not body.get("output") and _SEARCHES.isdisjoint(usage):
+        return NOTHING
+    requests = _listed(body)
     if counters:
         for tool, words in _COUNTED.items():
             requests[tool] = max(count_at(counters, *words), requests.get(tool, 0))

@@ -72,7 +72,7 @@ def report_of(
     if usage:
         spoken = provider == "anthropic" or api.startswith("anthropic")
         report = _read(body, usage, model, spoken=spoken)
-    elif body.keys() & _OLLAMA_WORDS:
+    elif not _OLLAMA_WORDS.isdisjoint(body):
         report = _checked((BilledUsage(model=model, usage=native.ollama_usage(body)),))
     elif "inputTextTokenCount" in body:
         report = _checked((BilledUsage(model=model, usage=native.titan_usage(body)),))
@@ -83,7 +83,7 @@ def report_of(
 
 def _answer_in(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     """Find the object that tells the usage, and say whether it stood in a batch's line."""
-    if mapping_at(body, *_PLACES) or body.keys() & _OLLAMA_WORDS:
+    if mapping_at(body, *_PLACES) or not _OLLAMA_WORDS.isdisjoint(body):
         return body, False
     for path in _WRAPPERS:
         inner = body
@@ -100,12 +100,12 @@ def _read(
     body: Mapping[str, Any], usage: Mapping[str, Any], model: str, *, spoken: bool
 ) -> UsageReport:
     """Read a usage by the words in it."""
-    words = usage.keys()
-    if words & _GEMINI_WORDS and "prompt_tokens" not in usage:
+    if "prompt_tokens" not in usage and not _GEMINI_WORDS.isdisjoint(usage):
         return _checked((gemini_item(body, usage, model),))
     if "billed_units" in usage:
         return _checked((BilledUsage(model=model, usage=native.cohere_usage(usage)),))
-    if words & _CONVERSE_WORDS or ("totalTokens" in usage and "total_tokens" not in usage):
+    converses = "totalTokens" in usage and "total_tokens" not in usage
+    if converses or not _CONVERSE_WORDS.isdisjoint(usage):
         terms = native.converse_context(body)
         item = BilledUsage(model=model, usage=native.converse_usage(usage), context=terms)
         return _checked((item,))
@@ -119,7 +119,7 @@ def _read(
 def _is_anthropic(body: Mapping[str, Any], usage: Mapping[str, Any], *, spoken: bool) -> bool:
     if "prompt_tokens" in usage:  # a gateway that adds Anthropic's words to OpenAI's
         return False
-    return spoken or body.get("type") == "message" or bool(usage.keys() & _ANTHROPIC_WORDS)
+    return spoken or body.get("type") == "message" or not _ANTHROPIC_WORDS.isdisjoint(usage)
 
 
 def _checked(

@@ -1,0 +1,49 @@
+"""What was made of a value, remembered by what is in the value: agents resend their tools."""
+
+from __future__ import annotations
+
+import marshal
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Made = TypeVar("Made")
+
+# Values remembered by one of these, and the bytes of the longest: some megabytes at the most.
+MOST, LONGEST = 256, 32_768
+
+# The last version that writes a string out each time it comes, so that equal values are equal
+# bytes. It takes a fifth of the time JSON does, and tells apart all that JSON tells apart.
+_VERSION = 2
+
+
+class ByContent(Generic[Made]):
+    """Calls ``make`` once for each content of its first argument, and further hashable ones.
+
+    A value that was changed since is another one. One that holds more than dicts, lists, tuples,
+    texts and numbers is made anew each time, and so is a long one. Safe for threads: each step is
+    one dictionary operation.
+    """
+
+    __slots__ = ("_known", "_make")
+
+    def __init__(self, make: Callable[..., Made]) -> None:
+        self._make = make
+        self._known: dict[tuple[Any, ...], Made] = {}
+
+    def __call__(self, value: Any, *more: Any) -> Made:
+        """Give what was made of an equal value, or make it."""
+        try:
+            key = (marshal.dumps(value, _VERSION), *more)
+        except ValueError:
+            return self._make(value, *more)
+        known = self._known
+        if key in known:
+            return known[key]
+        made = self._make(value, *more)
+        if len(key[0]) <= LONGEST:
+            if len(known) >= MOST:
+                known = self._known = {}
+            known[key] = made
+        return made
