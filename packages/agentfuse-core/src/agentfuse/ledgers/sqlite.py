@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from operator import methodcaller
 from pathlib import Path
@@ -179,15 +179,17 @@ class SqliteLedger(Face):
     def _begin(self, books: Books, *, reads: bool) -> bool:
         """Begin a transaction, and say whether it may write; an expired lease has to be booked."""
         if reads:
-            self._take(lambda: _begun(books, "BEGIN"))
+            if not _begun(books, "BEGIN"):
+                self._take(books, "BEGIN")
             if not books.is_overdue():
                 return False
             books.db.execute("COMMIT")
-        self._take(lambda: _begun(books, "BEGIN IMMEDIATE"))
+        self._take(books, "BEGIN IMMEDIATE")
         return True
 
-    def _take(self, begin: Callable[[], bool]) -> None:
-        if not self._turns.take(begin, self._patience):
+    def _take(self, books: Books, statement: str) -> None:
+        begin = partial(_begun, books, statement)
+        if not self._turns.take(begin, books.tail.catch_up, self._patience):
             raise StoreUnavailable(
                 f"the ledger {self.path} was locked by another process for {self._patience:g} s"
             )
