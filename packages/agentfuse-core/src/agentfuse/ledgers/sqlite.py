@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
+from agentfuse.ledgers.deliveries import Deliveries
 from agentfuse.ledgers.faces import Face
 from agentfuse.ledgers.group_commit import GroupCommit
 from agentfuse.ledgers.sqlite_books import Books, NeedsTheLock
@@ -64,7 +65,10 @@ class SqliteLedger(Face):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._look_again = 0.0
-        self._queue: GroupCommit[Books] = GroupCommit(self._write, self._add)
+        self._deliveries = Deliveries()
+        self._queue: GroupCommit[Books] = GroupCommit(
+            self._write, self._add, self._deliveries.hand_over
+        )
 
     @classmethod
     def from_url(cls, url: str) -> SqliteLedger:
@@ -82,7 +86,7 @@ class SqliteLedger(Face):
 
     def awaited(self) -> AwaitedSqliteLedger:
         """Give the same ledger for event loops: any number of them, none of which is held up."""
-        return AwaitedSqliteLedger(self._queue)
+        return AwaitedSqliteLedger(self._queue, self._deliveries)
 
     def close(self) -> None:
         """End the thread and close the file; the next call opens it again."""
@@ -198,14 +202,13 @@ class SqliteLedger(Face):
 class AwaitedSqliteLedger(Face):
     """The face for event loops: commands are written by the process's thread, or beside others."""
 
-    def __init__(self, queue: GroupCommit[Books]) -> None:
+    def __init__(self, queue: GroupCommit[Books], deliveries: Deliveries) -> None:
         self._queue = queue
+        self._deliveries = deliveries
 
     async def _ask(self, command: str, *arguments: Any) -> Any:
-        import asyncio  # whoever awaits has it; blocking callers save 30 ms
-
         future = self._queue.submit(methodcaller(command, *arguments), reads=command in _READS)
-        return await asyncio.wrap_future(future)
+        return await self._deliveries.answer_of(future)
 
 
 @cache
