@@ -48,12 +48,13 @@ class Aged:
     def __init__(self, ledger: PostgresLedger, db: psycopg.Connection) -> None:
         self.ledger, self.db, self.schema = ledger, db, ledger.schema
         run_now(ledger.stops())
-        db.execute(f"CREATE TABLE {self.schema}.test_time AS SELECT to_timestamp({START}) AS at")
+        started = f"to_timestamp({START})"
+        db.execute(f"CREATE TABLE {self.schema}.test_time AS SELECT {started} AS at")
         db.execute(
             f"CREATE OR REPLACE FUNCTION {self.schema}.moment() RETURNS timestamptz"
             f" LANGUAGE sql AS 'SELECT at FROM {self.schema}.test_time'"
         )
-        db.execute(f"UPDATE {self.schema}.pruning SET at = to_timestamp({START}), steady = at")
+        db.execute(f"UPDATE {self.schema}.pruning SET (at, steady) = ({started}, {started})")
 
     def pass_days(self, *steps: float) -> None:
         """Let days pass, and prune after each of the steps."""

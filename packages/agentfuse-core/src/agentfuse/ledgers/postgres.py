@@ -31,7 +31,8 @@ MIGRATIONS = ("postgres.sql", "postgres_2.sql")
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
-# Closed leases and ended accounts are let go of with every so many commands of a process, twice as many at most.
+# What is old is let go of with every so many commands of a process: twice as many leases, and
+# accounts, at most.
 _COMMANDS_PER_PRUNING = 500
 
 # The connection broke, or the server shut down, or a database set to another isolation level or

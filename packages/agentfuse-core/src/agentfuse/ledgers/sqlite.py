@@ -192,8 +192,8 @@ class SqliteLedger(Face):
         return True
 
     def _take(self, books: Books, statement: str) -> None:
-        begin = partial(_begun, books, statement)
-        if not self._turns.take(begin, books.tail.catch_up, self._patience):
+        begin, goes_on = partial(_begun, books, statement), partial(_has_news, books)
+        if not self._turns.take(begin, goes_on, self._patience):
             raise StoreUnavailable(
                 f"the ledger {self.path} was locked by another process for {self._patience:g} s"
             )
@@ -248,6 +248,18 @@ def _begun(books: Books, statement: str) -> bool:
             books.db.execute("ROLLBACK")
         return False
     return True
+
+
+def _has_news(books: Books) -> bool:
+    """Read what others have written, and say whether that was anything."""
+    import sqlite3
+
+    try:
+        return books.tail.catch_up()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        return False  # to begin is to wait for it
 
 
 def _is_busy(error: BaseException | None) -> bool:

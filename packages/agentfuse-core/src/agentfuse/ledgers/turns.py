@@ -3,8 +3,8 @@
 SQLite lets a process that is refused the lock sleep for longer and longer, while the one that has
 it may take it again and again: measured with two processes, one waited for two seconds. Here a
 process may go on for ten milliseconds; then it has to pass a seat that a waiting process holds
-until it has had its turn. When the turn ends is written down beside the file, and whoever sits there
-leaves it whole: two processes that write by turns of one line each read more than they write.
+until it has had its turn. When the turn ends is written down beside the file, and whoever sits
+there leaves it whole: processes that take turns of one line each read more than they write.
 """
 
 from __future__ import annotations
@@ -86,17 +86,20 @@ class Turns:
         if seat is None:
             return 0.0
         try:
-            written = os.pread(seat, _END.size, 0)
+            written = _read(seat)
         except OSError:
             return 0.0
-        return _END.unpack(written)[0] if len(written) == _END.size else 0.0
+        if len(written) != _END.size:
+            return 0.0
+        end: float = _END.unpack(written)[0]
+        return end
 
     def _note(self) -> None:
         """Begin a turn; where that cannot be written down, others look often instead."""
         self.until = time.monotonic() + _QUANTUM
         if self._seat is not None:
             with suppress(OSError):
-                os.pwrite(self._seat, _END.pack(self.until), 0)
+                _write(self._seat, _END.pack(self.until))
 
     def _let_finish(self, goes_on: Callable[[], bool]) -> None:
         """Wait for the end of another's turn, or until it has not written for a moment."""
@@ -156,6 +159,12 @@ except ImportError:  # Windows
     def _unlock(seat: int) -> None:
         raise OSError(f"no POSIX locks for {seat}")
 
+    def _read(seat: int) -> bytes:
+        raise OSError(f"no turns are written down in {seat}")
+
+    def _write(seat: int, end: bytes) -> None:
+        raise OSError(f"no turns are written down in {seat}, as {end!r}")
+
 else:
 
     def _lock(seat: int) -> None:
@@ -163,3 +172,9 @@ else:
 
     def _unlock(seat: int) -> None:
         fcntl.lockf(seat, fcntl.LOCK_UN)
+
+    def _read(seat: int) -> bytes:
+        return os.pread(seat, _END.size, 0)
+
+    def _write(seat: int, end: bytes) -> None:
+        os.pwrite(seat, end, 0)
