@@ -76,5 +76,18 @@ def test_what_is_written_by_nobody_holds_up_nobody(path: Path, written: bytes) -
     assert next(asked) == 1
 
 
+def test_a_process_goes_on_while_nobody_else_had_a_turn(path: Path) -> None:
+    first, second = Turns(path), Turns(path)
+    assert not first.goes_on()
+    assert first.take(yes, no, 1.0)
+    ended = first.until
+    time.sleep(max(0.0, ended - time.monotonic()))
+    assert first.goes_on()
+    assert first.until > ended
+    assert second.take(yes, no, 1.0)
+    time.sleep(max(0.0, first.until - time.monotonic()))
+    assert not first.goes_on()
+
+
 def test_a_lock_that_is_never_had_is_waited_for_as_long_as_it_is_said(path: Path) -> None:
     assert not Turns(path).take(no, no, 0.01)

@@ -110,8 +110,7 @@ class SqliteLedger(Face):
 
     def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
         """Do what needs but one line, in this process's turn; None where that was not all."""
-        moment = time.monotonic()
-        if moment >= self._look_again or moment >= self._turns.until:
+        if time.monotonic() >= self._look_again or not self._turns.goes_on():
             return None
         return self._with_file(self._added, work)
 

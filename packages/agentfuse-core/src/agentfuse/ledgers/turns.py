@@ -73,6 +73,23 @@ class Turns:
                 self._rise()
         return True
 
+    def goes_on(self) -> bool:
+        """Say whether it is this process's turn: also another one, where nobody waits for it."""
+        if time.monotonic() < self.until:
+            return True
+        seat = self._opened()
+        if seat is None or not self.until or self._end() != self.until:
+            return False
+        try:
+            _lock(seat)
+        except OSError:
+            return False
+        try:
+            self._note()
+        finally:
+            self._rise()
+        return True
+
     def close(self) -> None:
         """Close the file."""
         self._drop()
