@@ -5,7 +5,9 @@ book on three accounts in a file: BEGIN IMMEDIATE, three UPDATEs, COMMIT, twice.
 so it could neither expire one nor know a repeat; ``same rows`` writes by hand what the ledger
 writes, and decides nothing. PostgreSQL (a durable server of its own on loopback) stands beside two
 bare round trips. Rates are pairs a second of all processes together, over wall time, the
-median of rounds that take turns; waits are of one pair.
+median of rounds that take turns; waits are of one pair. ``cpu_us`` is what a pair takes of all
+processes' CPU time, what those spend who wait included: on a machine with other work, where a rate
+is chance, that is what can be compared.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ def row_of(
     for kind in kinds:
         row[kind] = {
             name: statistics.median(each[name] for each in taken[kind])
-            for name in ("pairs_per_s", "p50_us", "p99_us", "slowest_share")
+            for name in ("pairs_per_s", "p50_us", "p99_us", "slowest_share", "cpu_us")
         }
     return row
 
@@ -114,6 +116,8 @@ def sqlite_row(processes: int, seconds: float, rounds: int) -> Row:
     ours = row["ledger"]["pairs_per_s"]
     row["of_floor"] = ours / row["floor"]["pairs_per_s"]
     row["of_same_rows"] = ours / row["same rows"]["pairs_per_s"]
+    row["floor_cpu_of_ours"] = row["floor"]["cpu_us"] / row["ledger"]["cpu_us"]
+    row["floor_cpu_of_awaited"] = row["floor"]["cpu_us"] / row["ledger, awaited"]["cpu_us"]
     row["awaited_of_floor"] = row["ledger, awaited"]["pairs_per_s"] / row["floor"]["pairs_per_s"]
     row["holds"] = row["of_floor"] >= TARGET_SHARE
     return row
@@ -134,20 +138,22 @@ def round_of(kind: str, path: str, processes: int, seconds: float) -> Row:
     ]
     for worker in workers:
         worker.start()
-    waits: list[list[float]] = [queue.get(timeout=seconds + 60) for _ in workers]
+    told: list[tuple[list[float], float]] = [queue.get(timeout=seconds + 60) for _ in workers]
     for worker in workers:
         worker.join()
+    waits = [each for each, _ in told]
     everything = sorted(wait for each in waits for wait in each)
     return {
         "pairs_per_s": len(everything) / seconds,
         "p50_us": everything[len(everything) // 2] * 1e6,
         "p99_us": everything[len(everything) * 99 // 100] * 1e6,
         "slowest_share": min(map(len, waits)) * processes / len(everything),
+        "cpu_us": sum(spent for _, spent in told) / len(everything) * 1e6,
     }
 
 
 def work(kind: str, path: str, seconds: float, start: Any, queue: Any) -> None:
-    """Do pairs for so many seconds, and put the time that each took."""
+    """Do pairs for so many seconds, and put the time that each took, and the CPU time of all."""
     if kind == "ledger, awaited":
         with SqliteLedger(path, patience=60.0) as ledger:
             queue.put(asyncio.run(awaited_waits(ledger, seconds, start)))
@@ -156,19 +162,21 @@ def work(kind: str, path: str, seconds: float, start: Any, queue: Any) -> None:
     once()
     start.wait()
     waits: list[float] = []
-    end = time.perf_counter() + seconds
+    end, spent = time.perf_counter() + seconds, time.process_time()
     while (began := time.perf_counter()) < end:
         once()
         waits.append(time.perf_counter() - began)
-    queue.put(waits)
+    queue.put((waits, time.process_time() - spent))
 
 
-async def awaited_waits(ledger: SqliteLedger, seconds: float, start: Any) -> list[float]:
+async def awaited_waits(
+    ledger: SqliteLedger, seconds: float, start: Any
+) -> tuple[list[float], float]:
     """Do pairs in many tasks of one event loop."""
     face, waits = ledger.awaited(), list[float]()
     await face.balances(KEYS)
     start.wait()
-    end = time.perf_counter() + seconds
+    end, spent = time.perf_counter() + seconds, time.process_time()
 
     async def task() -> None:
         while (began := time.perf_counter()) < end:
@@ -178,7 +186,7 @@ async def awaited_waits(ledger: SqliteLedger, seconds: float, start: Any) -> lis
             waits.append(time.perf_counter() - began)
 
     await asyncio.gather(*(task() for _ in range(TASKS)))
-    return waits
+    return waits, time.process_time() - spent
 
 
 def step_of(kind: str, path: str) -> Callable[[], None]:

@@ -343,7 +343,7 @@ def test_an_older_version_is_upgraded_by_one_and_left_alone_by_the_older(
     run_now(ledger.reserve(lease_of("a")))
     second = tmp_path / "second.sql"
     second.write_text("ALTER TABLE agentfuse.accounts ADD COLUMN owner text DEFAULT 'nobody';")
-    monkeypatch.setattr(postgres, "MIGRATIONS", ("postgres.sql", str(second)))
+    monkeypatch.setattr(postgres, "MIGRATIONS", (*postgres.MIGRATIONS, str(second)))
     for _ in range(2):
         with PostgresLedger(server.url, schema=ledger.schema) as newer:
             assert account_of(newer) == Balance(held=40)
@@ -352,7 +352,7 @@ def test_an_older_version_is_upgraded_by_one_and_left_alone_by_the_older(
     monkeypatch.undo()
     with (
         PostgresLedger(server.url, schema=ledger.schema) as older,
-        pytest.raises(StoreUnavailable, match=r"version 2.*update AgentFuse"),
+        pytest.raises(StoreUnavailable, match=r"version 3.*update AgentFuse"),
     ):
         account_of(older)
 

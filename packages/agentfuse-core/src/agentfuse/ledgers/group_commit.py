@@ -81,16 +81,19 @@ class GroupCommit(Generic[Books]):
 
     ``transact`` does the jobs and commits, or raises and has changed nothing. ``at_once`` is asked
     first where nothing else waits: it gives the answer in a tuple, or None where it has changed
-    nothing and the command needs more. Safe for threads; a forked child begins with an empty queue.
+    nothing and the command needs more. ``afterwards`` is called when a batch was answered. Safe for
+    threads; a forked child begins with an empty queue.
     """
 
     def __init__(
         self,
         transact: Callable[[Sequence[Job[Books, Any]]], None],
         at_once: Callable[[Callable[[Books], Any]], tuple[Any] | None],
+        afterwards: Callable[[], None],
     ) -> None:
         self._transact = transact
         self._at_once = at_once
+        self._afterwards = afterwards
         self._thread: Thread | None = None
         self._begin()
 
@@ -180,6 +183,8 @@ class GroupCommit(Generic[Books]):
             raise
         else:
             _finish(batch)
+        finally:
+            self._afterwards()
 
     def _batch(self) -> list[Job[Books, Any]]:
         batch: list[Job[Books, Any]] = []

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from agentfuse.connections.postgres_lanes import Row
 
 # Each leads the schema on by one version, from none.
-MIGRATIONS = ("postgres.sql",)
+MIGRATIONS = ("postgres.sql", "postgres_2.sql")
 
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
-# Closed leases are let go of with every so many commands of a process, twice as many at most.
+# What is old is let go of with every so many commands of a process: twice as many leases, and
+# accounts, at most.
 _COMMANDS_PER_PRUNING = 500
 
 # The connection broke, or the server shut down, or a database set to another isolation level or
@@ -61,8 +62,8 @@ class PostgresLedger(Face):
     the next call tries again. A command that can be repeated without harm is tried a second time
     where the connection was lost.
 
-    The table ``entries`` is only ever added to, and accounts are kept; leases are let go of 25
-    hours after they were closed.
+    The table ``entries`` is only ever added to; leases are let go of 25 hours after they were
+    closed, and accounts 35 days after their window has ended.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class PostgresLedger(Face):
         return lost and COMMANDS[command].repeatable
 
     def is_time_to_prune(self) -> bool:
-        """Count a command, and say whether old leases are to be let go of."""
+        """Count a command, and say whether what is old is to be let go of."""
         self._commands += 1
         return self._commands % _COMMANDS_PER_PRUNING == 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from operator import methodcaller
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
+from agentfuse.ledgers.deliveries import Deliveries
 from agentfuse.ledgers.faces import Face
 from agentfuse.ledgers.group_commit import GroupCommit
 from agentfuse.ledgers.sqlite_books import Books, NeedsTheLock
@@ -64,7 +65,10 @@ class SqliteLedger(Face):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._look_again = 0.0
-        self._queue: GroupCommit[Books] = GroupCommit(self._write, self._add)
+        self._deliveries = Deliveries()
+        self._queue: GroupCommit[Books] = GroupCommit(
+            self._write, self._add, self._deliveries.hand_over
+        )
 
     @classmethod
     def from_url(cls, url: str) -> SqliteLedger:
@@ -82,7 +86,7 @@ class SqliteLedger(Face):
 
     def awaited(self) -> AwaitedSqliteLedger:
         """Give the same ledger for event loops: any number of them, none of which is held up."""
-        return AwaitedSqliteLedger(self._queue)
+        return AwaitedSqliteLedger(self._queue, self._deliveries)
 
     def close(self) -> None:
         """End the thread and close the file; the next call opens it again."""
@@ -106,8 +110,7 @@ class SqliteLedger(Face):
 
     def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
         """Do what needs but one line, in this process's turn; None where that was not all."""
-        moment = time.monotonic()
-        if moment >= self._look_again or moment >= self._turns.until:
+        if time.monotonic() >= self._look_again or not self._turns.goes_on():
             return None
         return self._with_file(self._added, work)
 
@@ -179,15 +182,17 @@ class SqliteLedger(Face):
     def _begin(self, books: Books, *, reads: bool) -> bool:
         """Begin a transaction, and say whether it may write; an expired lease has to be booked."""
         if reads:
-            self._take(lambda: _begun(books, "BEGIN"))
+            if not _begun(books, "BEGIN"):
+                self._take(books, "BEGIN")
             if not books.is_overdue():
                 return False
             books.db.execute("COMMIT")
-        self._take(lambda: _begun(books, "BEGIN IMMEDIATE"))
+        self._take(books, "BEGIN IMMEDIATE")
         return True
 
-    def _take(self, begin: Callable[[], bool]) -> None:
-        if not self._turns.take(begin, self._patience):
+    def _take(self, books: Books, statement: str) -> None:
+        begin, goes_on = partial(_begun, books, statement), partial(_has_news, books)
+        if not self._turns.take(begin, goes_on, self._patience):
             raise StoreUnavailable(
                 f"the ledger {self.path} was locked by another process for {self._patience:g} s"
             )
@@ -196,14 +201,13 @@ class SqliteLedger(Face):
 class AwaitedSqliteLedger(Face):
     """The face for event loops: commands are written by the process's thread, or beside others."""
 
-    def __init__(self, queue: GroupCommit[Books]) -> None:
+    def __init__(self, queue: GroupCommit[Books], deliveries: Deliveries) -> None:
         self._queue = queue
+        self._deliveries = deliveries
 
     async def _ask(self, command: str, *arguments: Any) -> Any:
-        import asyncio  # whoever awaits has it; blocking callers save 30 ms
-
         future = self._queue.submit(methodcaller(command, *arguments), reads=command in _READS)
-        return await asyncio.wrap_future(future)
+        return await self._deliveries.answer_of(future)
 
 
 @cache
@@ -243,6 +247,18 @@ def _begun(books: Books, statement: str) -> bool:
             books.db.execute("ROLLBACK")
         return False
     return True
+
+
+def _has_news(books: Books) -> bool:
+    """Read what others have written, and say whether that was anything."""
+    import sqlite3
+
+    try:
+        return books.tail.catch_up()
+    except sqlite3.OperationalError as error:
+        if not _is_busy(error):
+            raise
+        return False  # to begin is to wait for it
 
 
 def _is_busy(error: BaseException | None) -> bool:

@@ -3,13 +3,16 @@
 SQLite lets a process that is refused the lock sleep for longer and longer, while the one that has
 it may take it again and again: measured with two processes, one waited for two seconds. Here a
 process may go on for ten milliseconds; then it has to pass a seat that a waiting process holds
-until it has had its turn.
+until it has had its turn. When the turn ends is written down beside the file, and whoever sits
+there leaves it whole: processes that take turns of one line each read more than they write.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,12 +29,15 @@ _QUANTUM = 0.01
 _LOOK_EVERY = 0.001
 _SIT_EVERY = 0.002
 
+# When a turn ends, as ``time.monotonic`` of the machine: all its processes share that clock.
+_END = struct.Struct("<d")
+
 # A process that was stopped in the seat must not stop the others: the seat is a courtesy.
 _SEAT_PATIENCE = 0.1
 
 
 class Turns:
-    """The turns of this process at the file ``path``; beside it lies ``<path>-turn``, empty.
+    """The turns of this process at the file ``path``; ``<path>-turn`` says when the last one ends.
 
     Where that file cannot be locked (Windows, a read-only folder), turns are taken by looking
     often, which is fair by chance alone. One thread at a time may use it. ``until`` is when this
@@ -44,37 +50,94 @@ class Turns:
         self._seat: int | None = None
         self.until = 0.0
 
-    def take(self, begin: Callable[[], bool], patience: float) -> bool:
-        """Call ``begin`` until it says True; False where ``patience`` seconds were not enough."""
-        if time.monotonic() < self.until and begin():
+    def take(self, begin: Callable[[], bool], goes_on: Callable[[], bool], patience: float) -> bool:
+        """Call ``begin`` until it says True; False where ``patience`` seconds were not enough.
+
+        While another has its turn, that is left to it as long as it ``goes_on``: whether it has
+        written since this was asked last.
+        """
+        if self._is_mine() and begin():
             return True
         start = time.monotonic()
-        seated = self._sit(start + min(patience, _SEAT_PATIENCE))
+        seated = self._sit(start, min(patience, _SEAT_PATIENCE))
         try:
+            if seated:
+                self._let_finish(goes_on)
             while not begin():
                 if time.monotonic() - start > patience:
                     return False
                 time.sleep(_LOOK_EVERY)
+            self._note()
         finally:
             if seated:
                 self._rise()
-        self.until = time.monotonic() + _QUANTUM
+        return True
+
+    def goes_on(self) -> bool:
+        """Say whether it is this process's turn: also another one, where nobody waits for it."""
+        if time.monotonic() < self.until:
+            return True
+        seat = self._opened()
+        if seat is None or not self.until or self._end() != self.until:
+            return False
+        try:
+            _lock(seat)
+        except OSError:
+            return False
+        try:
+            self._note()
+        finally:
+            self._rise()
         return True
 
     def close(self) -> None:
         """Close the file."""
         self._drop()
 
-    def _sit(self, until: float) -> bool:
-        """Wait for the seat; False where it cannot be had."""
+    def _is_mine(self) -> bool:
+        return time.monotonic() < self.until and self._end() in {self.until, 0.0}
+
+    def _end(self) -> float:
+        """Read when the last turn ends; 0.0 where nobody says."""
+        seat = self._opened()
+        if seat is None:
+            return 0.0
+        try:
+            written = _read(seat)
+        except OSError:
+            return 0.0
+        if len(written) != _END.size:
+            return 0.0
+        end: float = _END.unpack(written)[0]
+        return end
+
+    def _note(self) -> None:
+        """Begin a turn; where that cannot be written down, others look often instead."""
+        self.until = time.monotonic() + _QUANTUM
+        if self._seat is not None:
+            with suppress(OSError):
+                _write(self._seat, _END.pack(self.until))
+
+    def _let_finish(self, goes_on: Callable[[], bool]) -> None:
+        """Wait for the end of another's turn, or until it has not written for a moment."""
+        goes_on()
+        # What was written before the machine started anew may lie far ahead.
+        while 0 < (left := self._end() - time.monotonic()) <= _QUANTUM:
+            time.sleep(min(left, _LOOK_EVERY))
+            if not goes_on():
+                return
+
+    def _sit(self, start: float, patience: float) -> bool:
+        """Wait for the seat; False where it cannot be had. Who waits longer looks more often."""
         seat = self._opened()
         while seat is not None:
             try:
                 _lock(seat)
             except BlockingIOError:
-                if time.monotonic() > until:
+                waited = time.monotonic() - start
+                if waited > patience:
                     return False
-                time.sleep(_SIT_EVERY)
+                time.sleep(_SIT_EVERY / (1 + waited / _QUANTUM))
             except OSError:
                 return False  # this file system knows no locks
             else:
@@ -113,6 +176,12 @@ except ImportError:  # Windows
     def _unlock(seat: int) -> None:
         raise OSError(f"no POSIX locks for {seat}")
 
+    def _read(seat: int) -> bytes:
+        raise OSError(f"no turns are written down in {seat}")
+
+    def _write(seat: int, end: bytes) -> None:
+        raise OSError(f"no turns are written down in {seat}, as {end!r}")
+
 else:
 
     def _lock(seat: int) -> None:
@@ -120,3 +189,9 @@ else:
 
     def _unlock(seat: int) -> None:
         fcntl.lockf(seat, fcntl.LOCK_UN)
+
+    def _read(seat: int) -> bytes:
+        return os.pread(seat, _END.size, 0)
+
+    def _write(seat: int, end: bytes) -> None:
+        os.pwrite(seat, end, 0)
