@@ -57,12 +57,17 @@ def upstream() -> Iterator[Upstream]:
         yield provider
 
 
+# A task that the cheap model does as well, and one that it cannot do.
+EASY_AND_HARD = [
+    *[Outcome(scores={WEAK: 1.0, STRONG: 1.0}, tag="easy")] * 60,
+    *[Outcome(scores={WEAK: 0.0, STRONG: 1.0}, tag="hard")] * 60,
+]
+
+
 @pytest.fixture(scope="module")
 def known() -> Any:
-    """Sixty outcomes each of a task the cheap model does as well, and of one it cannot do."""
-    rows = [Outcome(scores={WEAK: 1.0, STRONG: 1.0}, tag="easy") for _ in range(60)]
-    rows += [Outcome(scores={WEAK: 0.0, STRONG: 1.0}, tag="hard") for _ in range(60)]
-    rows += [Outcome(scores={WEAK: 1.0, STRONG: 1.0}, tag="rare") for _ in range(5)]
+    """What sixty outcomes of each task say, and five of a rare one."""
+    rows = [*EASY_AND_HARD, *[Outcome(scores={WEAK: 1.0, STRONG: 1.0}, tag="rare")] * 5]
     return fit(rows, models=(WEAK, STRONG), strong=STRONG, costs=COSTS)
 
 
@@ -143,22 +148,22 @@ def test_a_spent_budget_moves_the_price_of_quality(upstream: Upstream) -> None:
         assert abs(strong - expected) <= 8, (spent, strong)
 
 
-def test_a_reported_outcome_is_learned_and_written_down(
-    known: Any, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_a_reported_outcome_is_learned_and_written_down(upstream: Upstream, tmp_path: Path) -> None:
     log = tmp_path / "outcomes.jsonl"
+    known = fit(EASY_AND_HARD, models=(WEAK, STRONG), strong=STRONG, costs=COSTS)
     router = Router([WEAK, STRONG], weights=known, target_quality=0.95, outcomes=log)
     fuse = fuse_of(router, cache=False)
     with scope(tags=("easy",)):
-        for _ in range(120):  # twice its sixty good ones: worse than the price of a strong call
+        for _ in range(80):
             ask(fuse, upstream, "Again, please", max_tokens=5)
-            fuse.report_outcome(fuse.decisions()[-1].id, 0.0)
+            decision = fuse.decisions()[-1]
+            fuse.report_outcome(decision.id, float(decision.model == STRONG))
         before = models_on(upstream)
         ask(fuse, upstream, "And now?", max_tokens=5)
     assert before[0] == WEAK
     assert models_on(upstream)[-1] == STRONG
     kept = list(outcomes_of(log.read_text("utf-8").splitlines()))
-    assert len(kept) == 120
+    assert len(kept) == 80
     assert kept[0].scores == {WEAK: 0.0}
     assert "please" not in log.read_text("utf-8")
 
