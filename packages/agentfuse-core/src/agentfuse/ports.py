@@ -207,6 +207,10 @@ class Run(Protocol):
         """Give the names under which such a call can be stopped."""
         ...
 
+    def whose(self) -> tuple[str, ...]:
+        """Name whose calls belong together: the runs' and the scope's ids."""
+        ...
+
     def completed(self, stop: BudgetExceeded) -> BudgetExceeded:
         """Give a stop what the run has done so far: its receipt and its results."""
         ...

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,17 +20,47 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 
 
-class _Flight(Future["Reply | None"]):
-    """One call in the air, and who makes it."""
+class _Waiting(Future["Reply | None"]):
+    """What the others wait for; running, since one who leaves must not cancel it for the rest."""
+
+    def __init__(self, flight: _Flight) -> None:
+        super().__init__()
+        self.set_running_or_notify_cancel()
+        self.flight = flight
+
+
+class _Flight:
+    """One call in the air, and who makes it.
+
+    What others wait for is made when the first of them comes, which is seldom.
+    """
+
+    __slots__ = ("key", "process", "task", "thread", "_landed", "_waiting")
 
     def __init__(self, key: str) -> None:
-        super().__init__()
-        # A running future cannot be cancelled: a waiter who leaves must not end it for the others.
-        self.set_running_or_notify_cancel()
         self.key = key
         self.process = os.getpid()
         self.thread = threading.get_ident()
         self.task = _current_task()
+        self._waiting: dict[str, _Waiting] = {}
+        self._landed: tuple[Reply | None] | None = None
+
+    def waiting(self) -> _Waiting:
+        """Give what waits for the answer.
+
+        Read after it is there for ``land`` to see: whichever of the two comes second sees the other.
+        """
+        waiting = self._waiting.get("all") or self._waiting.setdefault("all", _Waiting(self))
+        if self._landed is not None:
+            _answer(waiting, self._landed[0])
+        return waiting
+
+    def land(self, reply: Reply | None) -> None:
+        """Give all who wait an answer."""
+        self._landed = (reply,)
+        waiting = self._waiting.get("all")
+        if waiting is not None:
+            _answer(waiting, reply)
 
     @property
     def is_mine(self) -> bool:
@@ -59,24 +90,28 @@ class FlightTable:
         """
         flight = self._flights.get(key)
         if flight is not None and flight.process != os.getpid():
-            self.leave(flight)
+            self._leave(flight)
             flight = None
         if flight is None:
             mine = _Flight(key)
             flight = self._flights.setdefault(key, mine)
             if flight is mine:
                 return None
-        return _landed_with_nothing() if flight.is_mine else flight
+        return _landed_with_nothing() if flight.is_mine else flight.waiting()
 
     def land(self, key: str, reply: Reply | None) -> None:
         """End a flight and hand its answer (or None) to all who wait; for its leader alone."""
         flight = self._flights.pop(key, None)
         if flight is not None:
-            flight.set_result(reply)
+            flight.land(reply)
 
     def leave(self, flight: Future[Reply | None]) -> None:
         """Wait no longer: the next to ask leads, as if this flight had never been."""
-        if isinstance(flight, _Flight) and self._flights.get(flight.key) is flight:
+        if isinstance(flight, _Waiting):
+            self._leave(flight.flight)
+
+    def _leave(self, flight: _Flight) -> None:
+        if self._flights.get(flight.key) is flight:
             self._flights.pop(flight.key, None)
 
 
@@ -103,7 +138,7 @@ class BlockingFlights(_Alone):
         A leader in the caller's own thread (another task of a running loop) could not go on while
         that waits, so it is not waited for.
         """
-        if isinstance(flight, _Flight) and not flight.done() and flight.is_in_my_thread:
+        if isinstance(flight, _Waiting) and not flight.done() and flight.flight.is_in_my_thread:
             return None
         try:
             return flight.result(timeout=self._patience)
@@ -145,6 +180,12 @@ def _current_task() -> Any:
         return asyncio.current_task()
     except RuntimeError:
         return None
+
+
+def _answer(waiting: _Waiting, reply: Reply | None) -> None:
+    """Give the answer, unless the other of the two who see both has done so."""
+    with suppress(InvalidStateError):
+        waiting.set_result(reply)
 
 
 def _landed_with_nothing() -> Future[Reply | None]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import atexit
 import os
-import time
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Item = TypeVar("Item")
 
@@ -48,6 +47,7 @@ class Batches(Generic[Item]):
             return True
         written = Event()
         self._queue.put(written)
+        self._hurry.set()
         if self._thread is None:
             self._start()
         return written.wait(timeout)
@@ -55,6 +55,7 @@ class Batches(Generic[Item]):
     def _begin(self) -> None:
         self._process = os.getpid()
         self._queue: SimpleQueue[Item | Event] = SimpleQueue()
+        self._hurry = Event()
         self._lock = Lock()
         self._thread: Thread | None = None
 
@@ -87,26 +88,23 @@ class Batches(Generic[Item]):
             return False
 
     def _write_batch(self, first: Item | Event) -> None:
-        """Gather for a moment, or until somebody waits, and write all at once."""
-        batch: list[Item] = []
-        waiting: list[Event] = []
-        end = time.monotonic() + GATHER_SECONDS
-        entry: Item | Event | None = first
-        while entry is not None:
-            if isinstance(entry, Event):
-                waiting.append(entry)
-                end = 0.0
-            else:
-                batch.append(entry)
-            entry = self._next(end)
-        try:
-            self._write(batch)
-        finally:
-            for written in waiting:
-                written.set()
+        """Gather for a moment, or until somebody waits, and write all at once.
 
-    def _next(self, end: float) -> Item | Event | None:
+        Whoever puts an item wakes nobody: a thread that is woken for each costs a call more than
+        what it writes.
+        """
+        if not isinstance(first, Event):
+            self._hurry.wait(GATHER_SECONDS)
+        self._hurry.clear()
+        entries = [first, *self._rest()]
         try:
-            return self._queue.get(timeout=max(0.0, end - time.monotonic()))
-        except Empty:
-            return None
+            self._write([entry for entry in entries if not isinstance(entry, Event)])
+        finally:
+            for entry in entries:
+                if isinstance(entry, Event):
+                    entry.set()
+
+    def _rest(self) -> Iterator[Item | Event]:
+        """Give what has gathered; what comes while it is taken is the next batch's."""
+        for _ in range(self._queue.qsize()):
+            yield self._queue.get_nowait()

@@ -155,20 +155,16 @@ class Loops:
                 return kept
             return (*kept[1 - _KEPT :], done)
 
-        self.ports.memo.change(("moves", self._who()), longer)
-
-    def _who(self) -> tuple[str, ...]:
-        """Name whose calls belong together: the run, the session, the user; tags are agents."""
-        return tuple(mark for mark in self.run.marks("") if not mark.startswith("tag:"))
+        self.ports.memo.change(("moves", self.run.whose()), longer)
 
     def _done(self, rules: LoopRules) -> tuple[Done, ...]:
-        done: tuple[Done, ...] = self.ports.memo.find(("moves", self._who())) or ()
+        done: tuple[Done, ...] = self.ports.memo.find(("moves", self.run.whose())) or ()
         since = self.ports.clock.now() - rules.within
         return tuple([each for each in done if each.ended >= since])
 
     def _is_new(self, loop: Loop) -> bool:
         """Say whether a loop is to be told: the first time, and whenever it has doubled."""
-        name = ("told", self._who(), loop.what, loop.actions)
+        name = ("told", self.run.whose(), loop.what, loop.actions)
         told = self.ports.memo.find(name) or 0
         if told and told < loop.times < 2 * told:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.conduct import Move
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _ANSWERING = frozenset({"tool", "function"})
 # What of an action is shown as evidence, and what of a text is kept to be compared by meaning.
 SHOWN, _COMPARED = 120, 500
+# Arguments up to so many characters are remembered as they were put in order.
+_REMEMBERED = 2_000
 # No more of a long history is looked at than this, its newest messages.
 _LATEST = 128
 
@@ -142,8 +145,16 @@ def _pieces(value: Any) -> dict[Any, Any]:
 
 def _call(call: ToolCall) -> tuple[str, str]:
     """Give a call's name and its arguments with their keys in order."""
+    written = call.arguments
+    short = len(written) <= _REMEMBERED
+    return call.name, _ordered(written) if short else _ordered.__wrapped__(written)
+
+
+@lru_cache(maxsize=1024)
+def _ordered(arguments: str) -> str:
+    """Write arguments with their keys in order; an agent resends each call with every turn."""
     try:
-        value: Any = json.loads(call.arguments or "{}")
+        value: Any = json.loads(arguments or "{}")
     except (ValueError, RecursionError):
-        return call.name, call.arguments
-    return call.name, json.dumps(value, sort_keys=True, separators=(",", ":"))
+        return arguments
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -29,7 +29,7 @@ class Run:
     its own budget alone: its parents gave it away beforehand.
     """
 
-    __slots__ = ("_limit", "_lock", "_parent", "_rules", "allotted", "name", "tally")
+    __slots__ = ("_limit", "_line", "_lock", "_parent", "_rules", "allotted", "name", "tally")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Run:
         self._rules = tuple(rules)
         self._lock = Lock()
         self._parent = parent
+        self._line: tuple[str, ...] = (*(parent._line if parent else (EVERYTHING,)), f"run:{name}")
         self._limit = None if budget is None else self._of(budget)
 
     @property
@@ -73,12 +74,16 @@ class Run:
 
     def marks(self, model: str) -> tuple[str, ...]:
         """Give the names under which a call can be stopped: everything's, runs', ids', model's."""
+        tags = [f"tag:{tag}" for tag in current_scope().tags]
+        return (*self.whose(), *tags, f"model:{model}")
+
+    def whose(self) -> tuple[str, ...]:
+        """Name whose calls belong together: the runs' and the scope's ids."""
         scope = current_scope()
         if scope is NO_SCOPE:
-            return (EVERYTHING, *self._line(), f"model:{model}")
+            return self._line
         ids = [f"{name}:{getattr(scope, name)}" for name in SCOPES if getattr(scope, name)]
-        tags = [f"tag:{tag}" for tag in scope.tags]
-        return (EVERYTHING, *self._line(), *ids, *tags, f"model:{model}")
+        return (*self._line, *ids)
 
     def allow(self, budget: int) -> None:
         """Set the run's budget (nanodollars); what is spent and held stays."""
@@ -101,10 +106,6 @@ class Run:
         stop.results = self.tally.results()
         stop.receipt = self.receipt()
         return stop
-
-    def _line(self) -> tuple[str, ...]:
-        above = self._parent._line() if self._parent else ()  # noqa: SLF001 - its own kind
-        return (*above, f"run:{self.name}")
 
     def _of(self, budget: int) -> Limit:
         return Limit("run", self.name, budget)
