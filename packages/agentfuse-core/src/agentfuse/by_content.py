@@ -18,10 +18,26 @@ MOST, LONGEST = 256, 32_768
 _VERSION = 2
 
 
+# The tuple that was last written out, and its bytes.
+_latest: list[tuple[tuple[Any, ...], bytes]] = [((), marshal.dumps((), _VERSION))]
+
+
+def _content_of(value: Any) -> bytes:
+    """Write a value out; raises ValueError for one that holds more than dicts, lists and so on."""
+    latest, written = _latest[0]
+    if latest is value:
+        return written
+    written = marshal.dumps(value, _VERSION)
+    if type(value) is tuple:
+        _latest[0] = (value, written)
+    return written
+
+
 class ByContent(Generic[Made]):
     """Calls ``make`` once for each content of its first argument, and further hashable ones.
 
-    A value that was changed since is another one. One that holds more than dicts, lists, tuples,
+    A value that was changed since is another one, but for the tuple it was last asked about: what
+    is in a request's tuples stays, and a call asks about its tools time and again. One that holds more than dicts, lists, tuples,
     texts and numbers is made anew each time, and so is a long one. Safe for threads: each step is
     one dictionary operation.
     """
@@ -35,7 +51,7 @@ class ByContent(Generic[Made]):
     def __call__(self, value: Any, *more: Any) -> Made:
         """Give what was made of an equal value, or make it."""
         try:
-            key = (marshal.dumps(value, _VERSION), *more)
+            key = (_content_of(value), *more)
         except ValueError:
             return self._make(value, *more)
         known = self._known

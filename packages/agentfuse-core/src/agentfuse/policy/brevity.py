@@ -97,8 +97,9 @@ class Brevity:
             card = self.ports.book.card(request.model, request.provider, context_of(request))
         except UnknownPrice:
             return 0
-        longest = max((start for start, _ in card.tiers), default=0)
-        return 0 if longest >= card.context_window else card.context_window
+        if any(start >= card.context_window for start, _ in card.tiers):
+            return 0
+        return card.context_window
 
     def _require_fit(self, request: Request, window: int) -> None:
         least = self.ports.counter.by_rules(request).low
@@ -115,10 +116,14 @@ class Brevity:
 
 def _may_pass(request: Request, window: int) -> bool:
     """Say whether a request is worth counting: no text has more tokens than bytes."""
-    texts = (part.text for m in request.messages for part in m.parts if isinstance(part, Text))
-    calls = (call.arguments for m in request.messages for call in m.tool_calls)
-    tools = _length_of_tools(request.tools) if request.tools else 0
-    return 4 * (sum(map(len, texts)) + sum(map(len, calls)) + tools) > window
+    length = _length_of_tools(request.tools) if request.tools else 0
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, Text):
+                length += len(part.text)
+        for call in message.tool_calls:
+            length += len(call.arguments)
+    return 4 * length > window
 
 
 def _written(tools: Sequence[Mapping[str, Json]]) -> int:

@@ -26,6 +26,9 @@ EXPECTED_OUTPUT = 500
 # The parameters that ask for other terms than the standard ones.
 _TERMS = frozenset({"service_tier", "speed", "inference_geo"})
 
+# Words for OpenAI's shorter retention, which is billed as plain input.
+_SHORT = frozenset({None, "", "in_memory", "in-memory"})
+
 # How often a provider's own tool may run in one request that sets no maximum itself.
 _TOOL_USES = 10
 
@@ -40,8 +43,9 @@ def quote_of(request: Request, card: PriceCard, estimate: TokenEstimate) -> Quot
     ``max_output_tokens`` and ``per_output_token`` count the tokens of all choices together.
     """
     high = _fitting(estimate, card)
-    caching = caching_of(request)
-    media = _media_of(request)
+    kinds, beside = _looked_through(request)
+    caching = _caching_in(request, beside)
+    media = _media_of(request, kinds)
     choices = choices_of(request)
     most = _per_choice(request, card) * choices
     per_output = card.dearest_output(card.rates_at(high), media)
@@ -90,14 +94,19 @@ def caching_of(request: Request) -> Caching:
     By ``cache_control`` anywhere (Anthropic's word, ``ttl`` in it), by the policy's own marks, or
     by OpenAI's ``prompt_cache_retention``, whose long kinds are billed as writes of twelve hours.
     """
-    if request.params.get("prompt_cache_retention") not in {None, "", "in_memory", "in-memory"}:
+    return _caching_in(request, _looked_through(request)[1])
+
+
+def _caching_in(request: Request, beside: list[Mapping[str, Any]]) -> Caching:
+    """Do as ``caching_of``, with what stands beside the words."""
+    if request.params.get("prompt_cache_retention") not in _SHORT:
         return "12h"
     caching = request.caching
     found: Caching = caching.ttl if caching is not None and caching.marks else ""
     if found == "1h":
         return found
-    for fields in _marked_fields(request):
-        if fields.get("cache_control"):
+    for fields in beside:
+        if "cache_control" in fields and fields["cache_control"]:
             if mapping_at(fields, "cache_control").get("ttl") == "1h":
                 return "1h"
             found = "5m"
@@ -130,26 +139,23 @@ def _tool_allowance(request: Request, card: PriceCard) -> int:
     """Set aside the fees of the provider's own tools for as often as they may run."""
     if not card.tool_fees:
         return 0
-    general = request.params.get("max_tool_calls")
+    params = request.params
+    if not request.tools and "web_search_options" not in params:
+        return 0
+    general = params.get("max_tool_calls")
     allowance = 0
     for tool in request.tools:
         kind = str(tool.get("type", ""))
         fee = next((fee for name, fee in card.tool_fees.items() if kind.startswith(name)), 0)
         uses = tool.get("max_uses") or general
         allowance += fee * (uses if isinstance(uses, int) else _TOOL_USES)
-    if request.params.get("web_search_options") is not None:
+    if params.get("web_search_options") is not None:
         allowance += card.tool_fees.get("web_search", 0)
     return allowance
 
 
-def _media_of(request: Request) -> Kinds:
+def _media_of(request: Request, held: set[str]) -> Kinds:
     """Say whether sound or pictures may be billed; a video holds both."""
-    held = {
-        part.kind
-        for message in request.messages
-        for part in message.parts
-        if isinstance(part, Media)
-    }
     if not held and "modalities" not in request.params:
         return NO_MEDIA
     modalities = request.params.get("modalities")
@@ -164,14 +170,24 @@ def _media_of(request: Request) -> Kinds:
     return frozenset(found)
 
 
-def _marked_fields(request: Request) -> list[Mapping[str, Any]]:
-    """Gather what stands beside the words of a request, where anything does."""
-    fields = [request.params, *request.tools]
+def _looked_through(request: Request) -> tuple[set[str], list[Mapping[str, Any]]]:
+    """Gather the kinds of media in a request, and what stands beside its words."""
+    kinds: set[str] = set()
+    beside = [request.params, *request.tools]
     for message in request.messages:
-        fields.append(message.extra)
-        fields += [p.extra if isinstance(p, Text) else p.block for p in message.parts]
-        fields += [call.extra for call in message.tool_calls]
-    return [each for each in fields if each]
+        if message.extra:
+            beside.append(message.extra)
+        for part in message.parts:
+            if isinstance(part, Text):
+                if part.extra:
+                    beside.append(part.extra)
+                continue
+            beside.append(part.block)
+            if isinstance(part, Media):
+                kinds.add(part.kind)
+        if message.tool_calls:
+            beside += [call.extra for call in message.tool_calls if call.extra]
+    return kinds, beside
 
 
 def _word(value: object) -> str:

@@ -54,7 +54,7 @@ def request_of(
         model=target.model,
         messages=tuple(message_of(each) for each in cast("list[Any]", messages)),
         max_output_tokens=_limit_of(given),
-        tools=tuple(given.get("tools") or ()),
+        tools=(*(given.get("tools") or ()),),  # a new one: the caller's own may be changed
         params=params or NOTHING,
         stream=stream,
         tenant=tenant,
