@@ -60,6 +60,13 @@ class Other:
 Part = Text | Media | Reasoning | Other
 
 
+def text_of(parts: tuple[Part, ...]) -> str:
+    """Join the texts among parts; of one text, which most are, it is that very string."""
+    if len(parts) == 1 and isinstance(parts[0], Text):
+        return parts[0].text
+    return "".join([part.text for part in parts if isinstance(part, Text)])
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call the model asks for; ``arguments`` is the JSON text as the model wrote it."""
@@ -84,7 +91,7 @@ class Message:
     @property
     def text(self) -> str:
         """The text parts, joined."""
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
+        return text_of(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,7 @@ class Choice:
     @property
     def text(self) -> str:
         """The text parts, joined."""
-        return "".join(part.text for part in self.parts if isinstance(part, Text))
+        return text_of(self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ frameworks invent them anew in every run.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,12 @@ from agentfuse.messages import Media, Other, Reasoning, Text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentfuse.messages import Message, Part, Request
+    from agentfuse.messages import Message, Request
 
 KEY_VERSION = 1
+
+# A piece of nothing.
+_NONE = "0:"
 
 # What changes how an answer travels or is billed, but not what it says:
 # https://platform.openai.com/docs/api-reference/chat/create (stream, stream_options, metadata,
@@ -58,11 +62,17 @@ def key_of(request: Request) -> str | None:
     """Digest a request (hex SHA-256); None where a parameter has no canonical form."""
     ids: dict[str, str] = {}
     try:
-        pieces = [*_frame(request), *(p for m in request.messages for p in _message(m, ids))]
+        spelled = [*map(_counted, _frame(request))]
+        for message in request.messages:
+            _spell(message, ids, spelled)
     except (TypeError, ValueError):
         return None
-    canonical = "".join([f"{len(piece)}:{piece}" for piece in pieces])
-    return sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256("".join(spelled).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _counted(piece: str) -> str:
+    """Put a piece's length before it, so that no two rows of pieces read alike."""
+    return f"{len(piece)}:{piece}"
 
 
 def _frame(request: Request) -> tuple[str, ...]:
@@ -81,28 +91,36 @@ def _frame(request: Request) -> tuple[str, ...]:
     )
 
 
-def _message(message: Message, ids: dict[str, str]) -> list[str]:
-    """Spell one turn out; counts come before lists, so no two turns read alike."""
-    pieces = [
-        message.role,
-        message.name,
-        _numbered(message.tool_call_id, ids),
-        f"{len(message.parts)} {len(message.tool_calls)}",
-        _canonical(message.extra) if message.extra else "",
-    ]
-    for part in message.parts:
-        pieces += _part(part)
-    for call in message.tool_calls:
-        extra = _canonical(call.extra) if call.extra else ""
-        pieces += (_numbered(call.id, ids), call.name, call.arguments, extra)
-    return pieces
+def _spell(message: Message, ids: dict[str, str], spelled: list[str]) -> None:
+    """Spell one turn out, each piece counted; counts come before lists too."""
+    parts, calls = message.parts, message.tool_calls
+    called = message.tool_call_id
+    number = _numbered(called, ids) if called else ""
+    spelled.append(_head(message.role, message.name, number, len(parts), len(calls)))
+    spelled.append(_fields(message.extra) if message.extra else _NONE)
+    for part in parts:
+        if isinstance(part, Text):
+            text = part.text
+            beside = _fields(part.extra) if part.extra else _NONE
+            spelled.append(f"4:text{len(text)}:{text}{beside}")
+        else:
+            spelled += map(_counted, _part(part))
+    for call in calls:
+        spelled += map(_counted, (_numbered(call.id, ids), call.name, call.arguments))
+        spelled.append(_fields(call.extra) if call.extra else _NONE)
 
 
-def _part(part: Part) -> tuple[str, ...]:
+@lru_cache(maxsize=1024)
+def _head(role: str, name: str, number: str, parts: int, calls: int) -> str:
+    return "".join(map(_counted, (role, name, number, f"{parts} {calls}")))
+
+
+def _fields(value: Mapping[str, Any]) -> str:
+    return _counted(_canonical(value))
+
+
+def _part(part: Media | Reasoning | Other) -> tuple[str, ...]:
     match part:
-        case Text():
-            extra = _canonical(part.extra) if part.extra else ""
-            return ("text", part.text, extra)
         case Media():
             return (part.kind, part.url, part.data, part.media_type, _canonical(part.block))
         case Reasoning():
@@ -113,7 +131,9 @@ def _part(part: Part) -> tuple[str, ...]:
 
 def _numbered(call_id: str, ids: dict[str, str]) -> str:
     """Replace a tool call's id by its place in the conversation."""
-    return ids.setdefault(call_id, f"call {len(ids)}") if call_id else ""
+    if not call_id:
+        return ""
+    return ids.get(call_id) or ids.setdefault(call_id, f"call {len(ids)}")
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
