@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agentfuse.by_content import ByContent
 from agentfuse.messages import Other
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from agentfuse.messages import Choice, Json, Reply, Request
 
@@ -43,7 +44,7 @@ def may_be_remembered(request: Request, rules: CacheRules) -> bool:
         return False
     if not STATEFUL.isdisjoint(request.params) or "web_search_options" in request.params:
         return False
-    return all(_is_callers(tool) for tool in request.tools)
+    return not request.tools or _are_callers(request.tools)
 
 
 def may_be_kept(reply: Reply, rules: CacheRules) -> bool:
@@ -64,3 +65,10 @@ def _says_something(choice: Choice) -> bool:
 
 def _is_callers(tool: Mapping[str, Json]) -> bool:
     return "input_schema" in tool or tool.get("type", "") in CALLERS_TOOLS
+
+
+def _all_callers(tools: Sequence[Mapping[str, Json]]) -> bool:
+    return all(map(_is_callers, tools))
+
+
+_are_callers = ByContent(_all_callers)

@@ -80,10 +80,10 @@ def key_of(request: Request, estimate: TokenEstimate) -> bytes:
     if not hidden or estimate.doubt == "media":
         return b""
     names = (request.provider, request.api, request.model, estimate.doubt)
-    return _digest([list(request.tools), shapes], *names)
+    return _digest([request.tools, shapes] if shapes else request.tools, *names)
 
 
-def _digest_of(given: list[Any], *names: str) -> bytes:
+def _digest_of(given: Any, *names: str) -> bytes:
     named = "\0".join([*names, compact(given)])
     return blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 

@@ -46,6 +46,7 @@ class TokenCounter:
         self.counters = Counters(counters)
         self._calibration = Calibration()
         self._histories = Histories()
+        self._latest: tuple[Request, TokenEstimate] | None = None
         self._open: OrderedDict[int, tuple[Request, TokenEstimate]] = OrderedDict()
         self._lock = Lock()
 
@@ -87,20 +88,30 @@ class TokenCounter:
     def observe(self, estimate: TokenEstimate, actual: int) -> None:
         """Learn that a request so estimated was billed ``actual`` input tokens, cached included."""
         self._calibration.observe(estimate, actual)
+        self._latest = None
 
     def settle(self, request: Request, actual: int) -> None:
         """Learn from the true usage of a request given to ``count``; others teach nothing."""
         with self._lock:
             known = self._open.pop(id(request), None)
         if known is not None and known[0] is request:
-            self._calibration.observe(known[1], actual)
+            self.observe(known[1], actual)
 
     def remember(self, response_id: str, tokens: int) -> None:
         """Note what a response came to, in and out, for those that will be asked to follow it."""
         self._histories.remember(response_id, tokens)
 
     def by_rules(self, request: Request) -> TokenEstimate:
-        """Estimate by the family's rules and what was learned alone; takes microseconds."""
+        """Estimate by the family's rules and what was learned alone; takes microseconds.
+
+        The request that was last counted is not counted again: a call may ask twice for its own.
+        """
+        latest = self._latest
+        if latest is None or latest[0] is not request:
+            latest = self._latest = (request, self._ruled(request))
+        return latest[1]
+
+    def _ruled(self, request: Request) -> TokenEstimate:
         if request.api == "embeddings":  # what is embedded is no message: it stands in the params
             return embedding_estimate(request.params, request.model)
         rules = family_of(request.model, request.provider).rules

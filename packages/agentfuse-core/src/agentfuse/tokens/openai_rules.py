@@ -167,7 +167,8 @@ def _tool_tokens(request: Request, contents: Contents, served: _Served) -> int:
     if not request.tools and "functions" not in request.params:
         return 0
     legacy = request.params.get("functions")
-    rendered = _rendered((request.tools, legacy), contents.family.vocabulary)
+    functions = [*request.tools, *map(object_of, items_of(legacy))] if legacy else request.tools
+    rendered = _rendered(functions, contents.family.vocabulary)
     if not rendered:
         return served.tokens
     count = served.tokens + rendered
@@ -178,10 +179,9 @@ def _tool_tokens(request: Request, contents: Contents, served: _Served) -> int:
     return count
 
 
-def _rendered_count(given: tuple[Sequence[Mapping[str, Any]], Any], vocabulary: Vocabulary) -> int:
+def _rendered_count(tools: Sequence[Mapping[str, Any]], vocabulary: Vocabulary) -> int:
     """Count the rendering of all functions; 0 where there are none."""
-    tools, legacy = given
-    functions = functions_of([*tools, *map(object_of, items_of(legacy))])
+    functions = functions_of(tools)
     if not functions:
         return 0
     return vocabulary_count(namespace_of(json.loads(compact(functions))), vocabulary)
