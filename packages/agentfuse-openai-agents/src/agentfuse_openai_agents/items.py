@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 # Which copy of an item this is, and how its making ended.
 _BOOKKEEPING = frozenset({"id", "status", "type", "provider_data"})
+# What is read of a message, of a call and of its result; the provider's data is looked into.
+_SAID = frozenset({"id", "status", "type", "role", "content"})
+_RETURNED = frozenset({"id", "status", "type", "call_id", "output"})
+_CALLED = frozenset({"id", "status", "type", "call_id", "name", "arguments"})
 # Whose answer an item was (the chat models of the SDK note it): not a part of it.
 _ORIGIN = frozenset({"model", "response_id"})
 
@@ -106,28 +110,28 @@ def _add(answer: _Answer, item: Mapping[str, Json], written: Any) -> None:
             answer.parts.append(reasoning_of(item))
         case _:
             answer.parts += content_of(item.get("content"))
-            answer.extra |= _rest_of(item, {"role", "content"})
+            answer.extra |= _rest_of(item, _SAID)
 
 
 def _message_of(item: Mapping[str, Json], written: Any) -> Message:
     """Read one item that is no part of an answer; an unknown kind is kept whole."""
     kind = _kind_of(item)
     if kind == "message" and "role" in item:
-        extra = _rest_of(item, {"role", "content"})
+        extra = _rest_of(item, _SAID)
         parts = content_of(item.get("content"))
-        return Message(str(item["role"]), parts, extra=extra or NOTHING)
+        return Message(str(item["role"]), parts, extra=extra)
     if kind == "function_call_output":
-        extra = _rest_of(item, {"call_id", "output"})
+        extra = _rest_of(item, _RETURNED)
         call_id = str(item.get("call_id") or "")
-        return Message("tool", content_of(item.get("output")), (), call_id, extra=extra or NOTHING)
+        return Message("tool", content_of(item.get("output")), (), call_id, extra=extra)
     return Message("assistant", (Other(item or {"type": kind, "item": written}),))
 
 
 def call_of(item: Mapping[str, Json]) -> ToolCall:
     """Read a function call."""
-    extra = _rest_of(item, {"call_id", "name", "arguments"})
+    extra = _rest_of(item, _CALLED)
     name, arguments = str(item.get("name") or ""), str(item.get("arguments") or "")
-    return ToolCall(str(item.get("call_id") or ""), name, arguments, extra or NOTHING)
+    return ToolCall(str(item.get("call_id") or ""), name, arguments, extra)
 
 
 def reasoning_of(item: Mapping[str, Json]) -> Reasoning:
@@ -136,8 +140,10 @@ def reasoning_of(item: Mapping[str, Json]) -> Reasoning:
     return Reasoning("".join(str(object_of(part).get("text") or "") for part in shown), item)
 
 
-def _rest_of(item: Mapping[str, Json], told: set[str]) -> dict[str, Json]:
+def _rest_of(item: Mapping[str, Json], told: frozenset[str]) -> Mapping[str, Json]:
     """Gather what else an item says, and what a provider must get back with it."""
+    if told.issuperset(item):  # most of them
+        return NOTHING
     rest = {
         name: value
         for name, value in item.items()
@@ -145,7 +151,7 @@ def _rest_of(item: Mapping[str, Json], told: set[str]) -> dict[str, Json]:
     }
     provided = object_of(item.get("provider_data"))
     kept = {name: value for name, value in provided.items() if name not in _ORIGIN}
-    return {**rest, "provider_data": kept} if kept else rest
+    return {**rest, "provider_data": kept} if kept else rest or NOTHING
 
 
 def content_of(content: Json) -> tuple[Part, ...]:

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from agentfuse.messages import Json
 
 
+# What is JSON already: most of what an SDK hands over.
+_PLAIN = frozenset({dict, list, str, int, float, bool, type(None)})
+
+
 def plain_of(value: Any) -> Json:
     """Write an SDK's object as JSON; what has no JSON form is given back as it is."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True, warnings=False)
     if is_dataclass(value) and not isinstance(value, type):
