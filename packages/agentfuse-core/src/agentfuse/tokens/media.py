@@ -14,6 +14,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
+from agentfuse.tokens.addresses import linked_size
 from agentfuse.tokens.images import image_tokens, low_detail_tokens, size_of
 from agentfuse.tokens.json_shapes import object_of
 from agentfuse.tokens.lengths import bytes_in, pages_of, seconds_of
@@ -76,8 +77,9 @@ def _image_tokens(model: str, family: Family, media: Media) -> tuple[int, int]:
     if _detail_of(media) == "low" and family.name.startswith("openai"):
         tokens = low_detail_tokens(model)
         return tokens, tokens
-    size = size_of(media.data) if media.data else None
-    return image_tokens(model, family.name, size, linked=bool(media.url))
+    if media.url and not media.data:
+        return image_tokens(model, family.name, None, guess=linked_size(media.url))
+    return image_tokens(model, family.name, size_of(media.data))
 
 
 def _detail_of(media: Media) -> str:
