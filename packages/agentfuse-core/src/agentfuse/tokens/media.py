@@ -1,7 +1,8 @@
 """What pictures, documents, sounds and films count: by their size, pages and seconds.
 
 Where a request does not show these (a medium behind an address, an unknown format), the likely
-count is that of a small one, and the upper one is for what is usual at the most. Sources:
+count is that of a small one, or of a picture as its address tells, and the upper one is for what is
+usual at the most. Sources:
 https://platform.openai.com/docs/guides/pdf-files and .../audio (10 tokens a second),
 https://docs.anthropic.com/en/docs/build-with-claude/pdf-support (text and picture of each page; on
 Bedrock's Converse the text alone), https://ai.google.dev/gemini-api/docs/tokens and
