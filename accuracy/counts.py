@@ -6,6 +6,7 @@ import sys
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
+from hidden_prompts import ninety_fifth, print_prompts, prompt_figures, signs_of
 from recordings import recordings_of
 from rivals import rivals
 
@@ -52,7 +53,8 @@ def count_figures(data: Path) -> dict[str, Any]:
     for done, recording in enumerate(found, start=1):
         rows.append(_row(recording, learning) | _theirs(recording, counters))
         _show(done, len(found))
-    return {"rows": rows, "tables": tables_of(rows)}
+    guessed = [row for row in rows if row["provider"] in _OLDER_CLAUDES and row["kind"] == "tools"]
+    return {"rows": rows, "tables": tables_of(rows), "prompts": prompt_figures(guessed)}
 
 
 def tables_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -89,6 +91,8 @@ def _row(recording: Recording, learning: TokenCounter) -> dict[str, Any]:
     learned = warm.method == "calibrated"
     return {
         "id": recording.id,
+        "file": recording.source.rpartition("#")[0],
+        "signs": signs_of(recording),
         "provider": _provider_of(recording),
         "kind": recording.kind if recording.api != "embeddings" else "embeddings",
         "model": recording.model,
@@ -147,7 +151,7 @@ def _summed(members: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
         "n": len(known),
         "mean": round(fmean(errors), 2),
         "median": round(median(errors), 2),
-        "p95": round(errors[min(int(len(errors) * 0.95), len(errors) - 1)], 2),
+        "p95": round(ninety_fifth(errors), 2),
         "mean_from_200_tokens": round(fmean(larger), 2) if larger else None,
         "bias": round(100 * (sum(r[name] for r in known) / sum(r["actual"] for r in known) - 1), 2),
         "under_by_a_tenth": _share(r[name] < _UNDER * r["actual"] for r in known),
@@ -186,6 +190,7 @@ def print_counts(figures: dict[str, Any]) -> None:
             f"{name:34}{row['n']:5}{cells}{row['agentfuse']['median']:8.1f}{row['exact']:7.1f}"
             f"{row['agentfuse']['bias']:7.1f}{row['high_holds']:7.1f}{learned!s:>9}"
         )
+    print_prompts(figures["prompts"])
 
 
 def _cell(summed: dict[str, Any] | None) -> str:

@@ -104,12 +104,12 @@ def test_other_families_are_counted_by_their_ratio():
 
 
 def test_what_was_counted_before_is_not_counted_again(monkeypatch):
-    memory = CountMemory(size=2)
+    memory = CountMemory("o200k_base", size=2)
     counted: list[str] = []
     count = lambda text, _: counted.append(text) or 7  # noqa: E731
     monkeypatch.setattr("agentfuse.tokens.text.fresh_count", count)
     for text in ("a", "b" * 1000, "a", "b" * 1000, "c", "a"):
-        assert memory.count(text, "o200k_base") == 7
+        assert memory.count(text) == 7
     assert counted == ["a", "b" * 1000, "c", "a"]
 
 

@@ -10,7 +10,7 @@ from agentfuse.messages import Media, Other, Reasoning, Text
 from agentfuse.tokens.families import bare, family_of
 from agentfuse.tokens.json_shapes import unsealed
 from agentfuse.tokens.media import media_tokens
-from agentfuse.tokens.text import vocabulary_count
+from agentfuse.tokens.text import MEMORIES, vocabulary_count
 
 if TYPE_CHECKING:
     from agentfuse.messages import Message, Part, Request
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _INSTRUCTING = frozenset({"system", "developer"})
+_FRAMED = _INSTRUCTING | {"tool"}  # turns that are more than their text
+_UNTHOUGHT = _FRAMED | {"assistant"}  # also, where past thinking is dropped
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,14 +56,24 @@ def contents_of(request: Request) -> Contents:
     """Weigh everything in a request's messages, each text once and from memory when resent."""
     family = family_of(request.model, request.provider)
     contents = Contents(family=family, model=bare(request.model))
+    count, ratio = MEMORIES[family.vocabulary].count, family.text
+    framed = _FRAMED if family.keeps_thoughts else _UNTHOUGHT
+    plain = 0
     for message in request.messages:
-        _weigh_message(contents, message)
+        parts = message.parts
+        part = parts[0] if len(parts) == 1 else None
+        beside = message.tool_calls or message.tool_call_id or message.name
+        if type(part) is Text and not beside and message.role not in framed:
+            plain += (count(part.text) * ratio + 500) // 1000
+        else:
+            _weigh_message(contents, message)
+    contents.text += plain
     return contents
 
 
 def text_tokens(family: Family, text: str) -> int:
     """Count prose in a family's tokens."""
-    return (vocabulary_count(text, family.vocabulary) * family.text + 500) // 1000
+    return (MEMORIES[family.vocabulary].count(text) * family.text + 500) // 1000
 
 
 def json_tokens(family: Family, value: Any) -> int:

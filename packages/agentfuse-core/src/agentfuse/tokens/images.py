@@ -23,10 +23,8 @@ Size = tuple[int, int]
 _HEAD = 262_144
 
 # What a picture of unknown size is taken for: a small one, since a count that is too high may be
-# off by any factor. Those behind addresses are smaller than those given as files: half of the
-# recorded ones count no more than this. What is set aside is the most that a model counts.
+# off by any factor. What is set aside is the most that a model counts.
 _USUAL: Size = (640, 480)
-_LINKED: Size = (400, 300)
 
 
 def size_of(data: str) -> Size | None:
@@ -43,16 +41,17 @@ def size_of(data: str) -> Size | None:
 
 
 def image_tokens(
-    model: str, family: str, size: Size | None, *, linked: bool = False
+    model: str, family: str, size: Size | None, *, guess: Size = _USUAL
 ) -> tuple[int, int]:
     """Give (likely, at most) tokens for a picture; without a size the model's upper bound holds.
 
     ``model`` is a bare lower-case name, ``family`` a name of ``agentfuse.tokens.families``;
-    ``linked`` says that the picture stands behind an address.
+    ``guess`` is what a picture of unknown size is taken for.
     """
     rule = _rule_of(model, family)
     if size is None:
-        return rule.count(_LINKED if linked else _USUAL), rule.most
+        likely = rule.count(guess)
+        return likely, max(likely, rule.most)
     tokens = rule.count(size)
     return tokens, tokens if family.startswith("openai") else ceil(tokens * 1.1)
 

@@ -1,7 +1,8 @@
 """What pictures, documents, sounds and films count: by their size, pages and seconds.
 
 Where a request does not show these (a medium behind an address, an unknown format), the likely
-count is that of a small one, and the upper one is for what is usual at the most. Sources:
+count is that of a small one, or of a picture as its address tells, and the upper one is for what is
+usual at the most. Sources:
 https://platform.openai.com/docs/guides/pdf-files and .../audio (10 tokens a second),
 https://docs.anthropic.com/en/docs/build-with-claude/pdf-support (text and picture of each page; on
 Bedrock's Converse the text alone), https://ai.google.dev/gemini-api/docs/tokens and
@@ -14,6 +15,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
+from agentfuse.tokens.addresses import linked_size
 from agentfuse.tokens.images import image_tokens, low_detail_tokens, size_of
 from agentfuse.tokens.json_shapes import object_of
 from agentfuse.tokens.lengths import bytes_in, pages_of, seconds_of
@@ -76,8 +78,9 @@ def _image_tokens(model: str, family: Family, media: Media) -> tuple[int, int]:
     if _detail_of(media) == "low" and family.name.startswith("openai"):
         tokens = low_detail_tokens(model)
         return tokens, tokens
-    size = size_of(media.data) if media.data else None
-    return image_tokens(model, family.name, size, linked=bool(media.url))
+    if media.url and not media.data:
+        return image_tokens(model, family.name, None, guess=linked_size(media.url))
+    return image_tokens(model, family.name, size_of(media.data))
 
 
 def _detail_of(media: Media) -> str:

@@ -11,15 +11,13 @@ from agentfuse.tokens.families import family_of
 if TYPE_CHECKING:
     from agentfuse.tokens.encodings import Vocabulary
 
-    _Key = tuple[Vocabulary, str | tuple[int, int]]
-
 # tiktoken's regular expressions overflow their stack on about 700,000 equal whitespace characters
 # and its merge loop is superlinear; chunks of this many characters cut both off. The counts differ
 # by less than 0.01 % from those of the whole text.
 CHUNK = 32_768
 
-# Texts at least this long are remembered by their length and Python's hash (64 bits, seeded), which
-# is kept with the text: resent objects cost nothing, and the memory keeps none of them alive.
+# Texts at least this long are remembered by Python's hash (64 bits, seeded), which is kept with the
+# text: resent objects cost nothing, and the memory keeps none of them alive.
 _DIGESTED = 512
 
 
@@ -36,32 +34,34 @@ def count_text(text: str, model: str = "gpt-4o") -> int:
 
 def vocabulary_count(text: str, vocabulary: Vocabulary) -> int:
     """Count the tokens of ``text`` in one vocabulary, remembering what was counted before."""
-    if not text:
-        return 0
-    return _memory.count(text, vocabulary)
+    return MEMORIES[vocabulary].count(text)
 
 
 class CountMemory:
-    """The counts of the texts last seen: agents resend their history with every turn.
+    """One vocabulary's counts of the texts last seen: agents resend their history with every turn.
 
     Two generations, so that a look takes no lock: what is found in the older one moves to the
     younger; when that is full, it becomes the older one, and what was not seen since is forgotten.
     """
 
-    def __init__(self, size: int = 16_384) -> None:
+    def __init__(self, vocabulary: Vocabulary, size: int = 16_384) -> None:
+        self._vocabulary: Vocabulary = vocabulary
         self._half = max(size // 2, 1)
-        self._young: dict[_Key, int] = {}
-        self._old: dict[_Key, int] = {}
+        self._young: dict[str | int, int] = {}
+        self._old: dict[str | int, int] = {}
         self._lock = Lock()
 
-    def count(self, text: str, vocabulary: Vocabulary) -> int:
+    def count(self, text: str) -> int:
         """Give the remembered count, or count now; the count itself runs outside the lock."""
-        key = (vocabulary, text if len(text) < _DIGESTED else (len(text), hash(text)))
+        key = text if len(text) < _DIGESTED else hash(text)
         known = self._young.get(key)
-        if known is not None:
-            return known
+        return self._looked_up(key, text) if known is None else known
+
+    def _looked_up(self, key: str | int, text: str) -> int:
+        if not text:
+            return 0
         known = self._old.get(key)
-        count = fresh_count(text, vocabulary) if known is None else known
+        count = fresh_count(text, self._vocabulary) if known is None else known
         with self._lock:
             if len(self._young) >= self._half:
                 self._old, self._young = self._young, {}
@@ -69,7 +69,10 @@ class CountMemory:
         return count
 
 
-_memory = CountMemory()
+MEMORIES: dict[Vocabulary, CountMemory] = {
+    "o200k_base": CountMemory("o200k_base"),
+    "cl100k_base": CountMemory("cl100k_base"),
+}
 
 
 def fresh_count(text: str, vocabulary: Vocabulary) -> int:

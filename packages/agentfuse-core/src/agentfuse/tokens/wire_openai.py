@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Other, Reasoning, Text, ToolCall
@@ -15,11 +14,15 @@ if TYPE_CHECKING:
 _COHERE_ROLES = {"USER": "user", "CHATBOT": "assistant", "SYSTEM": "system", "TOOL": "tool"}
 _PLAIN = 2  # fields of a turn that is a role and a text, as most are
 _RESENT = 4096  # characters, up to which such a turn is kept for when it is sent again
+_MOST_TURNS = 2048
+
+# By their text alone: looked up in half the time of an ``lru_cache`` by role and text.
+_turns: dict[str, Message] = {}
 
 
 def chat_messages(body: Mapping[str, Any]) -> list[Message]:
     """Read the messages of a chat body."""
-    return [_chat_message(object_of(raw)) for raw in items_of(body.get("messages"))]
+    return [_chat_message(raw) for raw in items_of(body.get("messages"))]
 
 
 def cohere_messages(body: Mapping[str, Any]) -> list[Message]:
@@ -49,10 +52,16 @@ def responses_messages(body: Mapping[str, Any]) -> list[Message]:
     return messages + [_item_of(object_of(raw)) for raw in items_of(asked)]
 
 
-def _chat_message(raw: Mapping[str, Any]) -> Message:
+def _chat_message(raw: dict[str, Any]) -> Message:
+    if type(raw) is not dict:  # from outside, so it may be anything
+        raw = object_of(raw)
     content = raw.get("content")
-    if len(raw) == _PLAIN and type(content) is str and len(content) < _RESENT and "role" in raw:
-        return _plain_turn(str(raw["role"]), content)
+    if len(raw) == _PLAIN and type(content) is str:
+        known = _turns.get(content)
+        if known is not None and known.role == raw.get("role"):
+            return known
+        if "role" in raw:
+            return _plain_turn(str(raw["role"]), content)
     calls = [_call_of(object_of(call)) for call in items_of(raw.get("tool_calls"))]
     legacy = object_of(raw.get("function_call"))
     if legacy:
@@ -68,9 +77,14 @@ def _chat_message(raw: Mapping[str, Any]) -> Message:
     )
 
 
-@lru_cache(maxsize=2048)
 def _plain_turn(role: str, text: str) -> Message:
-    return Message(role, (Text(text),))
+    """Read a turn that is a role and a text, and keep it for when it is sent again."""
+    turn = Message(role, (Text(text),))
+    if len(text) < _RESENT:
+        if len(_turns) >= _MOST_TURNS:
+            _turns.clear()
+        _turns[text] = turn
+    return turn
 
 
 def _call_of(call: Mapping[str, Any]) -> ToolCall:
