@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 KEY = "sk-upstream"
 # How many calls, and runs, are paired; and how many go before them.
 CALLS, AGENT_RUNS, WARM = 300, 60, 5
+# An agent under way: its tools, and the rounds of a call and its result that lie behind it.
+TOOLS, ROUNDS = 20, 20
+LATE = f"of a model call with {TOOLS} tools after {ROUNDS} rounds"
 MOST_OF_A_MISS, LEAST_OF_A_HIT = 0.03, 5.0
 
 
@@ -75,6 +78,38 @@ class Questions:
         return f"What is the weather in 'Place {0 if self.same else self.asked}'?"
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A tool that the model called, and what came back."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+    result: str = "It is sunny, 24 degrees, and the wind comes from the west. " * 10
+
+
+def rounds() -> list[Round]:
+    """Give what an agent has done so far; its tools take a city and a number of days."""
+    return [
+        Round(f"call_{place}", f"tool_{place % TOOLS}", {"city": f"Town {place}", "days": place})
+        for place in range(ROUNDS)
+    ]
+
+
+def tools_made(make: Callable[..., Any]) -> list[Any]:
+    """Make the tools of an agent out of plain functions with a signature and a docstring."""
+    return [make(_named(place)) for place in range(TOOLS)]
+
+
+def _named(place: int) -> Callable[..., str]:
+    def tell(city: str, days: int = 1, unit: str = "celsius") -> str:
+        """Tell what the weather in a city will be like, for so many days and in this unit."""
+        return f"sunny in {city} for {days} days in {unit}"
+
+    tell.__name__ = f"tool_{place}"
+    return tell
+
+
 @contextmanager
 def upstream_elsewhere(answer_tokens: int = 200) -> Iterator[str]:
     """Start a simulated provider in a process of its own, and give its OpenAI address."""
@@ -104,10 +139,14 @@ def default_fuse() -> Iterator[Fuse]:
         fuse.close()
 
 
-def added_shares(call: Make, run: Make) -> dict[str, Any]:
-    """Measure what a miss adds to a model call and to an agent's run, and what a hit costs."""
+def added_shares(call: Make, late: Make, run: Make) -> dict[str, Any]:
+    """Measure what a miss adds to a model call, an early and a late one, and to an agent's run.
+
+    And what a hit costs.
+    """
     return {
         "of the bare model call": added_to(call, CALLS),
+        LATE: added_to(late, CALLS),
         "of the framework's whole agent run": added_to(run, AGENT_RUNS),
     }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
-from adding import KEY, added_shares, client_words
+from adding import KEY, added_shares, client_words, rounds, tools_made
 from agents import (
     Agent,
     Model,
@@ -72,7 +73,7 @@ def figures() -> dict[str, Any]:
     with Upstream() as upstream:
         found = {api: asyncio.run(_figures_of(api, upstream)) for api in MODELS}
     for api, kind in MODELS.items():
-        found[api] |= added_shares(_calls_of(kind), _runs_of(kind))
+        found[api] |= added_shares(_calls_of(kind), _late_calls_of(kind), _runs_of(kind))
     return found
 
 
@@ -92,6 +93,34 @@ def _calls_of(kind: Any) -> Any:
         return call
 
     return make
+
+
+def _late_calls_of(kind: Any) -> Any:
+    """Give a call by an agent under way, which sends the same items again."""
+    tools, behind = tools_made(function_tool), _history()
+
+    def make(url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions) -> Any:
+        model = _model(kind, url, instant, fuse)
+
+        async def call() -> object:
+            asked = {"role": "user", "content": str(questions)}
+            words = _words() | {"input": [asked, *behind], "tools": tools}
+            return await model.get_response(**words)
+
+        return call
+
+    return make
+
+
+def _history() -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    for each in rounds():
+        arguments = json.dumps(each.arguments)
+        called = {"call_id": each.id, "name": each.tool, "arguments": arguments}
+        items.append({"type": "function_call", **called})
+        came = {"call_id": each.id, "output": each.result}
+        items.append({"type": "function_call_output", **came})
+    return items
 
 
 def _runs_of(kind: Any) -> Any:

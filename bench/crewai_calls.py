@@ -10,6 +10,7 @@ beside it pays the same.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import statistics
 import time
@@ -23,7 +24,7 @@ os.environ.update(
     CREWAI_TESTING="true",
 )
 
-from adding import KEY, added_shares, client_words
+from adding import KEY, added_shares, client_words, rounds, tools_made
 from crewai import LLM, Agent, Crew, Task
 from crewai.tools import tool
 from measure import figure_of
@@ -54,7 +55,7 @@ def figures() -> dict[str, Any]:
         found: dict[str, Any] = {"call": call_figures(bare), "crew": crew_figures(bare)}
     found["call_added_us"] = found["call"]["miss"]["median"] - found["call"]["bare"]["median"]
     found["crew_added_ms"] = found["crew"]["miss"] - found["crew"]["bare"]
-    return added_shares(call_of, run_with_a_tool) | found
+    return added_shares(call_of, late_call_of, run_with_a_tool) | found
 
 
 @tool("get_weather")
@@ -77,6 +78,36 @@ def call_of(
     """Give a call of the LLM."""
     llm, system = llm_of(url, instant, fuse), {"role": "system", "content": "Be brief."}
     return lambda: llm.call([system, {"role": "user", "content": str(questions)}])
+
+
+def late_call_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a call of the LLM by an agent under way, which sends the same messages again."""
+    llm, behind = llm_of(url, instant, fuse), history()
+    tools = [function_of(tool(made.__name__)(made)) for made in tools_made(lambda made: made)]
+    system = {"role": "system", "content": "Be brief."}
+    return lambda: llm.call(
+        [system, {"role": "user", "content": str(questions)}, *behind], tools=tools
+    )
+
+
+def function_of(made: Any) -> dict[str, Any]:
+    """Write a tool as CrewAI sends it."""
+    parameters = made.args_schema.model_json_schema()
+    function = {"name": made.name, "description": made.description, "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def history() -> list[dict[str, Any]]:
+    """Write what an agent has done so far."""
+    said: list[dict[str, Any]] = []
+    for each in rounds():
+        function = {"name": each.tool, "arguments": json.dumps(each.arguments)}
+        call = {"id": each.id, "type": "function", "function": function}
+        said.append({"role": "assistant", "content": "I look that up.", "tool_calls": [call]})
+        said.append({"role": "tool", "tool_call_id": each.id, "content": each.result})
+    return said
 
 
 def run_with_a_tool(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adding import added_shares, client_words
+from adding import added_shares, client_words, rounds, tools_made
 from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from measure import figure_of
@@ -46,7 +47,7 @@ def figures() -> dict[str, Any]:
         bare = ChatOpenAI(model="gpt-4o", base_url=upstream.openai_url, api_key=KEY, max_retries=0)
         found = agent_figures(bare)
     one = found["bare"].median
-    return added_shares(call_of, run_of) | {
+    return added_shares(call_of, late_call_of, run_of) | {
         "unit": "CPU microseconds of one agent step",
         "figures": {name: figure.as_dict() for name, figure in found.items()},
         "miss_over_bare": found["miss"].median / one,
@@ -88,6 +89,25 @@ def call_of(
     """Give a call of the model, with the tool that an agent gives it."""
     model = model_of(url, instant, fuse).bind_tools([get_weather])
     return lambda: model.invoke([("system", "Be brief."), ("user", str(questions))])
+
+
+def late_call_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a call of the model by an agent under way, which sends the same messages again."""
+    model, behind = model_of(url, instant, fuse).bind_tools(tools_made(tool)), history()
+    system = SystemMessage("Be brief.")
+    return lambda: model.invoke([system, HumanMessage(str(questions)), *behind])
+
+
+def history() -> list[BaseMessage]:
+    """Write what an agent has done so far."""
+    said: list[BaseMessage] = []
+    for each in rounds():
+        call: Any = {"name": each.tool, "args": each.arguments, "id": each.id}
+        said.append(AIMessage("I look that up.", tool_calls=[call]))
+        said.append(ToolMessage(each.result, tool_call_id=each.id))
+    return said
 
 
 def run_of(

@@ -7,10 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from adding import added_shares, client_words
+from adding import added_shares, client_words, rounds, tools_made
 from calls import KEY, MODEL, prompt_of, row_of
 from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.llms import ChatMessage
+from llama_index.core.base.llms.types import ToolCallBlock
+from llama_index.core.llms import ChatMessage, TextBlock
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 from measure import afigure_of, figure_of
@@ -50,7 +51,7 @@ def figures() -> dict[str, Any]:
             "awaited": asyncio.run(awaited(llms)),
         }
     rows = [row for way, found in ways.items() for row in rows_of(way, found)]
-    return added_shares(call_of, run_of) | {"rows": rows}
+    return added_shares(call_of, late_call_of, run_of) | {"rows": rows}
 
 
 def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> Any:
@@ -69,6 +70,32 @@ def call_of(
     llm, tools = llm_of(url, instant, fuse), [get_weather.metadata.to_openai_tool()]
     system = ChatMessage(role="system", content="Be brief.")
     return lambda: llm.chat([system, ChatMessage(role="user", content=str(questions))], tools=tools)
+
+
+def late_call_of(
+    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+) -> Callable[[], object]:
+    """Give a call of the LLM by an agent under way, which sends the same messages again."""
+    llm, behind = llm_of(url, instant, fuse), history()
+    tools = [made.metadata.to_openai_tool() for made in tools_made(FunctionTool.from_defaults)]
+    system = ChatMessage(role="system", content="Be brief.")
+    return lambda: llm.chat(
+        [system, ChatMessage(role="user", content=str(questions)), *behind], tools=tools
+    )
+
+
+def history() -> list[ChatMessage]:
+    """Write what an agent has done so far."""
+    said: list[ChatMessage] = []
+    for each in rounds():
+        call = ToolCallBlock(
+            tool_call_id=each.id, tool_name=each.tool, tool_kwargs=json.dumps(each.arguments)
+        )
+        blocks = [TextBlock(text="I look that up."), call]
+        said.append(ChatMessage(role="assistant", blocks=blocks))
+        words = {"tool_call_id": each.id}
+        said.append(ChatMessage(role="tool", content=each.result, additional_kwargs=words))
+    return said
 
 
 def run_of(
