@@ -36,10 +36,10 @@ def _content_of(value: Any) -> bytes:
 class ByContent(Generic[Made]):
     """Calls ``make`` once for each content of its first argument, and further hashable ones.
 
-    A value that was changed since is another one, but for the tuple it was last asked about: what
-    is in a request's tuples stays, and a call asks about its tools time and again. One that holds more than dicts, lists, tuples,
-    texts and numbers is made anew each time, and so is a long one. Safe for threads: each step is
-    one dictionary operation.
+    A value that was changed since is another one, but for the tuple it was last asked about: a
+    request's tuples stay as they are, and a call asks about its tools time and again. One that
+    holds more than dicts, lists, tuples, texts and numbers is made anew each time, and so is a long
+    one. Safe for threads: each step is one dictionary operation.
     """
 
     __slots__ = ("_known", "_make")

@@ -35,7 +35,7 @@ class _Flight:
     What others wait for is made when the first of them comes, which is seldom.
     """
 
-    __slots__ = ("key", "process", "task", "thread", "_landed", "_waiting")
+    __slots__ = ("_landed", "_waiting", "key", "process", "task", "thread")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -48,7 +48,7 @@ class _Flight:
     def waiting(self) -> _Waiting:
         """Give what waits for the answer.
 
-        Read after it is there for ``land`` to see: whichever of the two comes second sees the other.
+        Whether it has landed is read after that can be seen: who comes second sees the other.
         """
         waiting = self._waiting.get("all") or self._waiting.setdefault("all", _Waiting(self))
         if self._landed is not None:

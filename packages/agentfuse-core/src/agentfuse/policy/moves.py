@@ -145,16 +145,18 @@ def _pieces(value: Any) -> dict[Any, Any]:
 
 def _call(call: ToolCall) -> tuple[str, str]:
     """Give a call's name and its arguments with their keys in order."""
-    written = call.arguments
-    short = len(written) <= _REMEMBERED
-    return call.name, _ordered(written) if short else _ordered.__wrapped__(written)
+    short = len(call.arguments) <= _REMEMBERED
+    return call.name, (_known_order if short else _ordered)(call.arguments)
 
 
-@lru_cache(maxsize=1024)
 def _ordered(arguments: str) -> str:
-    """Write arguments with their keys in order; an agent resends each call with every turn."""
+    """Write arguments with their keys in order."""
     try:
         value: Any = json.loads(arguments or "{}")
     except (ValueError, RecursionError):
         return arguments
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+# An agent resends each of its calls with every turn.
+_known_order = lru_cache(maxsize=1024)(_ordered)

@@ -106,7 +106,7 @@ def _caching_in(request: Request, beside: list[Mapping[str, Any]]) -> Caching:
     if found == "1h":
         return found
     for fields in beside:
-        if "cache_control" in fields and fields["cache_control"]:
+        if fields.get("cache_control"):
             if mapping_at(fields, "cache_control").get("ttl") == "1h":
                 return "1h"
             found = "5m"

@@ -46,7 +46,8 @@ class Run:
         self._rules = tuple(rules)
         self._lock = Lock()
         self._parent = parent
-        self._line: tuple[str, ...] = (*(parent._line if parent else (EVERYTHING,)), f"run:{name}")
+        above = parent._line if parent else (EVERYTHING,)  # noqa: SLF001 - its own kind
+        self._line: tuple[str, ...] = (*above, f"run:{name}")
         self._limit = None if budget is None else self._of(budget)
 
     @property
