@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 
 from agentfuse_langchain.codec import ChatCodec
-from agentfuse_langchain.errors import in_langchains_terms
+from agentfuse_langchain.errors import IN_LANGCHAINS_TERMS
 from agentfuse_langchain.requests import Asking
 from agentfuse_langchain.scopes import scope_of_hook
 
@@ -89,7 +89,7 @@ def _generate_of(hook: Callable[..., ChatResult]) -> Callable[..., ChatResult]:
             with _own_hook_of(model):
                 return hook(model, asking.messages_for(request), stop=stop, **words)
 
-        with in_langchains_terms(), scope_of_hook(run_manager):
+        with IN_LANGCHAINS_TERMS, scope_of_hook(run_manager):
             result: ChatResult = self.fuse.call(asking.request, send, ChatCodec(asking))
             return result
 
@@ -114,7 +114,7 @@ def _agenerate_of(hook: Callable[..., Awaitable[ChatResult]]) -> Callable[..., A
             with _own_hook_of(model):
                 return await hook(model, asking.messages_for(request), stop=stop, **words)
 
-        with in_langchains_terms(), scope_of_hook(run_manager):
+        with IN_LANGCHAINS_TERMS, scope_of_hook(run_manager):
             result: ChatResult = await self.fuse.acall(asking.request, send, ChatCodec(asking))
             return result
 
@@ -147,7 +147,7 @@ def _stream_of(hook: Callable[..., Iterator[ChatGenerationChunk]]) -> Callable[.
                 result: ChatResult = model._generate(asking.messages_for(request), stop, **words)  # noqa: SLF001
             return result
 
-        with in_langchains_terms():
+        with IN_LANGCHAINS_TERMS:
             with scope_of_hook(run_manager):
                 stream = self.fuse.stream(asking.request, send, codec, whole)
             with stream:
@@ -203,7 +203,7 @@ def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Call
                 result: ChatResult = await model._agenerate(said, stop, **words)  # noqa: SLF001
             return result
 
-        with in_langchains_terms():
+        with IN_LANGCHAINS_TERMS:
             with scope_of_hook(run_manager):
                 stream = await self.fuse.astream(asking.request, send, codec, whole)
             async with stream:

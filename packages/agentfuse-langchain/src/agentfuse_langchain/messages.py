@@ -6,18 +6,21 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.messages import Message, Other, ToolCall
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from agentfuse.messages import Message, Other, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.wire_json import object_of
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.parts import parts_of
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
-
     from agentfuse.messages import Json, Part
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+
+# The kinds of message that mostly are text and nothing else.
+_SAID_BY: dict[type[BaseMessage], str] = {SystemMessage: "system", HumanMessage: "user"}
 
 # Where LangChain keeps which word OpenAI is told for a system message: system or developer.
 ROLE = "__openai_role__"
@@ -39,6 +42,9 @@ _CALL_WORDS = frozenset(
 
 def message_of(message: BaseMessage) -> Message:
     """Read one message, lossless but for its id and LangChain's own bookkeeping."""
+    role = _SAID_BY.get(type(message))
+    if role and _is_mere_text(message):
+        return Message(role, (Text(message.content),), name=message.name or "")
     calls = calls_of(message)
     return Message(
         _role_of(message),
@@ -48,6 +54,11 @@ def message_of(message: BaseMessage) -> Message:
         message.name or "",
         _extra_of(message, calls) or NOTHING,
     )
+
+
+def _is_mere_text(message: BaseMessage) -> bool:
+    more = message.additional_kwargs or message.response_metadata or message.__pydantic_extra__
+    return not more and type(message.content) is str
 
 
 def _role_of(message: BaseMessage) -> str:
