@@ -6,9 +6,9 @@ It is worked out once for each content of them, since an agent asks the same mod
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentfuse.by_content import ByContent
 from agentfuse.nothing import NOTHING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from agentfuse.messages import Json
+
+Told = TypeVar("Told")
 
 # LangChain's names for providers (each integration's `_get_ls_params`) where the price catalogue
 # has another id.
@@ -57,22 +59,29 @@ class Account:
     speaks_its_maximum: bool
 
 
-def account_of(model: BaseChatModel, stop: list[str] | None, kwargs: Mapping[str, Any]) -> Account:
-    """Read who is asked and how; a setting or a word that was changed since is seen."""
-    words = {name: value for name, value in kwargs.items() if name != "tools"}
-    told = _told_by(model)
-    known = [] if told is None else _known((told, stop, words), type(model))
-    if not known:
-        known.append(_account_of(model, stop, words, kwargs))
-    return known[0]
+def _remembered(
+    ask: Callable[[BaseChatModel, list[str] | None, Mapping[str, Any]], Told],
+) -> Callable[[BaseChatModel, list[str] | None, Mapping[str, Any]], Told]:
+    """Ask once for each content of a model's fields, a call's stop words and its other words.
+
+    A setting that was changed since is another one. Tools are no part of what is asked for.
+    """
+    # A place for each content: the model itself, which is asked, is no part of it.
+    places: ByContent[list[Told]] = ByContent(_free_place)
+
+    def answer(model: BaseChatModel, stop: list[str] | None, kwargs: Mapping[str, Any]) -> Told:
+        words = {name: value for name, value in kwargs.items() if name != "tools"}
+        told = _told_by(model)
+        place = [] if told is None else places((told, stop, words), type(model))
+        if not place:
+            place.append(ask(model, stop, kwargs))
+        return place[0]
+
+    return answer
 
 
-def _unknown(*_: Any) -> list[Account]:
+def _free_place(*_: Any) -> list[Any]:
     return []
-
-
-# A place for the account of each content: the model itself, of which it is made, is no part of it.
-_known = ByContent(_unknown)
 
 
 def _told_by(model: BaseChatModel) -> tuple[Any, ...] | None:
@@ -88,20 +97,20 @@ def _told_by(model: BaseChatModel) -> tuple[Any, ...] | None:
 
 @lru_cache(maxsize=256)
 def _values_of(kind: type[BaseChatModel]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:
-    if kind.__module__.partition(".")[0] not in _OF_FIELDS_ALONE:
-        return None
-    return itemgetter(*fields_that_tell(kind))
+    return itemgetter(*fields_that_tell(kind)) if _tells_by_fields(kind) else None
 
 
-def _account_of(
-    model: BaseChatModel,
-    stop: list[str] | None,
-    words: Mapping[str, Any],
-    kwargs: Mapping[str, Any],
-) -> Account:
+def _tells_by_fields(kind: type[BaseChatModel]) -> bool:
+    return kind.__module__.partition(".")[0] in _OF_FIELDS_ALONE
+
+
+@_remembered
+def account_of(model: BaseChatModel, stop: list[str] | None, kwargs: Mapping[str, Any]) -> Account:
+    """Read who is asked and how, of a model's own account of itself and a call's words."""
     told: Any = model  # the account a model gives of itself to LangSmith, protected by its name
     ls_params = told._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001
     provider = str(ls_params.get("ls_provider") or "")
+    words = {name: value for name, value in kwargs.items() if name != "tools"}
     return Account(
         provider=_IDS.get(provider, provider),
         model=str(kwargs.get("model") or ls_params.get("ls_model_name") or type(model).__name__),
@@ -110,6 +119,25 @@ def _account_of(
         limit_word=_limit_word_of(model, words),
         speaks_its_maximum=_speaks_its_maximum(model),
     )
+
+
+def telling_methods_of(bare: type[BaseChatModel]) -> dict[str, Any]:
+    """Give what LangChain asks a model of itself for each call, as methods of a fused class.
+
+    They tell the very same as the provider's; for those whose fields tell all, in a quarter of the
+    time.
+    """
+    if not _tells_by_fields(bare):
+        return {}
+    hook: Any = bare._get_ls_params  # noqa: SLF001 - LangChain's own name
+    told_of = _remembered(lambda model, stop, kwargs: hook(model, stop=stop, **kwargs))
+
+    @wraps(hook)
+    def _get_ls_params(self: Any, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        told: dict[str, Any] = told_of(self, stop, kwargs)
+        return {name: each.copy() if type(each) is list else each for name, each in told.items()}
+
+    return {"_get_ls_params": _get_ls_params}
 
 
 def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:

@@ -43,9 +43,10 @@ def _copy_of(model: Model, **inner: Any) -> Model:
 
 
 def _own(value: Any) -> Any:
-    """Copy dicts and lists, all the way down."""
-    if type(value) is dict:
-        return {
-            name: _own(each) if type(each) in _CHANGEABLE else each for name, each in value.items()
-        }
-    return [_own(each) if type(each) in _CHANGEABLE else each for each in value]
+    """Copy a dict or a list, and those in it, all the way down."""
+    copy = value.copy()
+    places = copy.items() if type(copy) is dict else enumerate(copy)
+    for place, each in places:
+        if type(each) in _CHANGEABLE:
+            copy[place] = _own(each)
+    return copy

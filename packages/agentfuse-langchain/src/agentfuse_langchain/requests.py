@@ -74,7 +74,7 @@ class Asking:
             speaks_its_maximum=account.speaks_its_maximum,
             forces_usage=stream and _is_silent_on_usage(model, kwargs),
             streams_blocks=stream and _streams_blocks(request),
-            schema=kwargs.get("response_format") if _is_openais(model) else None,
+            schema=_schema_in(kwargs, model),
         )
 
     def kwargs_for(self, request: Request) -> dict[str, Any]:
@@ -186,6 +186,11 @@ def _is_silent_on_usage(model: Any, kwargs: Mapping[str, Any]) -> bool:
 def _is_openais(model: Any) -> bool:
     """Recognise BaseChatOpenAI and its subclasses, without importing langchain-openai."""
     return hasattr(model, "_should_stream_usage")
+
+
+def _schema_in(kwargs: Mapping[str, Any], model: BaseChatModel) -> Any:
+    asked = kwargs.get("response_format")
+    return asked if asked is not None and _is_openais(model) else None
 
 
 def _streams_blocks(request: Request) -> bool:
