@@ -98,9 +98,12 @@ def calls_of(message: BaseMessage) -> tuple[ToolCall, ...]:
     return (*calls, *broken)
 
 
+_json_of = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def arguments_of(args: Any) -> str:
     """Write a call's arguments as LangChain sends them (langchain-openai)."""
-    return json.dumps(plain_of(args), ensure_ascii=False)
+    return _json_of(plain_of(args))
 
 
 def _rest_of(call: Any) -> Any:
