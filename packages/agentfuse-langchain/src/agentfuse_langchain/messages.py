@@ -42,9 +42,9 @@ _CALL_WORDS = frozenset(
 
 def message_of(message: BaseMessage) -> Message:
     """Read one message, lossless but for its id and LangChain's own bookkeeping."""
-    role = _SAID_BY.get(type(message))
-    if role and _is_mere_text(message):
-        return Message(role, (Text(message.content),), name=message.name or "")
+    role, content = _SAID_BY.get(type(message)), message.content
+    if role and isinstance(content, str) and not _says_more(message):
+        return Message(role, (Text(content),), name=message.name or "")
     calls = calls_of(message)
     return Message(
         _role_of(message),
@@ -56,9 +56,9 @@ def message_of(message: BaseMessage) -> Message:
     )
 
 
-def _is_mere_text(message: BaseMessage) -> bool:
+def _says_more(message: BaseMessage) -> bool:
     more = message.additional_kwargs or message.response_metadata or message.__pydantic_extra__
-    return not more and type(message.content) is str
+    return bool(more)
 
 
 def _role_of(message: BaseMessage) -> str:
