@@ -18,10 +18,11 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import BaseModel
 
 from agentfuse.messages import Choice, Message, Other, Reply, Request, Text, ToolCall
 from agentfuse.testing.replies import replies
-from agentfuse_langchain.answers import MARK
+from agentfuse_langchain.answers import LONGEST, MARK
 from agentfuse_langchain.bills import usage_metadata_of
 from agentfuse_langchain.codec import ChatCodec
 from agentfuse_langchain.messages import message_of
@@ -113,6 +114,66 @@ def test_an_answer_is_remembered_as_it_was(result: ChatResult) -> None:
         )
         assert hit.generation_info == live.generation_info
     assert again.llm_output == result.llm_output
+
+
+def spoil(value: Any) -> None:
+    """Change all that can be changed in what somebody was given."""
+    if isinstance(value, BaseModel):
+        spoil(value.__dict__)
+        value.model_fields_set.clear()
+        value.__pydantic_extra__ and value.__pydantic_extra__.clear()
+    elif isinstance(value, dict):
+        for inner in value.values():
+            spoil(inner)
+        value.clear()
+    elif isinstance(value, list):
+        for inner in value:
+            spoil(inner)
+        value.append("spoilt")
+
+
+def told(value: Any) -> Any:
+    """Tell a value with the types of all that is in it."""
+    if isinstance(value, BaseModel):
+        inside = (value.__dict__, value.__pydantic_extra__, value.__pydantic_private__)
+        return type(value), [told(each) for each in inside], value.model_fields_set
+    if isinstance(value, dict):
+        return {name: told(inner) for name, inner in value.items()}, list(value)
+    if isinstance(value, list):
+        return [told(inner) for inner in value]
+    return type(value), value
+
+
+@given(results)
+def test_each_who_asks_gets_an_answer_of_its_own(result: ChatResult) -> None:
+    codec = codec_of()
+    reply = codec.reply_of(result)
+    long = replace(reply, raw=reply.raw + " " * LONGEST)  # too long to be held: read each time
+    wanted = told(codec.result_of(long))
+    for _ in range(3):
+        answer = codec.result_of(reply)
+        assert told(answer) == wanted
+        spoil(answer)
+
+
+@given(
+    st.sampled_from([HumanMessage, SystemMessage]),
+    contents,
+    st.none() | names,
+    extras,
+    st.booleans(),
+)
+def test_mere_text_is_read_as_all_else_is(
+    kind: type[HumanMessage | SystemMessage],
+    content: Any,
+    name: str | None,
+    more: dict[str, Any],
+    spoken: bool,
+) -> None:
+    words = {"name": name, **({"additional_kwargs": more} if spoken else more)}
+    message = kind(content=content, **words)
+    long_way = type("Own", (kind,), {})(content=content, **words)
+    assert message_of(message) == message_of(long_way)
 
 
 @given(results)

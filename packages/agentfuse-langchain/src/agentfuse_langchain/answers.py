@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, ChatMessage
@@ -18,6 +19,7 @@ from agentfuse_langchain.bills import (
     report_of,
     usage_metadata_of,
 )
+from agentfuse_langchain.fresh import fresh
 from agentfuse_langchain.json_values import unparsed_of
 from agentfuse_langchain.messages import calls_of, field_of
 from agentfuse_langchain.parts import content_of, parts_of
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 SHAPE = "langchain"
 MARK = "agentfuse"
 """The ``response_metadata`` key that tells an answer from memory."""
+
+# How many answers are held as they were read, and how long the JSON of the longest may be.
+MOST, LONGEST = 256, 32_768
 
 _FIELDS = (
     *("content", "additional_kwargs", "response_metadata", "name"),
@@ -120,7 +125,9 @@ EXACTLY: Mapping[str, Any] = {"cached": True, "source": "exact"}
 
 def mark_of(ticket: Answered) -> Mapping[str, Any]:
     """Say where a remembered answer came from; of one by meaning, why it was taken for one."""
-    return {**EXACTLY, "source": ticket.source} if ticket.hit is None else ticket.hit.told()
+    if ticket.hit is not None:
+        return ticket.hit.told()
+    return EXACTLY if ticket.source == "exact" else {**EXACTLY, "source": ticket.source}
 
 
 def result_of_reply(
@@ -132,25 +139,44 @@ def result_of_reply(
     ``mark``. Where ``schema`` is a pydantic class, ``additional_kwargs["parsed"]`` is made
     anew.
     """
+    short = reply.shape == SHAPE and len(reply.raw) <= LONGEST
+    result = fresh(_checked(reply.raw)) if short else _marked_result_of(reply)
+    for generation in result.generations:
+        if mark is not EXACTLY:
+            _mark(generation.message, mark)
+        if _is_parsed_into(schema, generation.message):
+            text = str(generation.message.text)
+            generation.message.additional_kwargs["parsed"] = schema.model_validate_json(text)
+    return result
+
+
+@lru_cache(maxsize=MOST)
+def _checked(raw: str) -> ChatResult:
+    """Read an answer that is asked for over and over; who gets it gets a copy."""
+    return _marked_result_of(Reply(choices=(), raw=raw, shape=SHAPE))
+
+
+def _marked_result_of(reply: Reply) -> ChatResult:
     if reply.shape == SHAPE:
         result = _result_of_fields(json.loads(reply.raw))
     else:
         result = _result_of_choices(reply)
     for generation in result.generations:
-        _mark(generation.message, schema, mark)
+        _mark(generation.message, EXACTLY)
     return result
 
 
-def _mark(message: BaseMessage, schema: Any, mark: Mapping[str, Any]) -> None:
+def _mark(message: BaseMessage, mark: Mapping[str, Any]) -> None:
     message.response_metadata = {**message.response_metadata, MARK: dict(mark)}
-    if not isinstance(message, AIMessage):
-        return
-    if message.usage_metadata:
+    if isinstance(message, AIMessage) and message.usage_metadata:
         # As langchain-core's own cache writes it (BaseChatModel._convert_cached_generations).
         free: Any = {**message.usage_metadata, "total_cost": 0}
         message.usage_metadata = free
-    if isinstance(schema, type) and issubclass(schema, BaseModel) and not message.tool_calls:
-        message.additional_kwargs["parsed"] = schema.model_validate_json(str(message.text))
+
+
+def _is_parsed_into(schema: Any, message: BaseMessage) -> bool:
+    asked = isinstance(schema, type) and issubclass(schema, BaseModel)
+    return asked and isinstance(message, AIMessage) and not message.tool_calls
 
 
 def _result_of_fields(fields: dict[str, Any]) -> ChatResult:

@@ -66,8 +66,8 @@ def report_of(usage: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> U
     """Read LangChain's ``usage_metadata``: input with cached tokens, output with reasoning."""
     if not usage:
         return None
-    ins = object_of(usage.get("input_token_details"))
-    outs = object_of(usage.get("output_token_details"))
+    ins = _told(usage.get("input_token_details"))
+    outs = _told(usage.get("output_token_details"))
     counts = Usage(
         input_tokens=_count(usage, "input_tokens"),
         output_tokens=_count(usage, "output_tokens"),
@@ -96,6 +96,11 @@ def _consistent(usage: Usage) -> Usage:
         input_tokens=max(usage.input_tokens, cached),
         output_tokens=max(usage.output_tokens, said),
     )
+
+
+def _told(details: Any) -> Mapping[str, Any]:
+    """Leave the zeros out, which mostly are all there is."""
+    return {name: count for name, count in object_of(details).items() if count}
 
 
 def _count(counts: Mapping[str, Any], name: str) -> int:

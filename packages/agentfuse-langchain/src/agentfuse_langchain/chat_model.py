@@ -12,6 +12,7 @@ from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
 from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
 from agentfuse.runtime.retries import warn_of_two_owners
+from agentfuse_langchain.accounts import telling_methods_of
 from agentfuse_langchain.hooks import hooks_of
 from agentfuse_langchain.scopes import abegun_within, begun_within, ids_in, opened
 
@@ -209,12 +210,14 @@ def fused_class_of(bare: type[BaseChatModel]) -> type[AgentFuseChatModel]:
     """Give the fused subclass of a provider's class, under its very name.
 
     The provider comes first, so that each of its fields and methods wins over LangChain's
-    defaults, which AgentFuseChatModel inherits; only the hooks in ``hooks_of`` stand above it.
+    defaults, which AgentFuseChatModel inherits; only the hooks in ``hooks_of`` stand above it, and
+    what tells the same in less time (``telling_methods_of``).
     """
     namespace = {
         "__module__": bare.__module__,
         "__qualname__": bare.__qualname__,
         "__doc__": bare.__doc__,
+        **telling_methods_of(bare),
         **hooks_of(bare),
     }
     make: Any = FusingClass

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import AgentFuseError, BudgetExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from langchain_core.exceptions import ModelError
     from langgraph.errors import GraphBubbleUp
 else:
@@ -80,13 +77,20 @@ def surfaced(error: AgentFuseError) -> AgentFuseError:
     return twin
 
 
-@contextmanager
-def in_langchains_terms() -> Generator[None]:
-    """Raise whatever error of ours comes up within so that it reaches the caller as it is."""
-    try:
-        yield
-    except AgentFuseError as error:
-        twin = surfaced(error)
-        if twin is error:
-            raise
-        raise twin from error
+class _InLangchainsTerms:
+    """Raises whatever error of ours comes up within so that it reaches the caller as it is."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, AgentFuseError):
+            twin = surfaced(error)
+            if twin is not error:
+                raise twin from error
+
+
+IN_LANGCHAINS_TERMS = _InLangchainsTerms()
+"""Entered around all that may raise an error of ours; it holds nothing, so one is enough."""

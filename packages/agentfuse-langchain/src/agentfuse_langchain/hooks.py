@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from inspect import signature
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 
 from agentfuse_langchain.codec import ChatCodec
-from agentfuse_langchain.errors import in_langchains_terms
+from agentfuse_langchain.errors import IN_LANGCHAINS_TERMS
 from agentfuse_langchain.requests import Asking
 from agentfuse_langchain.scopes import scope_of_hook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -56,14 +55,19 @@ def _signed(ours: Any, hook: Callable[..., Any]) -> Any:
     return signed
 
 
-@contextmanager
-def _own_hook_of(model: BaseChatModel) -> Generator[None]:
-    """Mark that the model's own hook runs; never held across a ``yield``."""
-    token = _running.set(model)
-    try:
-        yield
-    finally:
-        _running.reset(token)
+class _OwnHookOf:
+    """Marks that the model's own hook runs; never held across a ``yield``."""
+
+    __slots__ = ("_model", "_token")
+
+    def __init__(self, model: BaseChatModel) -> None:
+        self._model = model
+
+    def __enter__(self) -> None:
+        self._token = _running.set(self._model)
+
+    def __exit__(self, *_: object) -> None:
+        _running.reset(self._token)
 
 
 def _given(run_manager: Any) -> dict[str, Any]:
@@ -86,10 +90,10 @@ def _generate_of(hook: Callable[..., ChatResult]) -> Callable[..., ChatResult]:
         def send(request: Request) -> ChatResult:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
             model = asking.speaker_for(request)
-            with _own_hook_of(model):
+            with _OwnHookOf(model):
                 return hook(model, asking.messages_for(request), stop=stop, **words)
 
-        with in_langchains_terms(), scope_of_hook(run_manager):
+        with IN_LANGCHAINS_TERMS, scope_of_hook(run_manager):
             result: ChatResult = self.fuse.call(asking.request, send, ChatCodec(asking))
             return result
 
@@ -111,10 +115,10 @@ def _agenerate_of(hook: Callable[..., Awaitable[ChatResult]]) -> Callable[..., A
         async def send(request: Request) -> ChatResult:
             words = {**_given(run_manager), **asking.kwargs_for(request)}
             model = asking.speaker_for(request)
-            with _own_hook_of(model):
+            with _OwnHookOf(model):
                 return await hook(model, asking.messages_for(request), stop=stop, **words)
 
-        with in_langchains_terms(), scope_of_hook(run_manager):
+        with IN_LANGCHAINS_TERMS, scope_of_hook(run_manager):
             result: ChatResult = await self.fuse.acall(asking.request, send, ChatCodec(asking))
             return result
 
@@ -143,11 +147,11 @@ def _stream_of(hook: Callable[..., Iterator[ChatGenerationChunk]]) -> Callable[.
         def whole(request: Request) -> ChatResult:
             model: Any = asking.speaker_for(request)
             words = asking.kwargs_for(request)
-            with _own_hook_of(model):
+            with _OwnHookOf(model):
                 result: ChatResult = model._generate(asking.messages_for(request), stop, **words)  # noqa: SLF001
             return result
 
-        with in_langchains_terms():
+        with IN_LANGCHAINS_TERMS:
             with scope_of_hook(run_manager):
                 stream = self.fuse.stream(asking.request, send, codec, whole)
             with stream:
@@ -160,11 +164,11 @@ def _marked(
     model: BaseChatModel, open_stream: Callable[[], Iterator[ChatGenerationChunk]], codec: ChatCodec
 ) -> Iterator[ChatGenerationChunk]:
     """Run the provider's stream, marked as its own only while it works, and close it at the end."""
-    with _own_hook_of(model):
+    with _OwnHookOf(model):
         wire = iter(open_stream())
     try:
         while True:
-            with _own_hook_of(model):
+            with _OwnHookOf(model):
                 chunk = next(wire, None)
             if chunk is None:
                 codec.ended = True
@@ -199,11 +203,11 @@ def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Call
         async def whole(request: Request) -> ChatResult:
             model: Any = asking.speaker_for(request)
             said, words = asking.messages_for(request), asking.kwargs_for(request)
-            with _own_hook_of(model):
+            with _OwnHookOf(model):
                 result: ChatResult = await model._agenerate(said, stop, **words)  # noqa: SLF001
             return result
 
-        with in_langchains_terms():
+        with IN_LANGCHAINS_TERMS:
             with scope_of_hook(run_manager):
                 stream = await self.fuse.astream(asking.request, send, codec, whole)
             async with stream:
@@ -219,11 +223,11 @@ async def _amarked(
     codec: ChatCodec,
 ) -> AsyncIterator[ChatGenerationChunk]:
     """Do as ``_marked``, awaited."""
-    with _own_hook_of(model):
+    with _OwnHookOf(model):
         wire = aiter(open_stream())
     try:
         while True:
-            with _own_hook_of(model):
+            with _OwnHookOf(model):
                 chunk = await anext(wire, None)
             if chunk is None:
                 codec.ended = True

@@ -6,18 +6,21 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.messages import Message, Other, ToolCall
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from agentfuse.messages import Message, Other, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.wire_json import object_of
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.parts import parts_of
 
 if TYPE_CHECKING:
-    from langchain_core.messages import BaseMessage
-
     from agentfuse.messages import Json, Part
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+
+# The kinds of message that mostly are text and nothing else.
+_SAID_BY: dict[type[BaseMessage], str] = {SystemMessage: "system", HumanMessage: "user"}
 
 # Where LangChain keeps which word OpenAI is told for a system message: system or developer.
 ROLE = "__openai_role__"
@@ -39,6 +42,9 @@ _CALL_WORDS = frozenset(
 
 def message_of(message: BaseMessage) -> Message:
     """Read one message, lossless but for its id and LangChain's own bookkeeping."""
+    role, content = _SAID_BY.get(type(message)), message.content
+    if role and isinstance(content, str) and not _says_more(message):
+        return Message(role, (Text(content),), name=message.name or "")
     calls = calls_of(message)
     return Message(
         _role_of(message),
@@ -48,6 +54,11 @@ def message_of(message: BaseMessage) -> Message:
         message.name or "",
         _extra_of(message, calls) or NOTHING,
     )
+
+
+def _says_more(message: BaseMessage) -> bool:
+    more = message.additional_kwargs or message.response_metadata or message.__pydantic_extra__
+    return bool(more)
 
 
 def _role_of(message: BaseMessage) -> str:
@@ -87,9 +98,12 @@ def calls_of(message: BaseMessage) -> tuple[ToolCall, ...]:
     return (*calls, *broken)
 
 
+_json_of = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def arguments_of(args: Any) -> str:
     """Write a call's arguments as LangChain sends them (langchain-openai)."""
-    return json.dumps(plain_of(args), ensure_ascii=False)
+    return _json_of(plain_of(args))
 
 
 def _rest_of(call: Any) -> Any:

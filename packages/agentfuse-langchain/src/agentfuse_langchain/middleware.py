@@ -15,7 +15,7 @@ from agentfuse.nothing import NOTHING
 from agentfuse.runtime.fuses import fuse_of
 from agentfuse_langchain.answers import MARK
 from agentfuse_langchain.chat_model import AgentFuseChatModel, is_copy
-from agentfuse_langchain.errors import in_langchains_terms
+from agentfuse_langchain.errors import IN_LANGCHAINS_TERMS
 from agentfuse_langchain.scopes import ids_in, opened
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
     def _prepared(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         """Fuse the model, and leave out what says why a run was stopped."""
         changes: dict[str, Any] = {}
-        with in_langchains_terms():
+        with IN_LANGCHAINS_TERMS:
             model = self._fused(request.model)
         if model is not request.model:
             changes["model"] = model
@@ -208,7 +208,7 @@ class AgentFuseMiddleware(AgentMiddleware[AgentFuseState, Any, Any]):
         if cost is None:
             return
         told: Any = request  # its runtime's type is generic over what each agent chooses
-        with in_langchains_terms(), opened(ids_in(told.runtime.config)):
+        with IN_LANGCHAINS_TERMS, opened(ids_in(told.runtime.config)):
             self.fuse.charge_tool_call(name, cost)
 
     def _unrun(self, request: ToolCallRequest, stop: BudgetExceeded) -> ToolMessage:

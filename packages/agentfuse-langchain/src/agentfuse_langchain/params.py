@@ -92,14 +92,23 @@ def _set_fields(model: BaseChatModel) -> Iterator[tuple[str, Any]]:
 @lru_cache(maxsize=256)
 def _telling_fields(kind: type[BaseChatModel]) -> tuple[tuple[str, Any], ...]:
     """List the fields of a class that may change an answer, each with its default."""
+    defaults = {name: field.default for name, field in kind.model_fields.items()}
     return tuple(
-        (name, None if field.default is PydanticUndefined else field.default)
+        (name, None if defaults[name] is PydanticUndefined else defaults[name])
+        for name in fields_that_tell(kind)
+        if name not in _TOLD and name not in _TRAVEL
+    )
+
+
+def fields_that_tell(kind: type[BaseChatModel]) -> tuple[str, ...]:
+    """Name the fields of a class that say what is asked of whom; clients and keys are none."""
+    return tuple(
+        name
         for name, field in kind.model_fields.items()
         if not (
             field.exclude
-            or name in _TRAVEL
+            or (name in _TRAVEL and name != "model_kwargs")
             or name in _TRAVEL_AS_FIELD
-            or name in _TOLD
             or name.endswith(_CLIENT)
             or _is_key(name)
         )

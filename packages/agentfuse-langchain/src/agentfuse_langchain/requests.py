@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.by_content import ByContent
 from agentfuse.messages import Media, Request
-from agentfuse.nothing import NOTHING
 from agentfuse.providers.directory import PROVIDERS
 from agentfuse.providers.reach import require_reach
+from agentfuse_langchain.accounts import account_of
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.messages import message_of
-from agentfuse_langchain.params import ADDRESS_FIELDS, LIMIT_WORDS, params_of
+from agentfuse_langchain.params import ADDRESS_FIELDS
 from agentfuse_langchain.prompt_caching import caching_words, marked
 from agentfuse_langchain.rewriting import rewritten
 from agentfuse_langchain.substitutes import own_maximum_of, speaker_for
@@ -24,19 +25,8 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
     from agentfuse.messages import Json
+    from agentfuse_langchain.accounts import Account
 
-# LangChain's names for providers (each integration's `_get_ls_params`) where the price catalogue
-# has another id.
-_IDS = {
-    "amazon_bedrock": "aws",
-    "bedrock": "aws",
-    "azure": "azure",
-    "google_genai": "google",
-    "google_vertexai": "google",
-    "google": "google",
-    "mistralai": "mistral",
-    "xai": "x-ai",
-}
 _HOMES = {row.home.rstrip("/"): row.id for row in PROVIDERS if row.home}
 
 
@@ -44,7 +34,8 @@ _HOMES = {row.home.rstrip("/"): row.id for row in PROVIDERS if row.home}
 class Asking:
     """One call: what is asked of which model, and the words it was asked in.
 
-    ``limit_word`` is how the provider's class takes an output maximum for one call.
+    ``limit_word`` is how the provider's class takes an output maximum for one call, and
+    ``speaks_its_maximum`` says that it sends its model's own where none is asked for.
     ``forces_usage`` says that a stream is told to report its usage although the caller's model
     would not have it, so that it is kept from the caller again. ``streams_blocks`` says that a
     stream of this call carries even plain text as blocks. ``schema`` is the pydantic class that the
@@ -56,6 +47,7 @@ class Asking:
     request: Request
     kwargs: Mapping[str, Any]
     limit_word: str
+    speaks_its_maximum: bool = False
     forces_usage: bool = False
     streams_blocks: bool = False
     schema: Any = None
@@ -71,16 +63,18 @@ class Asking:
         stream: bool = False,
     ) -> Asking:
         """Read a call of a hook; nothing secret enters the request."""
-        request = request_of(model, messages, stop, kwargs, stream=stream)
+        account = account_of(model, stop, kwargs)
+        request = _asked(account, model, messages, kwargs, stream=stream)
         return cls(
             model=model,
             messages=messages,
             request=request,
             kwargs=kwargs,
-            limit_word=_limit_word_of(model, kwargs),
+            limit_word=account.limit_word,
+            speaks_its_maximum=account.speaks_its_maximum,
             forces_usage=stream and _is_silent_on_usage(model, kwargs),
             streams_blocks=stream and _streams_blocks(request),
-            schema=kwargs.get("response_format") if _is_openais(model) else None,
+            schema=_schema_in(kwargs, model),
         )
 
     def kwargs_for(self, request: Request) -> dict[str, Any]:
@@ -91,7 +85,7 @@ class Asking:
             words["stream_usage"] = True
         if request.model != self.request.model:
             words["model"] = request.model
-            if request.max_output_tokens is None and _speaks_its_maximum(self.model):
+            if request.max_output_tokens is None and self.speaks_its_maximum:
                 words[self.limit_word] = own_maximum_of(self.model, request.model)
         if request.max_output_tokens != self.request.max_output_tokens:
             words[self.limit_word] = request.max_output_tokens
@@ -120,27 +114,38 @@ def request_of(
     stream: bool = False,
 ) -> Request:
     """Read what a hook is asked, in the policy's words."""
-    told: Any = model  # the account a model gives of itself to LangSmith, protected by its name
-    ls_params = told._get_ls_params(stop=stop, **kwargs)  # noqa: SLF001
+    return _asked(account_of(model, stop, kwargs), model, messages, kwargs, stream=stream)
+
+
+def _asked(
+    account: Account,
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    kwargs: Mapping[str, Any],
+    *,
+    stream: bool,
+) -> Request:
     address = _address_of(model)
-    provider = str(ls_params.get("ls_provider") or "")
     home = _HOMES.get(address)
     return Request(
-        provider=home or _IDS.get(provider, provider),
-        model=str(kwargs.get("model") or ls_params.get("ls_model_name") or type(model).__name__),
-        messages=tuple(message_of(message) for message in messages),
+        provider=home or account.provider,
+        model=account.model,
+        messages=tuple(map(message_of, messages)),
         api="langchain",
-        max_output_tokens=_limit_of(model, kwargs),
-        tools=_tools_of(kwargs),
-        params=params_of(model, stop, {k: v for k, v in kwargs.items() if k != "tools"}) or NOTHING,
+        max_output_tokens=account.limit,
+        tools=_plain_tools(kwargs["tools"]) if kwargs.get("tools") else (),
+        params=account.params,
         stream=stream,
         base_url="" if home else address,
     )
 
 
-def _tools_of(kwargs: Mapping[str, Any]) -> tuple[Mapping[str, Json], ...]:
-    tools: tuple[Mapping[str, Json], ...] = tuple(map(plain_of, kwargs.get("tools") or ()))
-    return tools
+def _plainly(tools: Sequence[Any]) -> tuple[Mapping[str, Json], ...]:
+    plain: tuple[Mapping[str, Json], ...] = tuple(map(plain_of, tools))
+    return plain
+
+
+_plain_tools = ByContent(_plainly)
 
 
 def _address_of(model: BaseChatModel) -> str:
@@ -159,50 +164,6 @@ def _address_fields_of(kind: type[BaseChatModel]) -> tuple[str, ...]:
     """List what a class has of these, as ``_limit_fields_of``."""
     known = kind.model_fields
     return tuple(word for word in ADDRESS_FIELDS if word in known or hasattr(kind, word))
-
-
-def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
-    """Give the most output tokens the caller asked for; None where it is the model's own maximum.
-
-    ChatAnthropic fills its field with the profile's maximum, since its API wants one.
-    """
-    for word in LIMIT_WORDS:
-        if isinstance(kwargs.get(word), int):
-            return int(kwargs[word])
-    return None if _speaks_its_maximum(model) else _limit_set_on(model)
-
-
-def _limit_set_on(model: BaseChatModel) -> int | None:
-    limits = (getattr(model, word, None) for word in _limit_fields_of(type(model)))
-    return next((found for found in limits if isinstance(found, int)), None)
-
-
-@lru_cache(maxsize=256)
-def _limit_fields_of(kind: type[BaseChatModel]) -> tuple[str, ...]:
-    """List what a class has of these, since asking a model for what it lacks is slow."""
-    return tuple(word for word in LIMIT_WORDS if word in kind.model_fields or hasattr(kind, word))
-
-
-def _speaks_its_maximum(model: BaseChatModel) -> bool:
-    """Say whether a model sends its own maximum, since its API wants one."""
-    limit = _limit_set_on(model)
-    return limit is not None and limit == (model.profile or {}).get("max_output_tokens")
-
-
-def _limit_word_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:
-    """Name the word a call's own limit goes under; the one the caller used wins."""
-    return next((word for word in LIMIT_WORDS if word in kwargs), _limit_field_of(type(model)))
-
-
-@lru_cache(maxsize=256)
-def _limit_field_of(kind: type[BaseChatModel]) -> str:
-    """Name the class's own word: ChatOpenAI writes its field as its alias, OpenAI's newer word."""
-    for word in LIMIT_WORDS:
-        field = kind.model_fields.get(word)
-        if field is not None:
-            newer = field.alias == "max_completion_tokens"
-            return "max_completion_tokens" if newer else word
-    return "max_tokens"
 
 
 def _is_silent_on_usage(model: Any, kwargs: Mapping[str, Any]) -> bool:
@@ -225,6 +186,11 @@ def _is_silent_on_usage(model: Any, kwargs: Mapping[str, Any]) -> bool:
 def _is_openais(model: Any) -> bool:
     """Recognise BaseChatOpenAI and its subclasses, without importing langchain-openai."""
     return hasattr(model, "_should_stream_usage")
+
+
+def _schema_in(kwargs: Mapping[str, Any], model: BaseChatModel) -> Any:
+    asked = kwargs.get("response_format")
+    return asked if asked is not None and _is_openais(model) else None
 
 
 def _streams_blocks(request: Request) -> bool:

@@ -23,6 +23,7 @@ PREFIX = "agentfuse_"
 
 # LangGraph's own name for a conversation.
 THREAD = "thread_id"
+_NO_SCOPE = nullcontext()
 _KEYS = frozenset({THREAD, *(f"{PREFIX}{name}" for name in SCOPES)})
 
 
@@ -56,7 +57,7 @@ def _id_in(places: list[Mapping[str, Any]], key: str) -> str:
 def opened(ids: Ids) -> AbstractContextManager[Scope | None]:
     """Open the scope of these ids, if there are any."""
     named: Any = ids
-    return scope(**named) if ids else nullcontext()
+    return scope(**named) if ids else _NO_SCOPE
 
 
 def scope_of_hook(run_manager: Any) -> AbstractContextManager[Scope | None]:
