@@ -11,7 +11,8 @@ from crewai.llms.base_llm import call_stop_override, call_stream_override
 
 from agentfuse.providers.chat_requests import message_body
 from agentfuse_crewai.grants import were_dispatched
-from agentfuse_crewai.requests import LIMIT_FIELDS, address_of, bare_class_of, is_streaming
+from agentfuse_crewai.requests import bare_class_of, is_streaming
+from agentfuse_crewai.settings import LIMIT_FIELDS, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
