@@ -24,6 +24,8 @@ SHAPE = "crewai"
 OTHER = "other"
 """Why an answer ended that is settled but never kept: a tool's result, or an unknown form."""
 
+_written = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
 # The words of the providers' own ends (OpenAI's two APIs, Anthropic, Bedrock, Gemini), lower-cased.
 _ENDS: Mapping[str, str] = {
     **dict.fromkeys(("stop", "end_turn", "stop_sequence", "completed"), "stop"),
@@ -60,7 +62,7 @@ def reply_of_result(
         model=report.items[0].model if report and report.items else "",
         id=answer_id or "",
         shape=SHAPE,
-        raw=json.dumps(_raw_of(result, calls, text), ensure_ascii=False, default=str),
+        raw=_written(_raw_of(result, calls, text)),
     )
 
 

@@ -175,7 +175,7 @@ async def _asked_of_provider(course: Course, asked: Asked, way: Way, request: Re
     sent = course.ticket.request
     with target_for(course.llm, request, sent) as target:
         course.llm = target
-        with course.running():
+        with course:
             course.said.result = await way.ask(target, asked_for(asked, request, sent))
     reply = course.codec.reply_of(course.said)
     await way.finish(course, reply)
