@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -17,7 +18,7 @@ from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_crewai.settings import away_from_home, plain_value, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from crewai.llms.base_llm import BaseLLM
 
@@ -45,7 +46,9 @@ class Asked:
     @classmethod
     def of(cls, messages: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Asked:
         """Name the arguments that came by place (``BaseLLM.call``)."""
-        return cls(messages, {**dict(zip(_NAMES, args, strict=False)), **kwargs})
+        if args:
+            kwargs = {**dict(zip(_NAMES, args, strict=False)), **kwargs}
+        return cls(messages, kwargs)
 
     def get(self, name: str) -> Any:
         """Give an argument of ``BaseLLM.call``, None where it was left out."""
@@ -53,10 +56,15 @@ class Asked:
 
     @property
     def listed(self) -> list[dict[str, Any]]:
-        """The messages as a fresh list of fresh dicts; the text alone is the user's."""
+        """The messages as a fresh list of fresh dicts."""
+        return [dict(message) for message in self.written]
+
+    @property
+    def written(self) -> list[dict[str, Any]]:
+        """The messages as they came, to read; a text alone is the user's."""
         if isinstance(self.messages, str):
             return [{"role": "user", "content": self.messages}]
-        return [dict(object_of(message)) for message in list_of(self.messages)]
+        return [object_of(message) for message in list_of(self.messages)]
 
 
 def request_of(llm: BaseLLM, asked: Asked) -> Request:
@@ -68,7 +76,7 @@ def request_of(llm: BaseLLM, asked: Asked) -> Request:
     return Request(
         provider=settings.provider,
         model=settings.model,
-        messages=tuple([_message_of(message) for message in asked.listed]),
+        messages=tuple([_message_of(message) for message in asked.written]),
         api="crewai",
         max_output_tokens=settings.limit,
         output_ceiling=settings.ceiling,
@@ -157,7 +165,7 @@ def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
         return _read_by(llm, tools)
     known = _readings(tools)
     if kind not in known:
-        known[kind] = _read_by(llm, tools)
+        known[kind] = copy.deepcopy(_read_by(llm, tools))  # the caller may change its own
     return known[kind]
 
 

@@ -53,6 +53,9 @@ _ADDRESS_FIELDS = ("model", "provider", "is_litellm", "base_url", "api_base")
 # Values that cannot change in place, so what was made of equal ones holds.
 _LASTING = frozenset((str, int, float, bool, type(None)))
 
+# Sets of settings remembered of one class; a program has a handful.
+_MOST = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -74,12 +77,7 @@ class Settings:
 
 def settings_of(llm: BaseLLM) -> Settings:
     """Read an LLM's settings as they stand now: any of them may be set between two calls."""
-    kind = type(llm)
-    held, computed = _names_of(kind)
-    values = [*map(llm.__dict__.get, held), *[getattr(llm, name, None) for name in computed]]
-    if _LASTING.issuperset(map(type, values)):
-        return _known_settings(kind, *values)
-    return _settings_of(kind, *values)
+    return _reader_of(type(llm)).read(llm)
 
 
 def address_of(llm: BaseLLM) -> tuple[str, str]:
@@ -88,25 +86,52 @@ def address_of(llm: BaseLLM) -> tuple[str, str]:
     return settings.provider, settings.model
 
 
-@lru_cache(maxsize=256)
-def _names_of(kind: type[BaseLLM]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Name the settings that count: those an LLM of a class holds, and those its class works out.
+class _Reader:
+    """Reads the settings of one class's LLMs; what it made of the very same values, it knows.
 
-    What is neither is looked for among the former: an LLM keeps there whatever is set on it.
+    What is no field is looked for where an LLM keeps whatever is set on it, or, where its class has
+    a word to say, as any attribute is.
     """
-    told = (name for name, _ in _telling_fields(kind))
-    names = dict.fromkeys((*_ADDRESS_FIELDS, *LIMIT_FIELDS, *_STATEFUL, *told))
-    above = kind.__mro__[: kind.__mro__.index(BaseModel)]
-    answers_any = any("__getattr__" in vars(each) for each in above)
-    answers_any = answers_any or kind.model_config.get("extra") == "allow"
-    fields = kind.model_fields
-    computed = [n for n in names if n not in fields and (answers_any or hasattr(kind, n))]
-    return tuple(name for name in names if name not in computed), tuple(computed)
+
+    __slots__ = ("_computed", "_held", "_kind", "_known")
+
+    def __init__(self, kind: type[BaseLLM]) -> None:
+        told = (name for name, _ in _telling_fields(kind))
+        names = dict.fromkeys((*_ADDRESS_FIELDS, *LIMIT_FIELDS, *_STATEFUL, *told))
+        above = kind.__mro__[: kind.__mro__.index(BaseModel)]
+        answers_any = any("__getattr__" in vars(each) for each in above)
+        answers_any = answers_any or kind.model_config.get("extra") == "allow"
+        fields = kind.model_fields
+        self._computed = [n for n in names if n not in fields and (answers_any or hasattr(kind, n))]
+        self._held = [name for name in names if name not in self._computed]
+        self._kind = kind
+        # By the values' ids, which stay theirs as long as the values are kept beside.
+        self._known: dict[tuple[int, ...], tuple[list[Any], Settings]] = {}
+
+    def read(self, llm: BaseLLM) -> Settings:
+        """Give an LLM's settings."""
+        values = [*map(llm.__dict__.get, self._held)]
+        if self._computed:
+            values += [getattr(llm, name, None) for name in self._computed]
+        key = tuple(map(id, values))
+        known = self._known.get(key)
+        if known is not None:
+            return known[1]
+        settings = _settings_in(self._named(values), self._kind)
+        if _LASTING.issuperset(map(type, values)):
+            if len(self._known) >= _MOST:
+                self._known = {}
+            self._known[key] = (values, settings)
+        return settings
+
+    def _named(self, values: list[Any]) -> dict[str, Any]:
+        return dict(zip((*self._held, *self._computed), values, strict=True))
 
 
-def _settings_of(kind: type[BaseLLM], *values: Any) -> Settings:
-    held, computed = _names_of(kind)
-    found = dict(zip((*held, *computed), values, strict=True))
+_reader_of = lru_cache(maxsize=256)(_Reader)
+
+
+def _settings_in(found: Mapping[str, Any], kind: type[BaseLLM]) -> Settings:
     provider, model = _address_in(found)
     limit, ceiling = _limits_in(found, kind)
     return Settings(
@@ -118,10 +143,6 @@ def _settings_of(kind: type[BaseLLM], *values: Any) -> Settings:
         params=dict(_params_in(found, kind)),
         chained=any(found[name] for name in _STATEFUL),
     )
-
-
-# Typed, since 1 and True are not the same parameter.
-_known_settings = lru_cache(maxsize=1024, typed=True)(_settings_of)
 
 
 def _address_in(found: Mapping[str, Any]) -> tuple[str, str]:
