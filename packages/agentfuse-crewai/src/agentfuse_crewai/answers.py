@@ -118,7 +118,7 @@ def said_in(reply: Reply, *, schema: Any = None) -> Any:
 
 def form_of(llm: Any, *, streaming: bool) -> str:
     """Name how an LLM's class returns tool calls: anthropic, dict, indexed or object."""
-    kinds = _names_above(type(llm))
+    kinds = _names_above(llm.__class__)
     if "AnthropicCompletion" in kinds:
         return "anthropic"
     if "OpenAICompletion" in kinds and llm._effective_api() == "responses":  # noqa: SLF001
@@ -129,7 +129,7 @@ def form_of(llm: Any, *, streaming: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def _names_above(kind: type[Any]) -> frozenset[str]:
+def _names_above(kind: Any) -> frozenset[str]:
     return frozenset(each.__name__ for each in kind.__mro__)
 
 

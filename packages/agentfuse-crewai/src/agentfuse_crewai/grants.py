@@ -34,8 +34,8 @@ _passing: ContextVar[Any] = ContextVar("agentfuse_crewai_passing", default=None)
 
 def own_fuse_of(llm: Any) -> Fuse | None:
     """Give the fuse an LLM carries; read where pydantic keeps it, as its own way is slow."""
-    fuse: Fuse | None = (llm.__pydantic_private__ or {}).get("_fuse")
-    return fuse
+    private: dict[str, Any] = llm.__pydantic_private__ or {}
+    return private.get("_fuse")
 
 
 def grant(fuse: Fuse, crew: Crew | None) -> None:

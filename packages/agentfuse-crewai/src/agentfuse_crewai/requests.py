@@ -160,7 +160,7 @@ def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
     tools = asked.get("tools")
     if not tools:
         return ()
-    kind = type(llm)
+    kind: Any = llm.__class__
     if not kind._convert_tools_for_interference.__module__.startswith("crewai."):  # noqa: SLF001
         return _read_by(llm, tools)
     known = _readings(tools)
@@ -169,8 +169,12 @@ def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
     return known[kind]
 
 
+def _unread(_: object) -> dict[type, tuple[Mapping[str, Json], ...]]:
+    return {}
+
+
 # What CrewAI's own classes, each by its kind, have made of the same tools: they copy whole schemas.
-_readings: ByContent[dict[type, tuple[Mapping[str, Json], ...]]] = ByContent(lambda _: {})
+_readings = ByContent(_unread)
 
 
 def _read_by(llm: Any, tools: Any) -> tuple[Mapping[str, Json], ...]:
