@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +23,8 @@ SHAPE = "crewai"
 
 OTHER = "other"
 """Why an answer ended that is settled but never kept: a tool's result, or an unknown form."""
+
+_written = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 # The words of the providers' own ends (OpenAI's two APIs, Anthropic, Bedrock, Gemini), lower-cased.
 _ENDS: Mapping[str, str] = {
@@ -59,7 +62,7 @@ def reply_of_result(
         model=report.items[0].model if report and report.items else "",
         id=answer_id or "",
         shape=SHAPE,
-        raw=json.dumps(_raw_of(result, calls, text), ensure_ascii=False, default=str),
+        raw=_written(_raw_of(result, calls, text)),
     )
 
 
@@ -99,26 +102,23 @@ def _call_of(fields: Mapping[str, Any]) -> ToolCall | None:
     return ToolCall(str(call_id), name, written)
 
 
-def result_of_reply(reply: Reply, *, form: str, schema: Any = None) -> Any:
-    """Make what a call would have returned of a remembered reply, CrewAI's own or another's.
+def said_in(reply: Reply, *, schema: Any = None) -> Any:
+    """Give a remembered reply's text as a call would have returned it, CrewAI's own or another's.
 
-    ``form`` is how this LLM writes tool calls (see ``form_of``); where ``schema`` is a pydantic
-    class, an answer in text becomes an object of it.
+    Where ``schema`` is a pydantic class, the text becomes an object of it.
     """
-    choice = reply.choices[0]
-    if choice.tool_calls:
-        return _calls_of(choice, reply, form)
+    text = reply.text
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         try:
-            return schema.model_validate_json(choice.text)
+            return schema.model_validate_json(text)
         except ValidationError:
-            return choice.text  # as CrewAI does with an answer that it cannot parse
-    return choice.text
+            return text  # as CrewAI does with an answer that it cannot parse
+    return text
 
 
 def form_of(llm: Any, *, streaming: bool) -> str:
     """Name how an LLM's class returns tool calls: anthropic, dict, indexed or object."""
-    kinds = {kind.__name__ for kind in type(llm).__mro__}
+    kinds = _names_above(llm.__class__)
     if "AnthropicCompletion" in kinds:
         return "anthropic"
     if "OpenAICompletion" in kinds and llm._effective_api() == "responses":  # noqa: SLF001
@@ -128,9 +128,14 @@ def form_of(llm: Any, *, streaming: bool) -> str:
     return "indexed" if streaming else "object"
 
 
-def _calls_of(choice: Choice, reply: Reply, form: str) -> list[Any]:
-    kept = list_of(object_of(json.loads(reply.raw)).get("calls")) if reply.shape == SHAPE else []
-    calls = choice.tool_calls
+@lru_cache(maxsize=256)
+def _names_above(kind: Any) -> frozenset[str]:
+    return frozenset(each.__name__ for each in kind.__mro__)
+
+
+def calls_of(reply: Reply, *, form: str) -> list[Any]:
+    """Give a remembered reply's tool calls as an LLM writes them (see ``form_of``)."""
+    calls = reply.choices[0].tool_calls
     match form:
         case "anthropic":
             return [_use_of(call) for call in calls]
@@ -140,14 +145,19 @@ def _calls_of(choice: Choice, reply: Reply, form: str) -> list[Any]:
                 for call in calls
             ]
         case "flat":
-            flat = [each for each in kept if "arguments" in object_of(each)]
-            return flat or [
+            return _flat_in(reply) or [
                 {"id": call.id, "name": call.name, "arguments": call.arguments} for call in calls
             ]
         case "indexed":
             return [{**call_body(call), "index": place} for place, call in enumerate(calls)]
         case _:
             return [_object_of(call_body(call)) for call in calls]
+
+
+def _flat_in(reply: Reply) -> list[Any]:
+    """Give the calls as the Responses API had written them, where it was asked."""
+    kept = list_of(object_of(json.loads(reply.raw)).get("calls")) if reply.shape == SHAPE else []
+    return [each for each in kept if "arguments" in object_of(each)]
 
 
 def _use_of(call: ToolCall) -> Any:

@@ -30,7 +30,7 @@ def bill_in(answer: Any) -> Mapping[str, Any] | None:
 
 
 def report_of_bills(bills: Iterable[Any], request: Request) -> UsageReport | None:
-    """Read what one call billed: an answer each, since CrewAI may ask twice within a call."""
+    """Read what one call billed, each bill in JSON's own types: CrewAI may ask twice in a call."""
     reports = [found for found in (_report_of(bill, request) for bill in bills) if found]
     if not reports:
         return None
@@ -42,8 +42,7 @@ def report_of_bills(bills: Iterable[Any], request: Request) -> UsageReport | Non
     )
 
 
-def _report_of(bill: Any, request: Request) -> UsageReport | None:
-    body = plain_body(bill)
+def _report_of(body: Any, request: Request) -> UsageReport | None:
     if isinstance(body, list):
         return None
     if body.keys() & _OWN_WORDS:

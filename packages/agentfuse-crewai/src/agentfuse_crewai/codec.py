@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Choice, Delta, Reply, Text
 from agentfuse.providers.chat_streams import pieces_of_text
-from agentfuse_crewai.answers import OTHER, form_of, reply_of_result, result_of_reply
+from agentfuse_crewai.answers import OTHER, calls_of, form_of, reply_of_result, said_in
 from agentfuse_crewai.bills import report_of_bills
-from agentfuse_crewai.requests import is_streaming
+from agentfuse_crewai.requests import is_streaming, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,11 +35,11 @@ class Said:
 class LLMCodec:
     """Reads and writes the answers of one call of an LLM; a chunk is a streamed text."""
 
-    __slots__ = ("_form", "_schema")
+    __slots__ = ("_asked", "_llm")
 
     def __init__(self, llm: Any, asked: Asked) -> None:
-        self._form = form_of(llm, streaming=is_streaming(llm))
-        self._schema = asked.response_model or getattr(llm, "response_format", None)
+        self._llm = llm
+        self._asked = asked
 
     def reply_of(self, result: Said) -> Reply:
         """Read a whole answer, or the bill of one that was lost."""
@@ -56,7 +56,9 @@ class LLMCodec:
 
     def result_of(self, reply: Reply) -> Any:
         """Make what the LLM would have returned."""
-        return result_of_reply(reply, form=self._form, schema=self._schema)
+        if not reply.choices[0].tool_calls:
+            return said_in(reply, schema=shape_of(self._llm, self._asked))
+        return calls_of(reply, form=form_of(self._llm, streaming=is_streaming(self._llm)))
 
     def delta_of(self, chunk: str) -> Delta:
         """Read what a chunk adds to the billed output."""

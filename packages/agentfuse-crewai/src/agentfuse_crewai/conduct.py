@@ -6,7 +6,7 @@ import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from crewai.hooks.dispatch import HookAborted
+from crewai.hooks.dispatch import HookAborted, InterceptionPoint
 from crewai.llms.base_llm import BaseLLM, LLMCallBlockedError
 
 from agentfuse.errors import AgentFuseError, BudgetExceeded
@@ -20,6 +20,7 @@ from agentfuse_crewai.grants import (
     dispatching,
     granted,
     has_hooks,
+    own_fuse_of,
     passing,
     were_dispatched,
 )
@@ -63,9 +64,10 @@ class Blocking:
 
     def heard(self, llm: Any, asked: Asked, result: Any) -> Any:
         """Run the user's after-hooks on a hit, where CrewAI runs them: on blocking text answers."""
-        if not isinstance(result, str):
+        if not isinstance(result, str) or not has_hooks(InterceptionPoint.POST_MODEL_CALL):
             return result
-        return llm._invoke_after_llm_call_hooks(asked.listed, result, asked.from_agent)  # noqa: SLF001
+        from_agent = asked.get("from_agent")
+        return llm._invoke_after_llm_call_hooks(asked.listed, result, from_agent)  # noqa: SLF001
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +127,21 @@ async def conduct(llm: Any, asked: Asked, way: Way) -> Any:
 
 def _paid(llm: Any, asked: Asked) -> tuple[Asked, Grant | None]:
     """Find who pays, letting the user's hooks say their word where no executor has asked them."""
-    own = getattr(llm, "_fuse", None)
-    whose = _crew_of(asked)
-    if not were_dispatched() and llm.fires_hooks() and has_hooks():
+    own = own_fuse_of(llm)
+    found = None
+    if were_dispatched():
+        found = granted()
+    elif has_hooks() and llm.fires_hooks():
         with dispatching(llm):
             asked = _hooked(llm, asked)
         found = granted()
-    else:
-        found = granted() if were_dispatched() else None
     if own is not None:
-        return asked, Grant(own, whose or (found.crew if found else None))
+        return asked, Grant(own, _crew_of(asked) or (found.crew if found else None))
     return asked, found
 
 
 def _crew_of(asked: Asked) -> Any:
-    return getattr(asked.from_agent, "crew", None)
+    return getattr(asked.get("from_agent"), "crew", None)
 
 
 def _hooked(llm: Any, asked: Asked) -> Asked:
@@ -151,7 +153,7 @@ def _hooked(llm: Any, asked: Asked) -> Asked:
     messages, before = asked.listed, asked.listed
     crewais: Any = BaseLLM
     try:
-        crewais._invoke_before_llm_call_hooks(llm, messages, asked.from_agent)  # noqa: SLF001
+        crewais._invoke_before_llm_call_hooks(llm, messages, asked.get("from_agent"))  # noqa: SLF001
     except (HookAborted, LLMCallBlockedError) as denial:
         deny(llm, asked, denial)
         raise
@@ -173,7 +175,7 @@ async def _asked_of_provider(course: Course, asked: Asked, way: Way, request: Re
     sent = course.ticket.request
     with target_for(course.llm, request, sent) as target:
         course.llm = target
-        with course.running():
+        with course:
             course.said.result = await way.ask(target, asked_for(asked, request, sent))
     reply = course.codec.reply_of(course.said)
     await way.finish(course, reply)

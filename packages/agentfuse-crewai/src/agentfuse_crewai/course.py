@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import BudgetExceeded
+from agentfuse.usages import plain_body
 from agentfuse_crewai.bills import bill_in
 from agentfuse_crewai.codec import LLMCodec, Said
 from agentfuse_crewai.errors import BudgetStop
@@ -25,7 +26,7 @@ _running: ContextVar[Course | None] = ContextVar("agentfuse_crewai_course", defa
 class Course:
     """A call that was admitted; ``loose`` where only a hook knows of it, and no call of ours."""
 
-    __slots__ = ("_answer", "codec", "fuse", "llm", "loose", "said", "texts", "ticket")
+    __slots__ = ("_answer", "_token", "codec", "fuse", "llm", "loose", "said", "texts", "ticket")
 
     def __init__(
         self, fuse: Fuse, ticket: Admitted, llm: Any, codec: LLMCodec, *, loose: bool = False
@@ -38,6 +39,7 @@ class Course:
         self.said = Said(request=ticket.request)
         self.texts: list[str] = []
         self._answer: Any = None
+        self._token: Any = None
 
     def hear_answer(self, answer: Any) -> None:
         """Note the SDK's own answer, whose usage tells more than CrewAI's extract of it."""
@@ -45,10 +47,9 @@ class Course:
 
     def hear_usage(self, usage: Any) -> None:
         """Note that an answer was billed."""
-        bill = self._answer or usage
+        if self._answer or usage:
+            self.said.bills.append(self._answer or plain_body(usage))
         self._answer = None
-        if bill:
-            self.said.bills.append(bill)
 
     def hear_chunk(self, text: str) -> None:
         """Meter what a stream brought; raises BudgetStop when the lease runs out."""
@@ -63,14 +64,13 @@ class Course:
         self.said.finish = finish or self.said.finish
         self.said.answer_id = answer_id or self.said.answer_id
 
-    @contextmanager
-    def running(self) -> Generator[None]:
+    def __enter__(self) -> None:
         """Let the LLM's own code tell this course what it learns."""
-        token = _running.set(self)
-        try:
-            yield
-        finally:
-            _running.reset(token)
+        self._token = _running.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        """Hear no more."""
+        _running.reset(self._token)
 
 
 def course_of(llm: Any) -> Course | None:

@@ -47,15 +47,15 @@ def deny(llm: Any, asked: Asked, denial: Exception) -> None:
 
 
 def _whose(asked: Asked) -> dict[str, Any]:
-    return {"from_task": asked.from_task, "from_agent": asked.from_agent}
+    return {"from_task": asked.get("from_task"), "from_agent": asked.get("from_agent")}
 
 
 def _start(llm: Any, asked: Asked) -> None:
     llm._emit_call_started_event(  # noqa: SLF001 - the same
         messages=asked.messages,
-        tools=asked.tools,
-        callbacks=asked.callbacks,
-        available_functions=asked.available_functions,
+        tools=asked.get("tools"),
+        callbacks=asked.get("callbacks"),
+        available_functions=asked.get("available_functions"),
         **_whose(asked),
     )
 

@@ -32,6 +32,12 @@ _dispatching: ContextVar[Any] = ContextVar("agentfuse_crewai_dispatching", defau
 _passing: ContextVar[Any] = ContextVar("agentfuse_crewai_passing", default=None)
 
 
+def own_fuse_of(llm: Any) -> Fuse | None:
+    """Give the fuse an LLM carries; read where pydantic keeps it, as its own way is slow."""
+    private: dict[str, Any] = llm.__pydantic_private__ or {}
+    return private.get("_fuse")
+
+
 def grant(fuse: Fuse, crew: Crew | None) -> None:
     """Let a fuse pay for what this dispatch of hooks allows."""
     _granted.set(Grant(fuse, crew))
@@ -62,9 +68,8 @@ def is_passing(llm: Any) -> bool:
     return llm is not None and _passing.get() is llm
 
 
-def has_hooks() -> bool:
-    """Say whether anybody would hear of a call before it is made."""
-    point = InterceptionPoint.PRE_MODEL_CALL
+def has_hooks(point: InterceptionPoint = InterceptionPoint.PRE_MODEL_CALL) -> bool:
+    """Say whether anybody would hear of a call, by default before it is made."""
     return bool(get_hooks(point) or get_scoped_hooks(point))
 
 

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import sys
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
+from agentfuse.by_content import ByContent
 from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.chat_requests import message_of
-from agentfuse.providers.directory import BY_ID, BY_PREFIX
 from agentfuse.providers.wire_json import list_of, object_of
+from agentfuse_crewai.settings import away_from_home, plain_value, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from crewai.llms.base_llm import BaseLLM
 
     from agentfuse.messages import Json
 
-LIMIT_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-"""The fields an output maximum may stand in, first found wins, as CrewAI's providers read them."""
-
 _NAMES = ("tools", "callbacks", "available_functions", "from_task", "from_agent", "response_model")
-
-# Whose names the price catalogue writes otherwise (crewai.llms.constants, PROVIDER_ALIASES).
-_IDS = {"bedrock": "aws", "aws": "aws", "gemini": "google", "claude": "anthropic"}
-
-# How a call travels, is repeated or watched, or what is told elsewhere: no part of the answer.
-_TOLD = frozenset(
-    {
-        *(
-            "llm_type",
-            "model",
-            "provider",
-            "api_key",
-            "is_litellm",
-            "prefer_upload",
-            "custom_openai",
-        ),
-        *("stream", "stop", "response_format", "additional_params", *LIMIT_FIELDS),
-        *("base_url", "api_base", "endpoint", "timeout", "max_retries", "client_params"),
-        *("callbacks", "interceptor", "context_window_size", "tool_search_results"),
-        *("is_o1_model", "is_gpt4_model", "is_claude_3", "is_anthropic", "supports_tools"),
-        *("default_headers", "default_query", "organization", "project", "credentials"),
-    }
-)
 
 # Messages' own keys that CrewAI keeps for itself (crewai.llms.cache, crewai.utilities.types).
 _BOOKKEEPING = frozenset({"cache_breakpoint", "raw_tool_call_parts"})
+
+# What most messages hold.
+_PLAINEST = frozenset({"role", "content"})
 
 UNKEYED: Any = object()
 """A parameter without a JSON form: a request that has it is never answered from memory."""
@@ -69,38 +46,46 @@ class Asked:
     @classmethod
     def of(cls, messages: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Asked:
         """Name the arguments that came by place (``BaseLLM.call``)."""
-        return cls(messages, {**dict(zip(_NAMES, args, strict=False)), **kwargs})
+        if args:
+            kwargs = {**dict(zip(_NAMES, args, strict=False)), **kwargs}
+        return cls(messages, kwargs)
 
-    def __getattr__(self, name: str) -> Any:
+    def get(self, name: str) -> Any:
         """Give an argument of ``BaseLLM.call``, None where it was left out."""
-        if name in _NAMES:
-            return self.given.get(name)
-        raise AttributeError(name)
+        return self.given.get(name)
 
     @property
     def listed(self) -> list[dict[str, Any]]:
-        """The messages as a fresh list of fresh dicts; the text alone is the user's."""
+        """The messages as a fresh list of fresh dicts."""
+        return [dict(message) for message in self.written]
+
+    @property
+    def written(self) -> list[dict[str, Any]]:
+        """The messages as they came, to read; a text alone is the user's."""
         if isinstance(self.messages, str):
             return [{"role": "user", "content": self.messages}]
-        return [dict(object_of(message)) for message in list_of(self.messages)]
+        return [object_of(message) for message in list_of(self.messages)]
 
 
 def request_of(llm: BaseLLM, asked: Asked) -> Request:
     """Read a call: whom it asks, what, and with which parameters."""
-    provider, model = address_of(llm)
-    limit, ceiling = limits_of(llm)
-    params = dict(_params_of(llm, asked))
+    settings = settings_of(llm)
+    params = {**settings.params, **_params_of(llm, asked)}
+    if settings.chained:
+        params["previous_response_id"] = True
     return Request(
-        provider=provider,
-        model=model,
-        messages=tuple(_message_of(message) for message in asked.listed),
+        provider=settings.provider,
+        model=settings.model,
+        messages=tuple([_message_of(message) for message in asked.written]),
         api="crewai",
-        max_output_tokens=limit,
-        output_ceiling=ceiling,
+        max_output_tokens=settings.limit,
+        output_ceiling=settings.ceiling,
         tools=_tools_of(llm, asked),
         params=params or NOTHING,
         stream=is_streaming(llm),
-        base_url=_base_url_of(llm, provider),
+        base_url=settings.base_url
+        if settings.base_url is not None
+        else away_from_home(_clients_address_of(llm), settings.provider),
     )
 
 
@@ -116,61 +101,19 @@ def is_streaming(llm: Any) -> bool:
     return bool(effective() if effective is not None else llm.stream)
 
 
-def address_of(llm: BaseLLM) -> tuple[str, str]:
-    """Give the provider's id in the price catalogue, and the model as the provider writes it."""
-    prefix, slash, rest = llm.model.partition("/")
-    named = str(llm.provider or "openai")
-    if slash and prefix == named:
-        return _id_of(prefix), rest
-    if slash and llm.is_litellm and prefix in BY_PREFIX:
-        return BY_PREFIX[prefix].id, rest
-    return _id_of(named), llm.model
+def shape_of(llm: Any, asked: Asked) -> Any:
+    """Give the form the answer must have: the call's, or the LLM's own."""
+    return asked.get("response_model") or getattr(llm, "response_format", None)
 
 
-def _id_of(name: str) -> str:
-    row = BY_PREFIX.get(name) or BY_ID.get(name)
-    return _IDS.get(name) or (row.id if row else name)
-
-
-def _base_url_of(llm: Any, provider: str) -> str:
-    """Give the address a call goes to; empty for the provider's own."""
-    given = getattr(llm, "base_url", None) or getattr(llm, "api_base", None)
-    client = getattr(llm, "_client", None)
-    address = str(given or getattr(client, "base_url", "") or "").rstrip("/")
-    row = BY_ID.get(provider)
-    home = row.home.rstrip("/") if row else ""
-    return "" if address == home else address
-
-
-def limits_of(llm: Any) -> tuple[int | None, int | None]:
-    """Give the output maximum the caller set, and the one that is sent where none was set.
-
-    AnthropicCompletion fills its field with what the model can give at most, since the API wants
-    one: that is no wish of the caller's.
-    """
-    limit = next((getattr(llm, name, None) for name in LIMIT_FIELDS if _is_set(llm, name)), None)
-    limit = None if limit is None else int(limit)
-    kind: Any = llm.__class__
-    own = own_limit_of(kind, llm.model)
-    return (None, own) if limit is not None and limit == own else (limit, None)
-
-
-@lru_cache(maxsize=256)
-def own_limit_of(kind: Any, model: str) -> int | None:
-    """Give the output maximum that AnthropicCompletion fills in by itself for a model."""
-    for each in kind.__mro__:
-        filled = getattr(sys.modules.get(each.__module__), "_default_max_tokens_for_model", None)
-        if filled is not None:
-            return int(filled(model))
-    return None
-
-
-def _is_set(llm: Any, name: str) -> bool:
-    return isinstance(getattr(llm, name, None), int | float)
+def _clients_address_of(llm: Any) -> Any:
+    return getattr(getattr(llm, "_client", None), "base_url", None)
 
 
 def _message_of(written: dict[str, Any]) -> Message:
     """Read a message, without what CrewAI notes beside it; files are told apart by their names."""
+    if written.keys() == _PLAINEST and isinstance(written["content"], str):
+        return Message(written["role"], (Text(written["content"]),))
     kept = {k: v for k, v in written.items() if k not in _BOOKKEEPING and v is not None}
     files = kept.pop("files", None)
     message = message_of({"content": None, **kept})
@@ -182,67 +125,60 @@ def _message_of(written: dict[str, Any]) -> Message:
     )
 
 
-def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
-    """Give the tools as function tools of chat completions: the provider's own reading of them."""
-    tools = asked.tools or ()
-    if not tools:
-        return ()
-    converted = list_of(llm._convert_tools_for_interference(tools))  # noqa: SLF001 - as it is sent
-    if all("function" in object_of(tool) for tool in converted):
-        return tuple(object_of(tool) for tool in converted)
-    return tuple(object_of(tool) or {"tool": repr(tool)} for tool in list_of(tools))
-
-
-def _params_of(llm: BaseLLM, asked: Asked) -> Iterator[tuple[str, Json]]:
+def _params_of(llm: BaseLLM, asked: Asked) -> dict[str, Json]:
     """Gather what else changes the answer, under the names of chat completions."""
-    yield from _set_fields(llm)
-    yield from llm.additional_params.items()
-    if llm.stop_sequences:
-        yield "stop", list(llm.stop_sequences)
-    shape = asked.response_model or getattr(llm, "response_format", None)
+    params: dict[str, Json] = dict(llm.additional_params)
+    stop = llm.stop_sequences
+    if stop:
+        params["stop"] = list(stop)
+    shape = shape_of(llm, asked)
     if shape is not None:
-        yield "response_format", _format_of(shape)
+        params["response_format"] = _format_of(shape)
     for name, value in asked.given.items():
         if name not in _NAMES and value is not None:
-            yield name, _plain(value)
-    if asked.available_functions:
-        yield "available_functions", UNKEYED  # CrewAI runs them inside the call
-    if _is_chained(llm):
-        yield "previous_response_id", True
-
-
-def _is_chained(llm: Any) -> bool:
-    """Say whether an answer changes the next question: kept by the provider, or by the LLM."""
-    stateful = ("auto_chain", "auto_chain_reasoning", "thinking", "builtin_tools", "tool_search")
-    return any(getattr(llm, name, None) for name in stateful)
-
-
-def _set_fields(llm: BaseLLM) -> Iterator[tuple[str, Json]]:
-    for name, default in _telling_fields(type(llm)):
-        value = getattr(llm, name, None)
-        if value is not None and value != default:
-            yield name, _plain(value)
-
-
-@lru_cache(maxsize=256)
-def _telling_fields(kind: type[BaseLLM]) -> tuple[tuple[str, Any], ...]:
-    """List the fields of a class that may change an answer, each with its default."""
-    return tuple(
-        (name, None if each.default is PydanticUndefined else each.default)
-        for name, each in kind.model_fields.items()
-        if not (name in _TOLD or each.exclude or name.endswith(("_key", "_token", "_secret")))
-    )
+            params[name] = plain_value(value)
+    if asked.get("available_functions"):
+        params["available_functions"] = UNKEYED  # CrewAI runs them inside the call
+    return params
 
 
 def _format_of(shape: Any) -> Json:
     if isinstance(shape, type) and issubclass(shape, BaseModel):
-        schema = {"name": shape.__name__, "schema": shape.model_json_schema()}
-        return {"type": "json_schema", "json_schema": schema}
-    return _plain(shape)
+        return _schema_of(shape, shape.__pydantic_validator__)
+    return plain_value(shape)
 
 
-def _plain(value: Any) -> Json:
-    """Write pydantic's values as JSON; what has no JSON form stays, and the request has no key."""
-    if isinstance(value, BaseModel):
-        return cast("Json", value.model_dump(mode="json", warnings=False))
-    return value
+@lru_cache(maxsize=256)
+def _schema_of(shape: type[BaseModel], _validator: object) -> Json:
+    """Write a class's schema, anew where it was rebuilt: then its validator is another."""
+    schema = {"name": shape.__name__, "schema": shape.model_json_schema()}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
+    """Give the tools as function tools of chat completions: the provider's own reading of them."""
+    tools = asked.get("tools")
+    if not tools:
+        return ()
+    kind: Any = llm.__class__
+    if not kind._convert_tools_for_interference.__module__.startswith("crewai."):  # noqa: SLF001
+        return _read_by(llm, tools)
+    known = _readings(tools)
+    if kind not in known:
+        known[kind] = copy.deepcopy(_read_by(llm, tools))  # the caller may change its own
+    return known[kind]
+
+
+def _unread(_: object) -> dict[type, tuple[Mapping[str, Json], ...]]:
+    return {}
+
+
+# What CrewAI's own classes, each by its kind, have made of the same tools: they copy whole schemas.
+_readings = ByContent(_unread)
+
+
+def _read_by(llm: Any, tools: Any) -> tuple[Mapping[str, Json], ...]:
+    converted = list_of(llm._convert_tools_for_interference(tools))  # noqa: SLF001 - as it is sent
+    if all("function" in object_of(tool) for tool in converted):
+        return tuple(object_of(tool) for tool in converted)
+    return tuple(object_of(tool) or {"tool": repr(tool)} for tool in list_of(tools))

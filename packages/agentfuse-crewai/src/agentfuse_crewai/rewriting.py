@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from crewai.llms.base_llm import call_stop_override, call_stream_override
 
 from agentfuse.providers.chat_requests import message_body
 from agentfuse_crewai.grants import were_dispatched
-from agentfuse_crewai.requests import LIMIT_FIELDS, address_of, bare_class_of, is_streaming
+from agentfuse_crewai.requests import bare_class_of, is_streaming
+from agentfuse_crewai.settings import LIMIT_FIELDS, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,13 +46,16 @@ def asked_for(asked: Asked, request: Request, sent: Request) -> Asked:
     return replace(asked, messages=messages)
 
 
-@contextmanager
-def target_for(llm: Any, request: Request, sent: Request) -> Generator[Any]:
+def target_for(llm: Any, request: Request, sent: Request) -> AbstractContextManager[Any]:
     """Give the LLM to send through: the caller's own, or one like it for this call alone."""
     same_model = (sent.provider, sent.model) == (request.provider, request.model)
     if same_model and sent.max_output_tokens == request.max_output_tokens:
-        yield llm
-        return
+        return nullcontext(llm)
+    return _stand_in(llm, request, sent, same_model=same_model)
+
+
+@contextmanager
+def _stand_in(llm: Any, request: Request, sent: Request, *, same_model: bool) -> Generator[Any]:
     target = llm.model_copy() if same_model else _of_model(llm, request, sent)
     _cap(target, sent)
     with ExitStack() as overrides:  # both are kept by the LLM's identity

@@ -71,8 +71,7 @@ class Taps(Above):
     @classmethod
     def fires_hooks(cls) -> bool:
         """Say whether the provider's ``call`` runs the user's hooks by itself: CrewAI's own do."""
-        kinds = (kind for kind in cls.bare.__mro__ if "call" in vars(kind) and kind is not BaseLLM)
-        return any(kind.__module__.startswith("crewai.") for kind in kinds)
+        return _fires_hooks(cls.bare)
 
     def _invoke_before_llm_call_hooks(self, messages: Any, from_agent: Any = None) -> bool:
         """Run no hook twice: a call of ours has run them before it was admitted."""
@@ -202,6 +201,12 @@ def settle_loose(llm: Any) -> None:
 
 
 @lru_cache(maxsize=256)
+def _fires_hooks(bare: type[BaseLLM]) -> bool:
+    kinds = (kind for kind in bare.__mro__ if "call" in vars(kind) and kind is not BaseLLM)
+    return any(kind.__module__.startswith("crewai.") for kind in kinds)
+
+
+@lru_cache(maxsize=256)
 def tapped_class_of(bare: Any, *more: Any) -> type[BaseLLM]:
     """Give a provider's class with the taps before it, under its very name.
 
@@ -222,6 +227,9 @@ def tapped_class_of(bare: Any, *more: Any) -> type[BaseLLM]:
     tapped: type[BaseLLM] = make(bare.__name__, (Taps, bare, *more), namespace)
     vars_of: Any = tapped
     vars_of.bare = bare
+    if not (hasattr(bare, "entity_type") or "entity_type" in bare.model_fields):
+        # Each event asks its source, and pydantic is slow to say that there is none.
+        vars_of.entity_type = None
     return tapped
 
 
