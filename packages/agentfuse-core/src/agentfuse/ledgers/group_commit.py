@@ -11,7 +11,7 @@ import os
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Books = TypeVar("Books")
-_Call = Literal["write", "end"]
+_Call = Literal["write", "watch", "pause", "end"]
 
 # So many commands take some 5 ms: whoever comes next waits no longer than that.
 _MOST_AT_ONCE = 128
+
+# How long a process may be silent before that is a pause.
+_PAUSE = 0.02
 
 
 class Job(Generic[Books, T]):
@@ -81,8 +84,9 @@ class GroupCommit(Generic[Books]):
 
     ``transact`` does the jobs and commits, or raises and has changed nothing. ``at_once`` is asked
     first where nothing else waits: it gives the answer in a tuple, or None where it has changed
-    nothing and the command needs more. ``afterwards`` is called when a batch was answered. Safe for
-    threads; a forked child begins with an empty queue.
+    nothing and the command needs more. ``afterwards`` is called when a batch was answered. After
+    ``watch``, ``pause`` is called again and again until it says True. One of these calls is made at
+    a time. Safe for threads; a forked child begins with an empty queue.
     """
 
     def __init__(
@@ -90,10 +94,12 @@ class GroupCommit(Generic[Books]):
         transact: Callable[[Sequence[Job[Books, Any]]], None],
         at_once: Callable[[Callable[[Books], Any]], tuple[Any] | None],
         afterwards: Callable[[], None],
+        pause: Callable[[], bool],
     ) -> None:
         self._transact = transact
         self._at_once = at_once
         self._afterwards = afterwards
+        self._pause = pause
         self._thread: Thread | None = None
         self._begin()
 
@@ -127,8 +133,14 @@ class GroupCommit(Generic[Books]):
         job: Job[Books, T] = Job(work, reads=reads)
         job.future = Future()
         self._waiting.append(job)
-        self._wake()
+        self._call("write")
         return job.future
+
+    def watch(self) -> None:
+        """Have the process's thread look for a pause; may be said by whoever writes."""
+        if not self._watching:
+            self._watching = True
+            self._call("watch")
 
     def close(self) -> None:
         """Write what waits, and end the thread; the next command starts another."""
@@ -146,25 +158,34 @@ class GroupCommit(Generic[Books]):
         self._waiting: deque[Job[Books, Any]] = deque()
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._thread = None
+        self._watching = False
 
     def _notice_fork(self) -> None:
         if self._process != os.getpid():
             self._begin()
 
-    def _wake(self) -> None:
+    def _call(self, call: _Call) -> None:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
                     self._thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
                     self._thread.start()
-        self._calls.put("write")
+        self._calls.put(call)
 
     def _serve(self) -> None:
         """Write whatever waits each time somebody calls, until told to end."""
-        while self._calls.get() == "write":
+        while (call := self._next_call()) != "end":
             with self._door:
-                if self._waiting:
+                if call == "pause":
+                    self._watching = not self._pause()
+                elif self._waiting:
                     self._lead()
+
+    def _next_call(self) -> _Call:
+        try:
+            return self._calls.get(timeout=_PAUSE if self._watching else None)
+        except Empty:
+            return "pause"
 
     def _lead(self) -> None:
         """Write the next batch."""

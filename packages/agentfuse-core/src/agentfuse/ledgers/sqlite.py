@@ -34,6 +34,9 @@ _READS = {"balances", "open_leases", "stops", "trail"}
 # How long a removed or replaced file may go unnoticed; asking costs 3 us.
 _LOOK_EVERY = 0.1
 
+# Lines that follow one another as fast as this go on from one another.
+_BURST = 0.002
+
 _BUSY = 5  # https://sqlite.org/rescode.html#busy
 
 
@@ -65,9 +68,11 @@ class SqliteLedger(Face):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._look_again = 0.0
+        self._added_at = 0.0
+        self._line_at_pause = 0
         self._deliveries = Deliveries()
         self._queue: GroupCommit[Books] = GroupCommit(
-            self._write, self._add, self._deliveries.hand_over
+            self._write, self._add, self._deliveries.hand_over, self._pause
         )
 
     @classmethod
@@ -110,9 +115,16 @@ class SqliteLedger(Face):
 
     def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
         """Do what needs but one line, in this process's turn; None where that was not all."""
-        if time.monotonic() >= self._look_again or not self._turns.goes_on():
+        now = time.monotonic()
+        if now >= self._look_again or not self._turns.goes_on():
             return None
-        return self._with_file(self._added, work)
+        answer = self._with_file(self._added, work)
+        if answer is not None and not self._file.is_held:
+            if now - self._added_at < _BURST:
+                self._file.hold()
+                self._queue.watch()
+            self._added_at = now
+        return answer
 
     def _added(self, db: sqlite3.Connection, work: Callable[[Books], Any]) -> tuple[Any] | None:
         books = self._books
@@ -121,7 +133,8 @@ class SqliteLedger(Face):
         books.now = self._now()
         try:
             answer = work(books)
-            if books.tail.add_now():
+            # Where no line is to be added, it has to be seen what others have written.
+            if (books.tail.lines or not self._file.is_held) and books.tail.add_now():
                 return (answer,)
         except NeedsTheLock:
             pass
@@ -133,8 +146,18 @@ class SqliteLedger(Face):
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
+        self._file.let_go()
         self._look_for_another_file()
         self._with_file(self._transact, batch)
+
+    def _pause(self) -> bool:
+        """Leave the file to others where nothing was written since this was asked last."""
+        books = self._books
+        if books is not None and self._file.is_held and books.tail.line != self._line_at_pause:
+            self._line_at_pause = books.tail.line
+            return False
+        self._file.let_go()
+        return True
 
     def _with_file(self, work: Callable[..., T], *more: object) -> T:
         try:
@@ -220,7 +243,8 @@ def _schema() -> Schema:
         statements=_statements_of("sqlite.sql") + views,
         upgrades=(_statements_of("sqlite_from_1.sql") + views,),
         # Each step writes one page to the WAL: with 4 kB it takes a tenth more.
-        pragmas=("page_size = 2048", "wal_autocheckpoint = 8000"),
+        page_size=2048,
+        checkpoint=8000,
         precious=True,
     )
 
