@@ -111,6 +111,11 @@ class SqliteFile:
             self.close()
 
     @property
+    def connection(self) -> sqlite3.Connection | None:
+        """Give the connection where this process has opened one."""
+        return self._connection if self._process == os.getpid() else None
+
+    @property
     def is_held(self) -> bool:
         """Say whether writes go on from one another, see ``hold``."""
         return self._held is not None

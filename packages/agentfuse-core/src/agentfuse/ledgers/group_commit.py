@@ -142,14 +142,16 @@ class GroupCommit(Generic[Books]):
             self._watching = True
             self._call("watch")
 
-    def close(self) -> None:
-        """Write what waits, and end the thread; the next command starts another."""
+    def close(self, finish: Callable[[], None]) -> None:
+        """Write what waits, end the thread, and ``finish``; the next command starts another."""
         self._notice_fork()
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
             self._calls.put("end")
             thread.join()
+        with self._door:
+            finish()
 
     def _begin(self) -> None:
         self._process = os.getpid()

@@ -95,8 +95,7 @@ class SqliteLedger(Face):
 
     def close(self) -> None:
         """End the thread and close the file; the next call opens it again."""
-        self._queue.close()
-        self._file.close()
+        self._queue.close(self._file.close)
         self._turns.close()
 
     def __enter__(self) -> Self:
@@ -114,35 +113,48 @@ class SqliteLedger(Face):
         return self._queue.do(methodcaller(command, *arguments), reads=command in _READS)
 
     def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
-        """Do what needs but one line, in this process's turn; None where that was not all."""
-        now = time.monotonic()
-        if now >= self._look_again or not self._turns.goes_on():
-            return None
-        answer = self._with_file(self._added, work)
-        if answer is not None and not self._file.is_held:
-            if now - self._added_at < _BURST:
-                self._file.hold()
-                self._queue.watch()
-            self._added_at = now
-        return answer
+        """Do what needs but one line, in this process's turn; None where that was not all.
 
-    def _added(self, db: sqlite3.Connection, work: Callable[[Books], Any]) -> tuple[Any] | None:
-        books = self._books
-        if books is None or books.db is not db or books.tail.is_long:
+        What goes wrong with the file changes nothing, and is told by the way that is gone next.
+        """
+        moment = time.monotonic()
+        if moment >= self._look_again or not (
+            moment < self._turns.until or self._turns.goes_on()
+        ):
             return None
+        books = self._books
+        if books is None or books.db is not self._file.connection or books.tail.is_long:
+            return None
+        try:
+            answered = self._added(books, work)
+        except BaseException as error:
+            books.forget()
+            if not hasattr(error, "sqlite_errorcode"):
+                raise
+            return None
+        if answered is not None and not self._file.is_held:
+            self._hold(moment)
+        return answered
+
+    def _added(self, books: Books, work: Callable[[Books], Any]) -> tuple[Any] | None:
         books.now = self._now()
+        tail = books.tail
         try:
             answer = work(books)
             # Where no line is to be added, it has to be seen what others have written.
-            if (books.tail.lines or not self._file.is_held) and books.tail.add_now():
+            if (tail.lines or not self._file.is_held) and tail.add_now():
                 return (answer,)
         except NeedsTheLock:
             pass
-        except BaseException:
-            books.forget()
-            raise
-        books.tail.drop()
+        tail.drop()
         return None
+
+    def _hold(self, moment: float) -> None:
+        """Let lines go on from one another where they are added fast."""
+        if moment - self._added_at < _BURST:
+            self._file.hold()
+            self._queue.watch()
+        self._added_at = moment
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
