@@ -290,11 +290,14 @@ def _has_news(books: Books) -> bool:
     import sqlite3
 
     try:
-        return books.tail.catch_up()
+        has_news = books.tail.catch_up()
+        if books.tail.is_long:
+            books.tail.follow()  # what can be done while waiting is not done in the turn
     except sqlite3.OperationalError as error:
         if not _is_busy(error):
             raise
         return False  # to begin is to wait for it
+    return has_news
 
 
 def _is_busy(error: BaseException | None) -> bool:

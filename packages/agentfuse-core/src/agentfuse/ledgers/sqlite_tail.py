@@ -207,16 +207,20 @@ class Tail:
 
     def fold(self) -> bool:
         """Fold the lines, inside a transaction; False where another process has just done so."""
-        folded: int = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
-        if folded > self.folded:
-            self._trim(folded)
-            if not self.is_long:
-                return False
+        self.follow()
+        if not self.is_long:
+            return False
         accounts = ((key, *self.accounts[key]) for key in self._unfolded)
         fold(self.db, accounts, self._steps)
         self.db.execute("UPDATE pruning SET folded = ?", (self.line,))
         self._trim(self.line)
         return True
+
+    def follow(self) -> None:
+        """Forget what another process has folded, as far as it was read."""
+        folded: int = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
+        if self.folded < folded <= self.line:
+            self._trim(folded)
 
     def open_leases(self) -> Iterable[str]:
         """Name the leases that may be open, oldest first."""
