@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,12 +128,14 @@ class SqliteFile:
         are those of its own read. It sees nothing of what others write, and a write fails as busy
         once they have written; until ``let_go``, nobody can begin the write-ahead log anew.
         """
-        with self._lock:
+        import sqlite3
+
+        with self._lock, suppress(sqlite3.Error):  # without it, writes are as slow as before
             if self._connection is not None and self._held is None:
-                # Copying the log at every write, as SQLite would when it is long, is left to the
-                # next write that is by itself.
-                self._connection.execute("PRAGMA wal_autocheckpoint = 0")
                 self._held = self._connection.execute("SELECT name FROM sqlite_master")
+                # SQLite would copy a log that is long at every write, since it cannot begin anew:
+                # that is left to the next write that is by itself.
+                self._connection.execute("PRAGMA wal_autocheckpoint = 0")
 
     def let_go(self) -> None:
         """Let the next write be by itself, and the next read see what others have written."""
@@ -247,10 +250,17 @@ class SqliteFile:
         )
 
     def _end_hold(self) -> None:
+        import sqlite3
+
         held, self._held = self._held, None
-        if held is not None and self._connection is not None:
+        if held is None or self._connection is None:
+            return
+        try:
             held.close()
             self._connection.execute(f"PRAGMA wal_autocheckpoint = {self._schema.checkpoint:d}")
+        except sqlite3.Error as error:
+            self._drop_connection()
+            raise self._unavailable(error) from error
 
     def _drop_connection(self) -> None:
         self._held = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
 from operator import methodcaller
@@ -34,8 +35,9 @@ _READS = {"balances", "open_leases", "stops", "trail"}
 # How long a removed or replaced file may go unnoticed; asking costs 3 us.
 _LOOK_EVERY = 0.1
 
-# Lines that follow one another as fast as this go on from one another.
-_BURST = 0.002
+# So many lines, each so many seconds after the last, and the next ones go on from one another.
+_MANY_IN_A_ROW = 4
+_SOON = 0.002
 
 _BUSY = 5  # https://sqlite.org/rescode.html#busy
 
@@ -69,6 +71,7 @@ class SqliteLedger(Face):
         self._books: Books | None = None
         self._look_again = 0.0
         self._added_at = 0.0
+        self._in_a_row = 0
         self._line_at_pause = 0
         self._deliveries = Deliveries()
         self._queue: GroupCommit[Books] = GroupCommit(
@@ -150,14 +153,16 @@ class SqliteLedger(Face):
         return None
 
     def _hold(self, moment: float) -> None:
-        """Let lines go on from one another where they are added fast."""
-        if moment - self._added_at < _BURST:
+        """Let lines go on from one another where one after another is added."""
+        self._in_a_row = self._in_a_row + 1 if moment - self._added_at < _SOON else 0
+        self._added_at = moment
+        if self._in_a_row >= _MANY_IN_A_ROW:
             self._file.hold()
             self._queue.watch()
-        self._added_at = moment
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
+        self._in_a_row = 0
         self._file.let_go()
         self._look_for_another_file()
         self._with_file(self._transact, batch)
@@ -168,7 +173,8 @@ class SqliteLedger(Face):
         if books is not None and self._file.is_held and books.tail.line != self._line_at_pause:
             self._line_at_pause = books.tail.line
             return False
-        self._file.let_go()
+        with suppress(StoreUnavailable):  # it is closed now, and told to whoever comes next
+            self._file.let_go()
         return True
 
     def _with_file(self, work: Callable[..., T], *more: object) -> T:
