@@ -60,6 +60,8 @@ class SqliteFile:
     newer version or of another kind.
     """
 
+    _held: sqlite3.Cursor | None
+
     def __init__(self, path: Path | str, schema: Schema, *, patience: float = 5.0) -> None:
         self.path = Path(path)
         self._schema = schema
@@ -154,7 +156,7 @@ class SqliteFile:
         self._process = os.getpid()
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
-        self._held: sqlite3.Cursor | None = None
+        self._held = None
         self._identity: tuple[int, int] | None = None
 
     def _notice_fork(self) -> None:

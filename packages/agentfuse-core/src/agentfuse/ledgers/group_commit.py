@@ -89,6 +89,8 @@ class GroupCommit(Generic[Books]):
     a time. Safe for threads; a forked child begins with an empty queue.
     """
 
+    _watching: bool
+
     def __init__(
         self,
         transact: Callable[[Sequence[Job[Books, Any]]], None],

@@ -121,9 +121,7 @@ class SqliteLedger(Face):
         What goes wrong with the file changes nothing, and is told by the way that is gone next.
         """
         moment = time.monotonic()
-        if moment >= self._look_again or not (
-            moment < self._turns.until or self._turns.goes_on()
-        ):
+        if moment >= self._look_again or not (moment < self._turns.until or self._turns.goes_on()):
             return None
         books = self._books
         if books is None or books.db is not self._file.connection or books.tail.is_long:

@@ -241,8 +241,7 @@ class Books:
             states.append(change(account, state, (spent, held + more, due)))
         known = KnownLease(lease, wording)
         tail.put(lease.id, known)
-        if deadline < tail.next_deadline:
-            tail.next_deadline = deadline
+        tail.next_deadline = min(tail.next_deadline, deadline)
         tail.lines.append(line_of((tail.next_line, now, "reserve"), known, amount, states))
         return lease
 

@@ -27,17 +27,17 @@ _RENEW = """UPDATE folded_leases
 
 _NEVER = (0, None)
 
+# By lease, a line and the deadline that it sets.
+_Until = dict[str, tuple[int, float | None]]
+
 
 @dataclass(slots=True)
 class Steps:
-    """The lines not folded yet in which leases were opened, renewed and closed last, by lease.
+    """The lines not folded yet in which leases were opened, renewed and closed last."""
 
-    A line that opens or renews is there with the deadline it sets.
-    """
-
-    opened: dict[str, tuple[int, float | None]] = field(default_factory=dict)
-    renewed: dict[str, tuple[int, float | None]] = field(default_factory=dict)
-    closed: dict[str, int] = field(default_factory=dict)
+    opened: _Until = field(default_factory=_Until)
+    renewed: _Until = field(default_factory=_Until)
+    closed: dict[str, int] = field(default_factory=dict[str, int])
 
     def __contains__(self, lease: str) -> bool:
         """Say whether any line tells of a lease."""

@@ -78,7 +78,8 @@ class _Accounts(dict[str, State]):
 class Tail:
     """Accounts and leases as they are after the line that was read last, and lines to be added.
 
-    A step ``change``s accounts, ``put``s a lease and appends to ``lines``. When those are written, ``keep`` makes that final; ``drop`` takes it back.
+    A step ``change``s accounts, ``put``s a lease and appends to ``lines``. When those are written,
+    ``keep`` makes that final; ``drop`` takes it back.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -139,8 +140,7 @@ class Tail:
     def change(self, account: WordedAccount, before: State, now: tuple[int, int, int]) -> str:
         """Change an account to what is spent, held and due now, and write what it comes to."""
         spent, held, due = now
-        if spent > FULL:
-            spent = FULL
+        spent = spent if spent < FULL else FULL  # noqa: FURB136 - min() takes four times as long
         key = account.key
         self._accounts_before.append((key, before))
         self.accounts[key] = (spent, held, due, account.resets)
