@@ -115,7 +115,7 @@ class SqliteFile:
 
     @property
     def connection(self) -> sqlite3.Connection | None:
-        """Give the connection where this process has opened one."""
+        """Give the connection where this process has opened one, to whoever is alone with it."""
         return self._connection if self._process == os.getpid() else None
 
     @property

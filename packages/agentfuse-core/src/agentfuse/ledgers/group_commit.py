@@ -138,11 +138,18 @@ class GroupCommit(Generic[Books]):
         self._call("write")
         return job.future
 
-    def watch(self) -> None:
-        """Have the process's thread look for a pause; may be said by whoever writes."""
+    def watch(self) -> bool:
+        """Have the process's thread look for a pause; False in a program that starts no threads.
+
+        May be said by whoever writes.
+        """
         if not self._watching:
+            try:
+                self._call("watch")
+            except RuntimeError:  # the program is about to end
+                return False
             self._watching = True
-            self._call("watch")
+        return True
 
     def close(self, finish: Callable[[], None]) -> None:
         """Write what waits, end the thread, and ``finish``; the next command starts another."""
@@ -172,8 +179,9 @@ class GroupCommit(Generic[Books]):
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
-                    self._thread.start()
+                    thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
+                    thread.start()
+                    self._thread = thread
         self._calls.put(call)
 
     def _serve(self) -> None:

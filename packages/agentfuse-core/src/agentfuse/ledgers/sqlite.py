@@ -154,9 +154,8 @@ class SqliteLedger(Face):
         """Let lines go on from one another where one after another is added."""
         self._in_a_row = self._in_a_row + 1 if moment - self._added_at < _SOON else 0
         self._added_at = moment
-        if self._in_a_row >= _MANY_IN_A_ROW:
+        if self._in_a_row >= _MANY_IN_A_ROW and self._queue.watch():
             self._file.hold()
-            self._queue.watch()
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
