@@ -19,11 +19,24 @@ if TYPE_CHECKING:
 class Known:
     """All that is known of one call: from its worker's log, and from the provider."""
 
+    worker: int
     round: int
     amount: int
     estimate: int
+    began: float
+    fate: str = ""
     billed: int | None = None
     seconds: float | None = None
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A time in which a worker was stopped, or the store was away (None)."""
+
+    worker: int | None
+    began: float
+    ended: float
 
 
 @dataclass
@@ -33,7 +46,15 @@ class Round:
     ``spent`` is what the ledger said once every lease had ended; ``corrected`` what settling each
     call at the provider's count, and releasing what was never billed, has changed; ``lost`` what
     was billed to leases that an emptied store had forgotten. ``beyond`` sums up what calls were
-    billed above what was held or booked for them at the time: the only way past a limit.
+    billed above what was held or booked for them at the time: the only way past a limit. ``causes``
+    says of that why:
+
+    - overrun: the provider billed more than its own maximum;
+    - forgotten, outlived: nobody settled, or long after the lease's end, as chance had said;
+    - killed: nobody settled, since the process was killed or the store did not answer in time;
+    - stopped: the process was stopped meanwhile, so that it could neither settle nor renew;
+    - held up: another process, which may have had the file's lock, or the store was;
+    - late: none of these.
     """
 
     round: int
@@ -46,6 +67,7 @@ class Round:
     after: int = 0
     lost: int = 0
     beyond: int = 0
+    causes: dict[str, int] = field(default_factory=dict[str, int])
     expired: int = 0
     misbooked: int = 0
     faults: list[str] = field(default_factory=list)
@@ -62,9 +84,12 @@ def calls_of(logs: Iterable[Path], bills: Path) -> dict[str, Known]:
         for line in log.read_text().splitlines():
             what, name, *rest = line.split()
             if what == "try":
-                calls[name] = Known(*map(int, rest))
+                terms = map(int, (name.partition("-")[0], *rest[:3]))
+                calls[name] = Known(*terms, began=float(rest[3]))
+            elif what == "fate":
+                calls[name].fate = rest[0]
             elif what == "took":
-                calls[name].seconds = float(rest[0])
+                calls[name].seconds, calls[name].ended = map(float, rest)
     for line in bills.read_text().splitlines():
         name, amount = line.split()
         calls[name].billed = int(amount)
@@ -72,14 +97,14 @@ def calls_of(logs: Iterable[Path], bills: Path) -> dict[str, Known]:
 
 
 def rounds_of(
-    plan: Plan, ledger: Any, calls: dict[str, Known], *, emptied: list[int]
+    plan: Plan, ledger: Any, calls: dict[str, Known], stops: list[Stop], *, emptied: list[int]
 ) -> list[Round]:
     """Compare, round by round; ``emptied`` are the rounds in which the store lost everything."""
     rounds = [Round(number, plan.limit) for number in range(plan.rounds)]
     for row in rounds:
         row.spent, row.held = _account(ledger, row)
     for name, call in calls.items():
-        _sum_up(rounds[call.round], call, plan.life)
+        _sum_up(rounds[call.round], call, plan.life, stops)
         if not plan.sliced:
             _reconcile(ledger, rounds[call.round], name, call)
     for row in rounds:
@@ -95,13 +120,31 @@ def _account(ledger: Any, row: Round) -> tuple[int, int]:
     return balance.spent, balance.held
 
 
-def _sum_up(row: Round, call: Known, life: float) -> None:
+def _sum_up(row: Round, call: Known, life: float, stops: list[Stop]) -> None:
     if call.billed is None:
         return
     row.calls += 1
     row.billed += call.billed
     in_time = call.seconds is not None and call.seconds < life
-    row.beyond += max(0, call.billed - (call.amount if in_time else call.estimate))
+    beyond = call.billed - (call.amount if in_time else call.estimate)
+    if beyond > 0:
+        row.beyond += beyond
+        cause = "overrun" if in_time else _cause_of(call, stops)
+        row.causes[cause] = row.causes.get(cause, 0) + beyond
+
+
+def _cause_of(call: Known, stops: list[Stop]) -> str:
+    """Say why a call was not settled while it had its lease."""
+    if call.fate in {"forgotten", "outlived"}:
+        return call.fate
+    if call.ended is None:
+        return "killed"
+    meanwhile = {
+        stop.worker for stop in stops if stop.began < call.ended and stop.ended > call.began
+    }
+    if call.worker in meanwhile:
+        return "stopped"
+    return "held up" if meanwhile else "late"
 
 
 def _reconcile(ledger: Any, row: Round, name: str, call: Known) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from books import Round, calls_of, rounds_of
+from books import Round, Stop, calls_of, rounds_of
 from plan import NANO, Plan, ledger_at
 from worker import work
 
@@ -73,6 +73,8 @@ class Run:
         self._started = 0
         self._workers: list[BaseProcess] = []
         self._stopped: list[tuple[float, BaseProcess]] = []
+        self._numbers: dict[BaseProcess, int] = {}
+        self.stops: list[Stop] = []
         self.counts = Counts()
 
     def conduct(self) -> None:
@@ -111,11 +113,15 @@ class Run:
         worker = SPAWN.Process(target=work, args=(plan,))
         worker.start()
         self._workers.append(worker)
+        self._numbers[worker] = self._started
 
     def _kill(self) -> None:
         worker = self._workers.pop(self._random.randrange(len(self._workers)))
         worker.kill()
         worker.join()
+        for until, each in self._stopped:
+            if each is worker:
+                self._note_stop(until - 1.5 * self._plan.life, worker)
         self._stopped = [each for each in self._stopped if each[1] is not worker]
         self.counts.kills += 1
         self._start()
@@ -133,20 +139,29 @@ class Run:
             if everyone or until <= now:
                 _signal(worker, signal.SIGCONT)
                 self._stopped.remove((until, worker))
+                self._note_stop(until - 1.5 * self._plan.life, worker)
+
+    def _note_stop(self, began: float, worker: BaseProcess | None = None) -> None:
+        number = self._numbers[worker] if worker else None
+        self.stops.append(Stop(number, began, time.time()))
 
     def _restart(self) -> None:
         """Kill the store and start it with what it had written down."""
         if self._server is not None:
+            began = time.time()
             self._server.kill()
             time.sleep(self._random.uniform(0.0, 0.5))
             self._server.start()
+            self._note_stop(began)
             self.counts.restarts += 1
 
     def _empty(self) -> None:
         """Kill the store and start it with nothing."""
         if self._server is not None:
+            began = time.time()
             self._server.lose()
             self._server.start()
+            self._note_stop(began)
             self.counts.emptied.append(self._plan.round_at(time.time()))
 
 
@@ -191,13 +206,13 @@ def run(url: str, seconds: float, seed: int, folder: Path) -> tuple[list[Round],
             threads=THREADS,
             seed=seed,
         )
-        counts = _conducted(plan, folder, store.server, seed)
+        counts, stops = _conducted(plan, folder, store.server, seed)
         counts.cuts = store.proxy.cut if store.proxy else 0
         # Until what nobody settled has expired, and the slices of the dead.
         time.sleep(2 * LIFE + (SLICE_SECONDS if plan.sliced else 0))
         ledger: Any = ledger_at(store.straight)
         calls = calls_of(folder.glob("worker-*.log"), folder / "bills")
-        rounds = rounds_of(plan, ledger, calls, emptied=counts.emptied)
+        rounds = rounds_of(plan, ledger, calls, stops, emptied=counts.emptied)
         getattr(ledger, "close", lambda: None)()
     return rounds, counts
 
@@ -254,13 +269,15 @@ def _store(url: str, stack: ExitStack, folder: Path, seed: int) -> Store:
     return Store(proxied, url, server, proxy)
 
 
-def _conducted(plan: Plan, folder: Path, server: RedisServer | None, seed: int) -> Counts:
+def _conducted(
+    plan: Plan, folder: Path, server: RedisServer | None, seed: int
+) -> tuple[Counts, list[Stop]]:
     if urlsplit(plan.ledger).scheme == "memory":
         work(replace(plan, log=str(folder / "worker-0.log")))
-        return Counts()
+        return Counts(), []
     conductor = Run(plan, folder, server, seed)
     conductor.conduct()
-    return conductor.counts
+    return conductor.counts, conductor.stops
 
 
 def print_table(rounds: list[Round], counts: Counts) -> None:
@@ -271,6 +288,10 @@ def print_table(rounds: list[Round], counts: Counts) -> None:
     for row in rounds:
         money = "".join(f"{getattr(row, name) / NANO:15.9f}" for name in columns)
         print(f"{row.round:5}{row.calls:7}{money}  {'; '.join(row.faults) or 'agrees'}")
+    print("beyond what was held or booked for them, calls were billed in all:")
+    for cause in sorted({cause for row in rounds for cause in row.causes}):
+        beyond = sum(row.causes.get(cause, 0) for row in rounds)
+        print(f"{cause:>12}{beyond / NANO:15.9f}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
     python chaos/worker.py PLAN
 
 What it is about to do goes into its log first, so that a ``kill -9`` hides nothing:
-``try id round amount estimate``, ``took id seconds`` once the settlement was answered.
+``try id round amount estimate time``, ``fate id word`` where the call will not be settled as soon
+as it was billed, and ``took id seconds time`` once the settlement was answered: so long after the
+lease was last known to be open.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 from plan import Plan, ledger_at
 
 from agentfuse.errors import StoreUnavailable
+from agentfuse.messages import Request
 from agentfuse.runtime.now import run_now
-from agentfuse.tickets import Amounts, Lease, Limit
+from agentfuse.runtime.renewal import Renewals
+from agentfuse.tickets import Admitted, Amounts, Lease, Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +33,14 @@ if TYPE_CHECKING:
 REPEATED = 0.20
 FORGOTTEN = 0.05
 OUTLIVED = 0.05
+SLOW = 0.05
 FREE = 0.05
 FAILED = 0.05
 OVERRUN = 0.01
 
+FATES = (FAILED, FORGOTTEN, OUTLIVED, SLOW, 1 - FAILED - FORGOTTEN - OUTLIVED - SLOW)
+
+SLOW_LIVES = 2.5
 LARGEST = 20_000_000  # two cents
 REFUSED_PAUSE = 0.02
 
@@ -51,9 +59,10 @@ class Call:
 class Worker:
     """One thread's way: a connection to the provider, and luck of its own."""
 
-    def __init__(self, plan: Plan, ledger: Any, thread: int, log: int) -> None:
+    def __init__(self, plan: Plan, ledger: Any, renewals: Renewals, thread: int, log: int) -> None:
         self._plan = plan
         self._ledger = ledger
+        self._renewals = renewals
         self._name = f"{plan.worker}-{thread}"
         self._log = log
         self._random = random.Random(f"{plan.seed}/{self._name}")  # noqa: S311 - faults, not secrets
@@ -92,25 +101,44 @@ class Worker:
             ttl=self._plan.life,
             marks=("*",),
         )
-        self._write(f"try {call.id} {call.round} {call.amount} {call.estimate}")
+        terms = f"{call.round} {call.amount} {call.estimate}"
+        self._write(f"try {call.id} {terms} {time.time():.6f}")
         answer = self._often(lambda: run_now(self._ledger.reserve(lease)))
         if not isinstance(answer, Lease):
             time.sleep(REFUSED_PAUSE)
             return
-        fate = self._random.random()
+        self._go_on(call, answer, start)
+
+    def _go_on(self, call: Call, lease: Lease, start: float) -> None:
+        """Do with a lease what chance says: most are settled as soon as the call was billed."""
+        fate = self._random.choices(("failed", "forgotten", "outlived", "slow", ""), FATES)[0]
         time.sleep(self._random.random() * 0.01)
-        if fate < FAILED:
+        if fate == "failed":
             self._often(lambda: run_now(self._ledger.release(call.id)))
             return
+        if fate:
+            self._write(f"fate {call.id} {fate}")
+        if fate == "slow":
+            start = self._wait(lease, start)
         self._ask(call)
-        if fate < FAILED + FORGOTTEN:
+        if fate == "forgotten":
             return
-        if fate < FAILED + FORGOTTEN + OUTLIVED:
+        if fate == "outlived":
             time.sleep(1.5 * self._plan.life)
         actual = Amounts(call.actual, requests=1)
         settlement = self._often(lambda: run_now(self._ledger.settle(call.id, actual)))
         if settlement.booked == actual:
-            self._write(f"took {call.id} {time.monotonic() - start:.6f}")
+            self._write(f"took {call.id} {time.monotonic() - start:.6f} {time.time():.6f}")
+
+    def _wait(self, lease: Lease, start: float) -> float:
+        """Let a call last for several lives of its lease; give when that was open last."""
+        request = Request(provider="any", model="any", messages=())
+        ticket = Admitted(id=lease.id, asked=request, request=request, started=start, lease=lease)
+        self._renewals.add(ticket)
+        time.sleep(SLOW_LIVES * self._plan.life)
+        self._renewals.drop(ticket)
+        asked = time.monotonic()
+        return asked if run_now(self._ledger.renew(lease.id, self._plan.life)) else start
 
     def _ask(self, call: Call) -> None:
         self._provider.sendall(f"{call.id} {call.actual}\n".encode())
@@ -132,7 +160,8 @@ def work(plan: Plan) -> None:
     """Run a process's threads."""
     ledger: Any = ledger_at(plan.ledger)
     log = os.open(plan.log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    workers = [Worker(plan, ledger, thread, log) for thread in range(plan.threads)]
+    renewals = Renewals(ledger, plan.life)
+    workers = [Worker(plan, ledger, renewals, thread, log) for thread in range(plan.threads)]
     threads = [Thread(target=worker.work) for worker in workers]
     for thread in threads:
         thread.start()

@@ -23,6 +23,7 @@ def test_kills_repeats_and_cuts_leave_the_books_agreeing_to_the_nanodollar(tmp_p
     figures = json.loads(kept.read_text())
     faults = figures["faults"]
     assert min(faults["kills"], faults["cuts"], len(faults["emptied"])) > 0
+    assert all(sum(row["causes"].values()) == row["beyond"] for row in figures["rounds"])
     last = figures["rounds"][-1]
     assert last["calls"] > 100
     assert last["after"] + last["lost"] == last["billed"] <= last["limit"] + last["beyond"]

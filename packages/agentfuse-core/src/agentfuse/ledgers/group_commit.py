@@ -11,7 +11,7 @@ import os
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Books = TypeVar("Books")
-_Call = Literal["write", "end"]
+_Call = Literal["write", "watch", "pause", "end"]
 
 # So many commands take some 5 ms: whoever comes next waits no longer than that.
 _MOST_AT_ONCE = 128
+
+# How long a process may be silent before that is a pause.
+_PAUSE = 0.02
 
 
 class Job(Generic[Books, T]):
@@ -81,19 +84,24 @@ class GroupCommit(Generic[Books]):
 
     ``transact`` does the jobs and commits, or raises and has changed nothing. ``at_once`` is asked
     first where nothing else waits: it gives the answer in a tuple, or None where it has changed
-    nothing and the command needs more. ``afterwards`` is called when a batch was answered. Safe for
-    threads; a forked child begins with an empty queue.
+    nothing and the command needs more. ``afterwards`` is called when a batch was answered. After
+    ``watch``, ``pause`` is called again and again until it says True. One of these calls is made at
+    a time. Safe for threads; a forked child begins with an empty queue.
     """
+
+    _watching: bool
 
     def __init__(
         self,
         transact: Callable[[Sequence[Job[Books, Any]]], None],
         at_once: Callable[[Callable[[Books], Any]], tuple[Any] | None],
         afterwards: Callable[[], None],
+        pause: Callable[[], bool],
     ) -> None:
         self._transact = transact
         self._at_once = at_once
         self._afterwards = afterwards
+        self._pause = pause
         self._thread: Thread | None = None
         self._begin()
 
@@ -127,17 +135,32 @@ class GroupCommit(Generic[Books]):
         job: Job[Books, T] = Job(work, reads=reads)
         job.future = Future()
         self._waiting.append(job)
-        self._wake()
+        self._call("write")
         return job.future
 
-    def close(self) -> None:
-        """Write what waits, and end the thread; the next command starts another."""
+    def watch(self) -> bool:
+        """Have the process's thread look for a pause; False in a program that starts no threads.
+
+        May be said by whoever writes.
+        """
+        if not self._watching:
+            try:
+                self._call("watch")
+            except RuntimeError:  # the program is about to end
+                return False
+            self._watching = True
+        return True
+
+    def close(self, finish: Callable[[], None]) -> None:
+        """Write what waits, end the thread, and ``finish``; the next command starts another."""
         self._notice_fork()
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
             self._calls.put("end")
             thread.join()
+        with self._door:
+            finish()
 
     def _begin(self) -> None:
         self._process = os.getpid()
@@ -146,25 +169,35 @@ class GroupCommit(Generic[Books]):
         self._waiting: deque[Job[Books, Any]] = deque()
         self._calls: SimpleQueue[_Call] = SimpleQueue()
         self._thread = None
+        self._watching = False
 
     def _notice_fork(self) -> None:
         if self._process != os.getpid():
             self._begin()
 
-    def _wake(self) -> None:
+    def _call(self, call: _Call) -> None:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
-                    self._thread.start()
-        self._calls.put("write")
+                    thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
+                    thread.start()
+                    self._thread = thread
+        self._calls.put(call)
 
     def _serve(self) -> None:
         """Write whatever waits each time somebody calls, until told to end."""
-        while self._calls.get() == "write":
+        while (call := self._next_call()) != "end":
             with self._door:
-                if self._waiting:
+                if call == "pause":
+                    self._watching = not self._pause()
+                elif self._waiting:
                     self._lead()
+
+    def _next_call(self) -> _Call:
+        try:
+            return self._calls.get(timeout=_PAUSE if self._watching else None)
+        except Empty:
+            return "pause"
 
     def _lead(self) -> None:
         """Write the next batch."""

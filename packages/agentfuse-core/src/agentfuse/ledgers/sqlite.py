@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import cache, partial
 from importlib.resources import files
 from operator import methodcaller
@@ -33,6 +34,10 @@ _READS = {"balances", "open_leases", "stops", "trail"}
 
 # How long a removed or replaced file may go unnoticed; asking costs 3 us.
 _LOOK_EVERY = 0.1
+
+# So many lines, each so many seconds after the last, and the next ones go on from one another.
+_MANY_IN_A_ROW = 4
+_SOON = 0.002
 
 _BUSY = 5  # https://sqlite.org/rescode.html#busy
 
@@ -65,9 +70,12 @@ class SqliteLedger(Face):
         self._turns = Turns(self.path)
         self._books: Books | None = None
         self._look_again = 0.0
+        self._added_at = 0.0
+        self._in_a_row = 0
+        self._line_at_pause = 0
         self._deliveries = Deliveries()
         self._queue: GroupCommit[Books] = GroupCommit(
-            self._write, self._add, self._deliveries.hand_over
+            self._write, self._add, self._deliveries.hand_over, self._pause
         )
 
     @classmethod
@@ -90,8 +98,7 @@ class SqliteLedger(Face):
 
     def close(self) -> None:
         """End the thread and close the file; the next call opens it again."""
-        self._queue.close()
-        self._file.close()
+        self._queue.close(self._file.close)
         self._turns.close()
 
     def __enter__(self) -> Self:
@@ -109,32 +116,63 @@ class SqliteLedger(Face):
         return self._queue.do(methodcaller(command, *arguments), reads=command in _READS)
 
     def _add(self, work: Callable[[Books], Any]) -> tuple[Any] | None:
-        """Do what needs but one line, in this process's turn; None where that was not all."""
-        if time.monotonic() >= self._look_again or not self._turns.goes_on():
-            return None
-        return self._with_file(self._added, work)
+        """Do what needs but one line, in this process's turn; None where that was not all.
 
-    def _added(self, db: sqlite3.Connection, work: Callable[[Books], Any]) -> tuple[Any] | None:
-        books = self._books
-        if books is None or books.db is not db or books.tail.is_long:
+        What goes wrong with the file changes nothing, and is told by the way that is gone next.
+        """
+        moment = time.monotonic()
+        if moment >= self._look_again or not (moment < self._turns.until or self._turns.goes_on()):
             return None
+        books = self._books
+        if books is None or books.db is not self._file.connection or books.tail.is_long:
+            return None
+        try:
+            answered = self._added(books, work)
+        except BaseException as error:
+            books.forget()
+            if not hasattr(error, "sqlite_errorcode"):
+                raise
+            return None
+        if answered is not None and not self._file.is_held:
+            self._hold(moment)
+        return answered
+
+    def _added(self, books: Books, work: Callable[[Books], Any]) -> tuple[Any] | None:
         books.now = self._now()
+        tail = books.tail
         try:
             answer = work(books)
-            if books.tail.add_now():
+            # Where no line is to be added, it has to be seen what others have written.
+            if (tail.lines or not self._file.is_held) and tail.add_now():
                 return (answer,)
         except NeedsTheLock:
             pass
-        except BaseException:
-            books.forget()
-            raise
-        books.tail.drop()
+        tail.drop()
         return None
+
+    def _hold(self, moment: float) -> None:
+        """Let lines go on from one another where one after another is added."""
+        self._in_a_row = self._in_a_row + 1 if moment - self._added_at < _SOON else 0
+        self._added_at = moment
+        if self._in_a_row >= _MANY_IN_A_ROW and self._queue.watch():
+            self._file.hold()
 
     def _write(self, batch: Sequence[Job[Books, Any]]) -> None:
         """Do a batch in one transaction, or raise and change nothing."""
+        self._in_a_row = 0
+        self._file.let_go()
         self._look_for_another_file()
         self._with_file(self._transact, batch)
+
+    def _pause(self) -> bool:
+        """Leave the file to others where nothing was written since this was asked last."""
+        books = self._books
+        if books is not None and self._file.is_held and books.tail.line != self._line_at_pause:
+            self._line_at_pause = books.tail.line
+            return False
+        with suppress(StoreUnavailable):  # it is closed now, and told to whoever comes next
+            self._file.let_go()
+        return True
 
     def _with_file(self, work: Callable[..., T], *more: object) -> T:
         try:
@@ -220,7 +258,8 @@ def _schema() -> Schema:
         statements=_statements_of("sqlite.sql") + views,
         upgrades=(_statements_of("sqlite_from_1.sql") + views,),
         # Each step writes one page to the WAL: with 4 kB it takes a tenth more.
-        pragmas=("page_size = 2048", "wal_autocheckpoint = 8000"),
+        page_size=2048,
+        checkpoint=8000,
         precious=True,
     )
 
@@ -254,11 +293,14 @@ def _has_news(books: Books) -> bool:
     import sqlite3
 
     try:
-        return books.tail.catch_up()
+        has_news = books.tail.catch_up()
+        if books.tail.is_long:
+            books.tail.follow()  # what can be done while waiting is not done in the turn
     except sqlite3.OperationalError as error:
         if not _is_busy(error):
             raise
         return False  # to begin is to wait for it
+    return has_news
 
 
 def _is_busy(error: BaseException | None) -> bool:

@@ -16,7 +16,7 @@ from agentfuse.ledgers.sqlite_rows import (
     renewed,
     wording_of,
 )
-from agentfuse.ledgers.sqlite_tail import UNUSED, Tail
+from agentfuse.ledgers.sqlite_tail import FULL, UNUSED, Tail
 from agentfuse.tickets import (
     NOTHING_USED,
     Amounts,
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from agentfuse.tickets import Limit
 
 _UNKNOWN = Settlement(booked=NOTHING_USED, repeated=True)
-
-# SQLite's integers end at 2**63; an account that full ($4.6 billion) stays full.
-_FULL = 2**62
 
 
 class NeedsTheLock(Exception):  # noqa: N818 - never an error: it says how to go on
@@ -84,14 +81,15 @@ class Books:
 
     def reserve(self, lease: Lease) -> Lease | Refusal | Stop:
         """Hold a lease's amount on each account, or say who said no."""
-        self.reap()
         tail = self.tail
+        if self.now >= tail.next_deadline:
+            self.reap()
         known = tail.lease(lease.id) if tail.may_know(lease.id) else None
         if known is not None:
             return known.lease
         wording = wording_of(lease.limits)
         stop = self._stop_of(lease) if tail.stops else None
-        refused = stop or self._refusal_of(lease, wording)
+        refused = stop or self._refusal_of(lease)
         if refused is None:
             return self._hold(lease, wording)
         known = tail.lease(lease.id)
@@ -139,9 +137,10 @@ class Books:
         states: list[str] = []
         for account in wording.accounts:
             more = getattr(amount, account.unit)
-            spent, held, due, _resets = self.tail.accounts[account.key]
+            state = self.tail.accounts[account.key]
+            spent, held, due, _resets = state
             due = self._paced(account, due, more)
-            states.append(self._state(account, spent + more, held, due))
+            states.append(self.tail.change(account, state, (spent + more, held, due)))
         accounts = f"{{{','.join(states)}}}"
         self._add(("spend", ""), amount, keys=wording.keys_text, note=note, more=(accounts,))
 
@@ -213,10 +212,10 @@ class Books:
         mark = next((mark for mark in lease.marks if mark in stops), None)
         return None if mark is None else Stop(mark=mark, reason=stops[mark])
 
-    def _refusal_of(self, lease: Lease, wording: Wording) -> Refusal | None:
+    def _refusal_of(self, lease: Lease) -> Refusal | None:
         accounts, amount = self.tail.accounts, lease.amount
-        for limit, key in zip(lease.limits, wording.keys, strict=True):
-            spent, held, due, _resets = accounts[key]
+        for limit in lease.limits:
+            spent, held, due, _resets = accounts[limit.key]
             used = spent + held
             for counted in limit.counted:
                 earlier = accounts[counted]
@@ -231,13 +230,15 @@ class Books:
         tail, now, amount = self.tail, self.now, asked.amount
         deadline = now + asked.ttl
         lease = lasting(asked, asked.ttl, deadline)
+        accounts, change = tail.accounts, tail.change
         states: list[str] = []
         for account in wording.accounts:
             more = getattr(amount, account.unit)
-            spent, held, due, _resets = tail.accounts[account.key]
+            state = accounts[account.key]
+            spent, held, due, _resets = state
             if account.pace:
                 due = self._paced(account, due, more)
-            states.append(self._state(account, spent, held + more, due))
+            states.append(change(account, state, (spent, held + more, due)))
         known = KnownLease(lease, wording)
         tail.put(lease.id, known)
         tail.next_deadline = min(tail.next_deadline, deadline)
@@ -248,40 +249,33 @@ class Books:
         """Move the moment at which a rate is whole again."""
         if not account.pace:
             return due
-        return min(max(due, round(self.now * MICRO)) + amount * account.pace, _FULL)
+        return min(max(due, round(self.now * MICRO)) + amount * account.pace, FULL)
 
     def _book(self, known: KnownLease, booked: Amounts, what: str) -> KnownLease:
         """Book what a lease has cost, in place of what it held or of what was booked before."""
         lease, wording, tail = known.lease, known.wording, self.tail
         is_open = known.state == "open"
         before = lease.amount if is_open else known.booked
+        accounts, change = tail.accounts, tail.change
         states: list[str] = []
         for account in wording.accounts:
-            state = tail.accounts[account.key]
+            state = accounts[account.key]
             if state is UNUSED and not is_open:
                 continue  # it was pruned since: there is nothing to correct
             spent, held, due, _resets = state
             more, less = getattr(booked, account.unit), getattr(before, account.unit)
             if account.pace:
-                due = min(due + (more - less) * account.pace, _FULL)
+                due = min(due + (more - less) * account.pace, FULL)
             if is_open:
                 spent, held = spent + more, held - less
             else:
                 spent += more - less
-            states.append(self._state(account, spent, held, due))
+            states.append(change(account, state, (spent, held, due)))
         known = KnownLease(lease, wording, STATES[what], booked)
         tail.put(lease.id, known)
         step = (tail.next_line, self.now, what)
         tail.lines.append(line_of(step, known, booked, states))
         return known
-
-    def _state(self, account: WordedAccount, spent: int, held: int, due: int) -> str:
-        """Change an account, and write what it comes to."""
-        tail, key = self.tail, account.key
-        spent = min(spent, _FULL)
-        tail.before.setdefault(key, tail.accounts[key])
-        tail.accounts[key] = (spent, held, due, account.resets)
-        return f"{account.head}{spent},{held},{due}{account.tail}"
 
     def _add(
         self,

@@ -101,19 +101,19 @@ def line_of(
     step: tuple[int, float, str], known: KnownLease, amount: Amounts, accounts: list[str]
 ) -> tuple[Any, ...]:
     """Write a step of a lease (line, time, what) as a line; one that reserves carries all of it."""
-    lease, wording = known.lease, known.wording
-    line = (
-        *(*step, lease.id, amount.nanodollars, amount.tokens, amount.requests),
-        *(wording.keys_text, lease.note, f"{{{','.join(accounts)}}}"),
-    )
-    if step[2] != "reserve":
-        return line
+    lease, wording, (number, now, what) = known.lease, known.wording, step
+    money, tokens, requests = amount.nanodollars, amount.tokens, amount.requests
+    keys, note, told = wording.keys_text, lease.note, f"{{{','.join(accounts)}}}"
+    if what != "reserve":
+        return (number, now, what, lease.id, money, tokens, requests, keys, note, told)
     estimate = lease.estimate
+    # fmt: off
     return (
-        *(*line, lease.ttl, lease.deadline),
-        *(estimate.nanodollars, estimate.tokens, estimate.requests),
-        *(wording.text, text_of(lease.marks)),
+        number, now, what, lease.id, money, tokens, requests, keys, note, told,
+        lease.ttl, lease.deadline, estimate.nanodollars, estimate.tokens, estimate.requests,
+        wording.text, text_of(lease.marks),
     )
+    # fmt: on
 
 
 def stepped(known: KnownLease | None, row: tuple[Any, ...]) -> KnownLease | None:

@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    from agentfuse.ledgers.sqlite_rows import WordedAccount
+
     _NewLine = tuple[int, str, str, str, str, str, float | None]
 
 NEVER = float("inf")
+
+# SQLite's integers end at 2**63; an account that full ($4.6 billion) stays full.
+FULL = 2**62
 
 # What an account holds that nobody has booked on.
 UNUSED: State = (0, 0, 0, 0.0)
@@ -54,8 +59,6 @@ _DEADLINES = """SELECT min(deadline) FROM (
 
 _SHORT = 10
 
-LEASE_STEPS = frozenset({"reserve", "settle", "release", "expire", "renew"})
-
 _read = json.JSONDecoder().decode
 
 
@@ -75,8 +78,8 @@ class _Accounts(dict[str, State]):
 class Tail:
     """Accounts and leases as they are after the line that was read last, and lines to be added.
 
-    A step changes ``accounts`` (and keeps in ``before`` what they were), ``put``s a lease and
-    appends to ``lines``. When those are written, ``keep`` makes that final; ``drop`` takes it back.
+    A step ``change``s accounts, ``put``s a lease and appends to ``lines``. When those are written,
+    ``keep`` makes that final; ``drop`` takes it back.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -94,10 +97,10 @@ class Tail:
         self._leases: dict[str, KnownLease] = {}
         # What is to be folded: accounts with the last line that tells of each, and leases.
         self._unfolded: dict[str, int] = {}
-        self._steps: dict[str, Steps] = {}
+        self._steps = Steps()
         self._newest = ""
-        self.before: dict[str, State] = {}
-        self._leases_before: dict[str, KnownLease | None] = {}
+        self._accounts_before: list[tuple[str, State]] = []
+        self._leases_before: list[tuple[str, KnownLease | None]] = []
         self.lines: list[tuple[Any, ...]] = []
 
     @property
@@ -134,15 +137,25 @@ class Tail:
         known = self._leases.get(lease_id)
         return self._found(lease_id) if known is None else known
 
+    def change(self, account: WordedAccount, before: State, now: tuple[int, int, int]) -> str:
+        """Change an account to what is spent, held and due now, and write what it comes to."""
+        spent, held, due = now
+        spent = spent if spent < FULL else FULL  # noqa: FURB136 - min() takes four times as long
+        key = account.key
+        self._accounts_before.append((key, before))
+        self.accounts[key] = (spent, held, due, account.resets)
+        return f"{account.head}{spent},{held},{due}{account.tail}"
+
     def put(self, lease_id: str, known: KnownLease) -> None:
         """Change what is known of a lease."""
         leases = self._leases
-        self._leases_before.setdefault(lease_id, leases.get(lease_id))
+        self._leases_before.append((lease_id, leases.get(lease_id)))
         leases[lease_id] = known
 
     def may_know(self, lease_id: str) -> bool:
         """Say False where a lease is new for sure: ids grow with time, and are seldom looked up."""
-        return lease_id <= self._newest or lease_id in self._leases or lease_id in self._steps
+        opened = self._steps.opened
+        return lease_id <= self._newest or lease_id in opened or lease_id in self._leases
 
     def add_now(self) -> bool:
         """Add the one line there is, without a transaction of ours; False: nothing was done.
@@ -169,24 +182,23 @@ class Tail:
 
     def keep(self) -> None:
         """Know what was written."""
+        take = self._steps.take
         for line in self.lines:
-            what = line[2]
+            take(line[0], line[2], line[3], None if len(line) == _SHORT else line[11])
             self.line = line[0]
-            if what in LEASE_STEPS:
-                self._step(line[0], what, line[3], None if len(line) == _SHORT else line[11])
         self.lines.clear()
-        before = self.before
-        if before:
-            self._unfolded.update(dict.fromkeys(before, self.line))
-            before.clear()
+        unfolded, last = self._unfolded, self.line
+        for key, _state in self._accounts_before:
+            unfolded[key] = last
+        self._accounts_before.clear()
         self._leases_before.clear()
 
     def drop(self) -> None:
         """Know nothing of what was not written."""
         self.lines.clear()
-        self.accounts.update(self.before)
-        self.before.clear()
-        for lease_id, known in self._leases_before.items():
+        self.accounts.update(reversed(self._accounts_before))
+        self._accounts_before.clear()
+        for lease_id, known in reversed(self._leases_before):
             if known is None:
                 self._leases.pop(lease_id, None)
             else:
@@ -195,15 +207,20 @@ class Tail:
 
     def fold(self) -> bool:
         """Fold the lines, inside a transaction; False where another process has just done so."""
-        folded: int = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
-        if folded > self.folded:
-            self._trim(folded)
-            if not self.is_long:
-                return False
+        self.follow()
+        if not self.is_long:
+            return False
         accounts = ((key, *self.accounts[key]) for key in self._unfolded)
-        fold(self.db, accounts, self._steps, self.line)
+        fold(self.db, accounts, self._steps)
+        self.db.execute("UPDATE pruning SET folded = ?", (self.line,))
         self._trim(self.line)
         return True
+
+    def follow(self) -> None:
+        """Forget what another process has folded, as far as it was read."""
+        folded: int = self.db.execute("SELECT folded FROM pruning").fetchone()[0]
+        if self.folded < folded <= self.line:
+            self._trim(folded)
 
     def open_leases(self) -> Iterable[str]:
         """Name the leases that may be open, oldest first."""
@@ -255,32 +272,24 @@ class Tail:
             accounts: dict[str, State] = _read(told)
             self.accounts.update(accounts)
             self._unfolded.update(dict.fromkeys(accounts, line))
+        take, forget = self._steps.take, self._leases.pop
         for line, what, lease, note, _, _, deadline in rows:
             if what == "stop":
                 self.stops[lease] = note
             elif what == "resume":
                 self.stops.pop(lease, None)
-            elif what in LEASE_STEPS:
-                self._step(line, what, lease, deadline)
-                self._leases.pop(lease, None)
+            elif take(line, what, lease, deadline):
+                forget(lease, None)
             if deadline is not None and deadline < self.next_deadline:
                 self.next_deadline = deadline
             self.line = line
 
-    def _step(self, line: int, what: str, lease: str, deadline: float | None) -> None:
-        steps = self._steps.get(lease)
-        if steps is None:
-            steps = self._steps[lease] = Steps()
-        steps.take(line, what, deadline)
-
     def _found(self, lease_id: str) -> KnownLease | None:
         opened, closed, renewed = self.db.execute(_LEASE, (lease_id,)).fetchone() or (0, 0, 0)
-        steps = self._steps.get(lease_id)
-        if steps is not None:
-            opened, closed = steps.opened or opened, steps.closed or closed
-            renewed = steps.renewed or renewed
+        latest = self._steps.of(lease_id)
+        lines = (latest[0] or opened, latest[1] or closed, latest[2] or renewed)
         known: KnownLease | None = None
-        for line in self.db.execute(_LEASE_LINES, (opened, closed, renewed)).fetchall():
+        for line in self.db.execute(_LEASE_LINES, lines).fetchall():
             known = stepped(known, line)
         if known is not None and known.state == "open":
             self._leases[lease_id] = known
@@ -295,8 +304,7 @@ class Tail:
         self.folded = folded
         self._newest = self._newest_folded()
         self._unfolded = {key: line for key, line in self._unfolded.items() if line > folded}
-        left = ((lease, steps.after(folded)) for lease, steps in self._steps.items())
-        self._steps = {lease: steps for lease, steps in left if steps is not None}
+        self._steps.forget(folded)
         self._leases = {
             lease: known
             for lease, known in self._leases.items()
