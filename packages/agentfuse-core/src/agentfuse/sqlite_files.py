@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from weakref import finalize
 
 from agentfuse.errors import StoreUnavailable
 
@@ -26,6 +27,10 @@ DAMAGE = frozenset({11, 24, 26})
 
 _SUFFIXES = ("", "-wal", "-shm")
 _WAL_TRIES = 50
+
+# Connections of a parent process: they must not be used, nor closed, across a fork
+# (https://sqlite.org/howtocorrupt.html, 2.6), so they are kept from being collected.
+_INHERITED: list[sqlite3.Connection] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +55,9 @@ class Schema:
 class SqliteFile:
     """One file in WAL mode, for the threads of this process and for others beside it.
 
-    One connection under one lock; a forked child opens its own. An older version is upgraded when
-    it is opened. A damaged file is renamed to ``<name>.corrupt-<time>`` (with its -wal and -shm),
+    One connection under one lock; a forked child opens its own. Whoever drops the file without
+    closing it has it closed by the garbage collector, and at the latest when Python ends. An older
+    version is upgraded when it is opened. A damaged file is renamed to ``<name>.corrupt-<time>`` (with its -wal and -shm),
     said to the ``agentfuse`` logger, and a new one is begun, unless it is precious. What cannot be
     opened, read or written in ``patience`` seconds raises StoreUnavailable, and so does a file of a
     newer version or of another kind.
@@ -61,7 +67,6 @@ class SqliteFile:
         self.path = Path(path)
         self._schema = schema
         self._patience = patience
-        self._inherited: list[sqlite3.Connection] = []
         self._begin()
 
     def read(
@@ -76,13 +81,13 @@ class SqliteFile:
         self._notice_fork()
         with self._lock:
             try:
-                return work(self._opened(), *more, **named)
+                return work(self._connected(), *more, **named)
             except (sqlite3.Error, OSError) as error:
                 if self._schema.precious or not _is_damage(error):
                     raise self._unavailable(error) from error
                 self._replace(error)
             try:
-                return work(self._opened(), *more, **named)
+                return work(self._connected(), *more, **named)
             except (sqlite3.Error, OSError) as error:
                 raise self._unavailable(error) from error
 
@@ -105,7 +110,7 @@ class SqliteFile:
     def follow(self) -> None:
         """Let the next use open the file anew where another one lies at its path by now."""
         self._notice_fork()
-        if self._connection is not None and _identity_of(self.path) != self._identity:
+        if self._opened and _identity_of(self.path) != self._identity:
             self.close()
 
     def close(self) -> None:
@@ -117,21 +122,17 @@ class SqliteFile:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._opened: list[sqlite3.Connection] = []  # one, or none; shared with what closes it
         self._identity: tuple[int, int] | None = None
+        finalize(self, _close_dropped, self._opened, self._lock, self._process)
 
     def _notice_fork(self) -> None:
-        if self._process == os.getpid():
-            return
-        # A connection must not be used, nor closed, across a fork
-        # (https://sqlite.org/howtocorrupt.html, 2.6): it is only kept from being collected.
-        if self._connection is not None:
-            self._inherited.append(self._connection)
-        self._begin()
+        if self._process != os.getpid():
+            self._begin()
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None:
-            return self._connection
+    def _connected(self) -> sqlite3.Connection:
+        if self._opened:
+            return self._opened[0]
         import sqlite3
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +146,7 @@ class SqliteFile:
             db.close()
             raise
         self._identity = _identity_of(self.path)
-        self._connection = db
+        self._opened.append(db)
         return db
 
     def _check(self, db: sqlite3.Connection) -> None:
@@ -213,9 +214,8 @@ class SqliteFile:
         )
 
     def _drop_connection(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        while self._opened:
+            self._opened.pop().close()
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         advice = ""
@@ -229,6 +229,16 @@ class SqliteFile:
         return StoreUnavailable(
             f"the {self._schema.what} {self.path} cannot be used: {error}{advice}"
         )
+
+
+def _close_dropped(opened: list[sqlite3.Connection], lock: Lock, process: int) -> None:
+    """Close what a file left open that was dropped, or that lives until Python ends."""
+    if process != os.getpid():
+        _INHERITED.extend(opened)
+        return
+    with lock:  # a thread may still be at it when Python ends
+        while opened:
+            opened.pop().close()
 
 
 def _is_damage(error: Exception) -> bool:
