@@ -323,6 +323,9 @@ class SliceBook(MemoryLedger):
         return key in self.pieces or super()._is_in_use(key)
 
     def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
+        for limit in lease.limits:
+            # What holds nothing is no reason to keep a piece, and is to be told of all the same.
+            self._piece(limit, self._account(limit).spent)
         super()._close(lease, booked, what)
         self._notice_overdrawn(lease, booked, lease.amount)
         return self._spent(lease)
