@@ -111,6 +111,16 @@ def said(process: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
+def until_settled(process: subprocess.Popen[str]) -> list[str]:
+    """Wait until another process, which may be slow to start, has settled something."""
+    assert process.stdout is not None
+    lines = [process.stdout.readline().strip()]
+    while lines[-1] != "settled":
+        assert lines[-1], "it ended by itself"
+        lines.append(process.stdout.readline().strip())
+    return lines
+
+
 def lease_of(name: str, amount: int = 40, *limits: Limit, ttl: float = 60.0) -> Lease:
     """A lease of nanodollars, half of which are expected."""
     estimate = Amounts(amount // 2)
@@ -176,10 +186,11 @@ for turn in range(10_000):
     print("settled", flush=True)
 """
     others = [begun(path, script, 10**9, name) for name in "ab"]
-    time.sleep(1.5)
+    begun_with = [until_settled(other) for other in others]
+    time.sleep(1.0)
     for other in others:
         other.kill()
-    lines = [other.communicate()[0].split() for other in others]
+    lines = [*begun_with, *(other.communicate()[0].split() for other in others)]
     asked = sum(each.count("asked") for each in lines)
     settled = sum(each.count("settled") for each in lines)
     assert settled > 0
