@@ -41,13 +41,14 @@ async def ahang_up(wire: AsyncIterator[Any]) -> None:
 def _read_by(wire: Any) -> list[Any]:
     """Name the SDK's streams in the frame of a generator, or of the one that it yields from."""
     found: list[Any] = []
-    while wire is not None:
-        frame = getattr(wire, "gi_frame", None) or getattr(wire, "ag_frame", None)
-        held = [] if frame is None else frame.f_locals.values()
-        found += [each for each in held if _name_of(type(each)) in _STREAMS]
-        wire = getattr(wire, "gi_yieldfrom", None)
+    reader = wire
+    while reader is not None:
+        frame: Any = getattr(reader, "gi_frame", None) or getattr(reader, "ag_frame", None)
+        held: list[Any] = [] if frame is None else list(frame.f_locals.values())
+        found += [each for each in held if _name_of(each.__class__) in _STREAMS]
+        reader = getattr(reader, "gi_yieldfrom", None)
     return found
 
 
-def _name_of(kind: type) -> tuple[str, str]:
+def _name_of(kind: type[Any]) -> tuple[str, str]:
     return kind.__module__, kind.__name__
