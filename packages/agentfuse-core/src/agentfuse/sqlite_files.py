@@ -57,10 +57,10 @@ class SqliteFile:
 
     One connection under one lock; a forked child opens its own. Whoever drops the file without
     closing it has it closed by the garbage collector, and at the latest when Python ends. An older
-    version is upgraded when it is opened. A damaged file is renamed to ``<name>.corrupt-<time>`` (with its -wal and -shm),
-    said to the ``agentfuse`` logger, and a new one is begun, unless it is precious. What cannot be
-    opened, read or written in ``patience`` seconds raises StoreUnavailable, and so does a file of a
-    newer version or of another kind.
+    version is upgraded when it is opened. A damaged file is renamed to ``<name>.corrupt-<time>``
+    (with its -wal and -shm), said to the ``agentfuse`` logger, and a new one is begun, unless it is
+    precious. What cannot be opened, read or written in ``patience`` seconds raises
+    StoreUnavailable, and so does a file of a newer version or of another kind.
     """
 
     def __init__(self, path: Path | str, schema: Schema, *, patience: float = 5.0) -> None:
