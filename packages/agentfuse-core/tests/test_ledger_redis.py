@@ -14,9 +14,12 @@ from agentfuse.ledgers import redis as redis_ledger
 from agentfuse.ledgers import redis_scripts, slice_book, slice_rounds
 from agentfuse.ledgers.redis import RedisLedger
 from agentfuse.ledgers.slices import SlicedLedger
+from agentfuse.runtime.now import run_now
 from agentfuse.testing import LedgerContract
+from agentfuse.testing.ledger_steps import RUN
 from agentfuse.testing.redis_server import RedisClusterServers, RedisServer, redis_binaries
 from agentfuse.testing.ways import Awaited
+from agentfuse.tickets import Amounts, Balance, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,6 +177,25 @@ class InSlices(OverRedis):
         (entry,) = self.run(self.books.trail())
         assert (entry.what, entry.keys) == ("reserve", ("run:r1",))
         assert entry.note.startswith("slice of process ")
+
+    def test_what_cost_something_and_held_nothing_is_booked(self) -> None:
+        """Its limit's piece may have been forgotten meanwhile."""
+        self.reserve(self.lease("a", 0))
+        assert self.account(RUN) == Balance()
+        assert self.run(self.books.settle("a", Amounts(3))).booked == Amounts(3)
+        assert self.account(RUN) == Balance(spent=3)
+        (sliced,) = self.opened
+        assert run_now(sliced._ledger.balances([RUN.key])) == (Balance(spent=3),)
+
+    def test_a_slice_of_what_is_overdrawn_serves_no_other_call(self) -> None:
+        """A late bill used the limit up: what a call held before it is not to be spent again."""
+        self.reserve(self.lease("late", 1))
+        self.reserve(self.lease("a", RUN.amount // 2))
+        self.run(self.books.release("late"))
+        self.run(self.books.settle("late", Amounts(RUN.amount)))
+        self.run(self.books.release("a"))
+        assert self.account(RUN) == Balance(spent=RUN.amount)
+        assert isinstance(self.run(self.books.reserve(self.lease("b", 1))), Refusal)
 
 
 class TestSlicesBlocking(InSlices):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import anthropic
+import openai
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
@@ -221,6 +223,46 @@ async def test_an_abandoned_awaited_stream_is_settled_and_hung_up(
     assert up.requests[0].aborted
     assert fuse.receipt().answers == 1
     assert fuse.receipt().spent > 0
+
+
+@pytest.fixture
+def uncollected(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No garbage collector, and SDK streams in a circle, as older SDKs make them."""
+
+    def circling(make: Callable[..., None]) -> Callable[..., None]:
+        def init(self: Any, **words: Any) -> None:
+            make(self, **words)
+            self.circle = self
+
+        return init
+
+    for kind in (anthropic.Stream, anthropic.AsyncStream, openai.Stream, openai.AsyncStream):
+        monkeypatch.setattr(kind, "__init__", circling(kind.__init__))
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_hanging_up_waits_for_no_garbage_collector(
+    bare_of: BareOf, up: Upstream, fuse: Fuse, vendor: str
+) -> None:
+    model = AgentFuseChatModel(inner=bare_of(vendor), fuse=fuse)
+    up.script([Say("word " * 400), Say("word " * 400)])
+    up.slow(per_chunk=0.005)
+
+    def take() -> None:
+        for _ in model.stream("hello"):
+            break
+
+    await asyncio.to_thread(take)
+    stream = model.astream("hello, then")
+    async for _ in stream:
+        break
+    await stream.aclose()
+    assert await asyncio.to_thread(up.wait_idle, 5)
+    assert [request.aborted for request in up.requests] == [True, True]
+    assert max(request.chunks_sent for request in up.requests) < 60
 
 
 async def test_a_cancelled_call_leaves_no_lease(

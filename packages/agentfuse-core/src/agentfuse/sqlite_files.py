@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from weakref import finalize
 
 from agentfuse.errors import StoreUnavailable
 
@@ -27,6 +28,10 @@ DAMAGE = frozenset({11, 24, 26})
 
 _SUFFIXES = ("", "-wal", "-shm")
 _WAL_TRIES = 50
+
+# Connections of a parent process, and reads: they must not be used, nor closed, across a fork
+# (https://sqlite.org/howtocorrupt.html, 2.6), so they are kept from being collected.
+_INHERITED: list[sqlite3.Connection | sqlite3.Cursor] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +58,12 @@ class Schema:
 class SqliteFile:
     """One file in WAL mode, for the threads of this process and for others beside it.
 
-    One connection under one lock; a forked child opens its own. An older version is upgraded when
-    it is opened. A damaged file is renamed to ``<name>.corrupt-<time>`` (with its -wal and -shm),
-    said to the ``agentfuse`` logger, and a new one is begun, unless it is precious. What cannot be
-    opened, read or written in ``patience`` seconds raises StoreUnavailable, and so does a file of a
-    newer version or of another kind.
+    One connection under one lock; a forked child opens its own. Whoever drops the file without
+    closing it has it closed by the garbage collector, and at the latest when Python ends. An older
+    version is upgraded when it is opened. A damaged file is renamed to ``<name>.corrupt-<time>``
+    (with its -wal and -shm), said to the ``agentfuse`` logger, and a new one is begun, unless it is
+    precious. What cannot be opened, read or written in ``patience`` seconds raises
+    StoreUnavailable, and so does a file of a newer version or of another kind.
     """
 
     _held: sqlite3.Cursor | None
@@ -66,7 +72,6 @@ class SqliteFile:
         self.path = Path(path)
         self._schema = schema
         self._patience = patience
-        self._inherited: list[tuple[sqlite3.Connection, sqlite3.Cursor | None]] = []
         self._begin()
 
     def read(
@@ -81,13 +86,13 @@ class SqliteFile:
         self._notice_fork()
         with self._lock:
             try:
-                return work(self._opened(), *more, **named)
+                return work(self._connected(), *more, **named)
             except (sqlite3.Error, OSError) as error:
                 if self._schema.precious or not _is_damage(error):
                     raise self._unavailable(error) from error
                 self._replace(error)
             try:
-                return work(self._opened(), *more, **named)
+                return work(self._connected(), *more, **named)
             except (sqlite3.Error, OSError) as error:
                 raise self._unavailable(error) from error
 
@@ -110,13 +115,13 @@ class SqliteFile:
     def follow(self) -> None:
         """Let the next use open the file anew where another one lies at its path by now."""
         self._notice_fork()
-        if self._connection is not None and _identity_of(self.path) != self._identity:
+        if self._opened and _identity_of(self.path) != self._identity:
             self.close()
 
     @property
     def connection(self) -> sqlite3.Connection | None:
         """Give the connection where this process has opened one, to whoever is alone with it."""
-        return self._connection if self._process == os.getpid() else None
+        return self._opened[0] if self._opened and self._process == os.getpid() else None
 
     @property
     def is_held(self) -> bool:
@@ -133,11 +138,11 @@ class SqliteFile:
         import sqlite3
 
         with self._lock, suppress(sqlite3.Error):  # without it, writes are as slow as before
-            if self._connection is not None and self._held is None:
-                self._held = self._connection.execute("SELECT name FROM sqlite_master")
+            if self._opened and self._held is None:
+                self._held = self._opened[0].execute("SELECT name FROM sqlite_master")
                 # SQLite would copy a log that is long at every write, since it cannot begin anew:
                 # that is left to the next write that is by itself.
-                self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+                self._opened[0].execute("PRAGMA wal_autocheckpoint = 0")
 
     def let_go(self) -> None:
         """Let the next write be by itself, and the next read see what others have written."""
@@ -155,22 +160,21 @@ class SqliteFile:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._lock = Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._opened: list[sqlite3.Connection] = []  # one, or none; shared with what closes it
         self._held = None
         self._identity: tuple[int, int] | None = None
+        finalize(self, _close_dropped, self._opened, self._lock, self._process)
 
     def _notice_fork(self) -> None:
         if self._process == os.getpid():
             return
-        # A connection must not be used, nor closed, across a fork
-        # (https://sqlite.org/howtocorrupt.html, 2.6): it is only kept from being collected.
-        if self._connection is not None:
-            self._inherited.append((self._connection, self._held))
+        if self._held is not None:
+            _INHERITED.append(self._held)
         self._begin()
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is not None:
-            return self._connection
+    def _connected(self) -> sqlite3.Connection:
+        if self._opened:
+            return self._opened[0]
         import sqlite3
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +188,7 @@ class SqliteFile:
             db.close()
             raise
         self._identity = _identity_of(self.path)
-        self._connection = db
+        self._opened.append(db)
         return db
 
     def _check(self, db: sqlite3.Connection) -> None:
@@ -255,20 +259,19 @@ class SqliteFile:
         import sqlite3
 
         held, self._held = self._held, None
-        if held is None or self._connection is None:
+        if held is None or not self._opened:
             return
         try:
             held.close()
-            self._connection.execute(f"PRAGMA wal_autocheckpoint = {self._schema.checkpoint:d}")
+            self._opened[0].execute(f"PRAGMA wal_autocheckpoint = {self._schema.checkpoint:d}")
         except sqlite3.Error as error:
             self._drop_connection()
             raise self._unavailable(error) from error
 
     def _drop_connection(self) -> None:
         self._held = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        while self._opened:
+            self._opened.pop().close()
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         advice = ""
@@ -282,6 +285,16 @@ class SqliteFile:
         return StoreUnavailable(
             f"the {self._schema.what} {self.path} cannot be used: {error}{advice}"
         )
+
+
+def _close_dropped(opened: list[sqlite3.Connection], lock: Lock, process: int) -> None:
+    """Close what a file left open that was dropped, or that lives until Python ends."""
+    if process != os.getpid():
+        _INHERITED.extend(opened)
+        return
+    with lock:  # a thread may still be at it when Python ends
+        while opened:
+            opened.pop().close()
 
 
 def _is_damage(error: Exception) -> bool:

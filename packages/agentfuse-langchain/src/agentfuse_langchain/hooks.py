@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 
 from agentfuse_langchain.codec import ChatCodec
 from agentfuse_langchain.errors import IN_LANGCHAINS_TERMS
+from agentfuse_langchain.hanging_up import ahang_up, hang_up
 from agentfuse_langchain.requests import Asking
 from agentfuse_langchain.scopes import scope_of_hook
 
@@ -175,9 +176,7 @@ def _marked(
                 return
             yield chunk
     finally:
-        close = getattr(wire, "close", None)
-        if close is not None:
-            close()
+        hang_up(wire)
 
 
 def _astream_of(hook: Callable[..., AsyncIterator[ChatGenerationChunk]]) -> Callable[..., Any]:
@@ -234,6 +233,4 @@ async def _amarked(
                 return
             yield chunk
     finally:
-        close = getattr(wire, "aclose", None)
-        if close is not None:
-            await close()
+        await ahang_up(wire)

@@ -60,10 +60,11 @@ class Piece:
 
     ``ids`` are its slices in the ledger: one, none, or several where a turn went unanswered. Of
     what the book says is spent on the account, ``reported`` is in the ledger, and ``granted`` held
-    there beyond that; so spent and held may reach ``allowed`` here. The rest is the ledger's last
-    word: what the account had ``spent`` and ``held`` there, the ``room`` left, what ``others`` hold
-    as slices, and since how many seconds somebody has been ``pressed`` for it (-1: nobody). Where
-    less than ``low`` is free, the next slice is asked for ahead (-1: never).
+    there beyond that; so spent and held may reach ``allowed`` here, which is less than both by what
+    is spent above the limit. The rest is the ledger's last word: what the account had ``spent`` and
+    ``held`` there, the ``room`` left, what ``others`` hold as slices, and since how many seconds
+    somebody has been ``pressed`` for it (-1: nobody). Where less than ``low`` is free, the next
+    slice is asked for ahead (-1: never).
     """
 
     limit: Limit
@@ -79,6 +80,11 @@ class Piece:
     low: int = -1
     seen: tuple[int, int] = (0, 0)
     quiet: int = 0
+
+    @property
+    def overdraft(self) -> int:
+        """What the account was above its limit: so much of the slice is nobody's to spend."""
+        return max(self.spent + self.held - self.limit.amount, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +176,7 @@ class SliceBook(MemoryLedger):
             piece.granted, piece.spent, piece.held, piece.others, piece.room, pressed = words
             piece.pressed = pressed / 1e6 if pressed >= 0 else -1.0
             piece.ids = [new] if piece.granted else []
-            piece.allowed = piece.reported + piece.granted
+            piece.allowed = piece.reported + piece.granted - piece.overdraft
             free = piece.granted - turn.held
             piece.low = (turn.free + free) // _LOW if free > turn.asked else -1
 
@@ -186,6 +192,8 @@ class SliceBook(MemoryLedger):
         with self._lock:
             piece = self.pieces[key]
             piece.spent, piece.held = spent, held
+            covered = piece.reported + piece.granted - piece.overdraft
+            piece.allowed = min(piece.allowed, covered)
 
     def learn_stops(self, stops: Iterable[Stop]) -> None:
         """Take the ledger's kill switches."""
@@ -323,6 +331,9 @@ class SliceBook(MemoryLedger):
         return key in self.pieces or super()._is_in_use(key)
 
     def _close(self, lease: Lease, booked: Amounts, what: str) -> tuple[int, ...]:
+        for limit in lease.limits:
+            # What holds nothing is no reason to keep a piece, and is to be told of all the same.
+            self._piece(limit, self._account(limit).spent)
         super()._close(lease, booked, what)
         self._notice_overdrawn(lease, booked, lease.amount)
         return self._spent(lease)

@@ -14,6 +14,7 @@ import struct
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,13 +44,15 @@ class Turns:
 
     Where that file cannot be locked (Windows, a read-only folder), turns are taken by looking
     often, which is fair by chance alone. One thread at a time may use it. ``until`` is when this
-    process's turn ends (``time.monotonic``).
+    process's turn ends (``time.monotonic``). Whoever is dropped without ``close()`` leaves no open
+    file behind.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}-turn")
         self._process = os.getpid()
         self._seat: int | None = None
+        self._leave: Callable[[], object] | None = None
         self.until = 0.0
 
     def take(self, begin: Callable[[], bool], goes_on: Callable[[], bool], patience: float) -> bool:
@@ -163,9 +166,9 @@ class Turns:
             _unlock(self._seat)
 
     def _drop(self) -> None:
-        if self._seat is not None:
-            os.close(self._seat)
-            self._seat = None
+        self._seat = None
+        if self._leave is not None:
+            self._leave()
 
     def _opened(self) -> int | None:
         if self._process != os.getpid():
@@ -177,6 +180,8 @@ class Turns:
                 self._seat = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
             except OSError:
                 return None
+            leave = self._leave = finalize(self, os.close, self._seat)
+            leave.atexit = False  # the system does that, and a thread may still be at it
         return self._seat
 
 
