@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentfuse.by_content import ByContent
 from agentfuse.nothing import NOTHING
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from agentfuse.messages import Json
+
+    ValuesOf = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 Told = TypeVar("Told")
 
@@ -96,8 +98,9 @@ def _told_by(model: BaseChatModel) -> tuple[Any, ...] | None:
 
 
 @lru_cache(maxsize=256)
-def _values_of(kind: type[BaseChatModel]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:
-    return itemgetter(*fields_that_tell(kind)) if _tells_by_fields(kind) else None
+def _values_of(kind: type[BaseChatModel]) -> ValuesOf | None:
+    fields = fields_that_tell(kind)
+    return cast("ValuesOf", itemgetter(*fields)) if _tells_by_fields(kind) else None
 
 
 def _tells_by_fields(kind: type[BaseChatModel]) -> bool:
@@ -129,7 +132,8 @@ def telling_methods_of(bare: type[BaseChatModel]) -> dict[str, Any]:
     """
     if not _tells_by_fields(bare):
         return {}
-    hook: Any = bare._get_ls_params  # noqa: SLF001 - LangChain's own name
+    provider: Any = bare
+    hook = provider._get_ls_params  # noqa: SLF001 - LangChain's own name
     told_of = _remembered(lambda model, stop, kwargs: hook(model, stop=stop, **kwargs))
 
     @wraps(hook)

@@ -44,8 +44,8 @@ def _copy_of(model: Model, **inner: Any) -> Model:
 
 def _own(value: Any) -> Any:
     """Copy a dict or a list, and those in it, all the way down."""
-    copy = value.copy()
-    places = copy.items() if type(copy) is dict else enumerate(copy)
+    copy: Any = value.copy()
+    places = copy.items() if type(value) is dict else enumerate(copy)
     for place, each in places:
         if type(each) in _CHANGEABLE:
             copy[place] = _own(each)
