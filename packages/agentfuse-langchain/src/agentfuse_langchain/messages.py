@@ -6,8 +6,15 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
 
+from agentfuse.by_content import ByContent
 from agentfuse.messages import Message, Other, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.wire_json import object_of
@@ -15,12 +22,16 @@ from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.parts import parts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentfuse.messages import Json, Part
 
 _ROLES = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
 
 # The kinds of message that mostly are text and nothing else.
 _SAID_BY: dict[type[BaseMessage], str] = {SystemMessage: "system", HumanMessage: "user"}
+# And those that an agent's history is made of.
+_SPEAKERS: dict[type[BaseMessage], str] = {AIMessage: "assistant", ToolMessage: "tool"}
 
 # Where LangChain keeps which word OpenAI is told for a system message: system or developer.
 ROLE = "__openai_role__"
@@ -62,6 +73,9 @@ def _says_more(message: BaseMessage) -> bool:
 
 
 def _role_of(message: BaseMessage) -> str:
+    role = _SPEAKERS.get(type(message))
+    if role and not message.__pydantic_extra__:
+        return role
     if message.type == "system":
         return str(message.additional_kwargs.get(ROLE, "system"))
     kind = message.type.removesuffix("MessageChunk").lower()
@@ -101,9 +115,12 @@ def calls_of(message: BaseMessage) -> tuple[ToolCall, ...]:
 _json_of = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def arguments_of(args: Any) -> str:
-    """Write a call's arguments as LangChain sends them (langchain-openai)."""
+def _written(args: Any) -> str:
     return _json_of(plain_of(args))
+
+
+arguments_of: Callable[[Any], str] = ByContent(_written)
+"""Write a call's arguments as LangChain sends them (langchain-openai)."""
 
 
 def _rest_of(call: Any) -> Any:
@@ -147,6 +164,10 @@ def _placed(block: Any, places: dict[str, int]) -> Any:
 
 def _extra_of(message: BaseMessage, calls: tuple[ToolCall, ...]) -> dict[str, Json]:
     """Gather what else travels: the provider's own fields, and how a tool ended."""
+    status = field_of(message, "status")
+    ended = {} if status in {None, "success"} else {"status": status}
+    if not message.additional_kwargs and not message.response_metadata:
+        return ended
     left = _DERIVED | _REPEATED if calls else _DERIVED
     extra = {
         name: plain_of(value)
@@ -157,5 +178,4 @@ def _extra_of(message: BaseMessage, calls: tuple[ToolCall, ...]) -> dict[str, Js
     extra |= {name: plain_of(metadata[name]) for name in SENT_BACK if metadata.get(name)}
     if isinstance(message.content, list) and metadata.get(DIALECT):
         extra[DIALECT] = metadata[DIALECT]
-    status = field_of(message, "status")
-    return extra if status in (None, "success") else {**extra, "status": status}
+    return extra | ended
