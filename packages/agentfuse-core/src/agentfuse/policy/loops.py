@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import eq
 from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Loop, Looping
@@ -200,32 +201,34 @@ def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> 
 
 def _loop_of_moves(move: Move, rules: LoopRules, done: Sequence[Done]) -> Loop | None:
     """Find the same questions, or the same answers to the same input, that a move goes on with."""
-    return _repeats(
-        "requests", done, rules, lambda a, b: a.move.key == b.move.key, lambda a: a.key == move.key
-    ) or _repeats(
-        "answers",
-        done,
-        rules,
-        lambda a, b: _same_answer(a, b, rules),
-        lambda a: (a.agent, a.newest) == (move.agent, move.newest),
-    )
+    latest = [each.move for each in done[-LONGEST:]]
+    asked = [each.key == move.key for each in latest]
+    if any(asked):
+        found = cycle_in([each.move.key for each in done], rules.times - 1, eq)
+        loop = _gone_on("requests", done, rules, found, asked)
+        if loop is not None:
+            return loop
+    told = [each.newest == move.newest and each.agent == move.agent for each in latest]
+    if not any(told):
+        return None
+    found = cycle_in(done, rules.times - 1, lambda a, b: _same_answer(a, b, rules))
+    return _gone_on("answers", done, rules, found, told)
 
 
-def _repeats(
+def _gone_on(
     what: Literal["requests", "answers"],
     done: Sequence[Done],
     rules: LoopRules,
-    same: Callable[[Done, Done], bool],
-    goes_on: Callable[[Move], bool],
+    found: tuple[int, int] | None,
+    goes_on: Sequence[bool],
 ) -> Loop | None:
-    if not any(goes_on(each.move) for each in done[-LONGEST:]):
-        return None
-    found = cycle_in(done, rules.times - 1, same)
-    if found is None:
+    """Give the cycle that was found, if the next move goes on with it and it is one to act on.
+
+    ``goes_on`` says of the latest moves whether the next is like it.
+    """
+    if found is None or not goes_on[-found[0]]:
         return None
     length, times = found
-    if not goes_on(done[-length].move):
-        return None
     cost = sum(each.cost for each in done[-length * (times - 1) :])
     if not _is_enough(times, length, cost, rules):
         return None
