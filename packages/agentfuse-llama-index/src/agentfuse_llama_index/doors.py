@@ -15,6 +15,7 @@ from agentfuse_llama_index.anthropic_calls import message_calls_of, parse_calls_
 from agentfuse_llama_index.clients import twin_of
 from agentfuse_llama_index.metered import ametered, metered
 from agentfuse_llama_index.openai_calls import chat_calls_of
+from agentfuse_llama_index.retries import without_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +59,8 @@ def _openai_door(bare: type[Any]) -> Door:
 
     # Old models' completions go by another method of the client.
     leads = bare._use_chat_completions  # noqa: SLF001 - the class decides by it
-    return Door(attributes={"_get_client": client, "_get_aclient": aclient}, leads=leads)
+    clients = {"_get_client": client, "_get_aclient": aclient}
+    return Door(attributes={**clients, **without_retries(bare)}, leads=leads)
 
 
 def _anthropic_door() -> Door:

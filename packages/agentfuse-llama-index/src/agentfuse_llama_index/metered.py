@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agentfuse.runtime.repeating import arepeated, repeated
 from agentfuse.scopes import SCOPES, current_scope, scope
 from agentfuse_llama_index.errors import in_llama_terms, raise_swallowed
+from agentfuse_llama_index.retries import aretried, owed_retries, retried
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -96,7 +98,10 @@ def metered(
         with in_llama_terms(fuse):
             if asking.request.stream:
                 return _opened(fuse.stream(asking.request, send, asking.codec))
-            return fuse.call(asking.request, send, asking.codec)
+            llm = owed_retries()
+            if llm is None:
+                return fuse.call(asking.request, send, asking.codec)
+            return repeated(fuse, asking.request, send, asking.codec, partial(retried, llm))
 
     return asked
 
@@ -117,6 +122,10 @@ def ametered(
         with in_llama_terms(fuse):
             if asking.request.stream:
                 return _opened(await fuse.astream(asking.request, send, asking.codec))
-            return await fuse.acall(asking.request, send, asking.codec)
+            llm = owed_retries()
+            if llm is None:
+                return await fuse.acall(asking.request, send, asking.codec)
+            again = partial(aretried, llm)
+            return await arepeated(fuse, asking.request, send, asking.codec, again)
 
     return asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
+from inspect import getattr_static, signature
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import BudgetExceeded
@@ -31,9 +32,28 @@ def methods_of(bare: type[LLM]) -> dict[str, Callable[..., Any]]:
     methods: dict[str, Callable[..., Any]] = {}
     for prefix, maker in makers.items():
         for word in ("chat", "complete"):
-            method = getattr(bare, f"{prefix}{word}")
+            method = _spanned(getattr_static(bare, f"{prefix}{word}"))
             methods[f"{prefix}{word}"] = wraps(method)(maker(bare, method))
     return methods
+
+
+def _spanned(method: Any) -> Any:
+    """Give a method within its very span, with its signature at hand.
+
+    LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
+    """
+    span = getattr(method, "_self_wrapper", None)
+    if span is None:
+        return method
+    within = method.__wrapped__
+
+    @wraps(within)
+    def told(self: Any, *args: Any, **options: Any) -> Any:
+        return within(self, *args, **options)
+
+    signed: Any = told
+    signed.__signature__ = signature(within)
+    return type(method)(signed, span)
 
 
 def _passes(llm: Any, bare: type[LLM], options: dict[str, Any]) -> bool:
@@ -45,7 +65,7 @@ def _passes(llm: Any, bare: type[LLM], options: dict[str, Any]) -> bool:
 def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     def ask(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
-            return method(self, *args, **options)
+            return method.__get__(self)(*args, **options)
         call = WholeCall(self, method, args, options)
         with in_llama_terms(self.fuse):
             try:
@@ -62,7 +82,7 @@ def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
 def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     async def ask(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, bare, options):
-            return await method(self, *args, **options)
+            return await method.__get__(self)(*args, **options)
         call = WholeCall(self, method, args, options)
         with in_llama_terms(self.fuse):
             try:
@@ -81,7 +101,7 @@ def _stream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
         if _passes(self, bare, options):
             reading = Reading()
             with reading.within():
-                wire = method(self, *args, **options)
+                wire = method.__get__(self)(*args, **options)
             return _driven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
         with in_llama_terms(self.fuse):
@@ -120,7 +140,7 @@ def _astream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
         if _passes(self, bare, options):
             reading = Reading()
             with reading.within():
-                wire = await method(self, *args, **options)
+                wire = await method.__get__(self)(*args, **options)
             return _adriven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
         with in_llama_terms(self.fuse):
