@@ -58,9 +58,35 @@ def _openai_door(bare: type[Any]) -> Door:
         return _twin(self, ametered, agive(self), _openai_twin)
 
     # Old models' completions go by another method of the client.
-    leads = bare._use_chat_completions  # noqa: SLF001 - the class decides by it
-    clients = {"_get_client": client, "_get_aclient": aclient}
-    return Door(attributes={**clients, **without_retries(bare)}, leads=leads)
+    leads = _chat_rule_of(bare)
+    above = {"_get_client": client, "_get_aclient": aclient, "_use_chat_completions": leads}
+    return Door(attributes={**above, **without_retries(bare)}, leads=leads)
+
+
+def _chat_rule_of(bare: type[Any]) -> Callable[[Any, dict[str, Any]], bool]:
+    """Give what says whether a call goes to the chat API; a class decides by it.
+
+    LlamaIndex's own rule looks in tables of models, and describes the whole model for that: 7 us,
+    and a call asks twice. Which models chat is remembered; a class with another rule keeps it.
+    """
+    rule: Callable[[Any, dict[str, Any]], bool] = bare._use_chat_completions  # noqa: SLF001
+    own = sys.modules[OPENAI.rpartition(".")[0]].OpenAI  # type: ignore[attr-defined]
+    names = ("_use_chat_completions", "metadata", "_get_model_name")
+    if any(getattr(bare, name) is not getattr(own, name) for name in names):
+        return rule
+    chatting: set[str] = set()
+
+    def leads(self: Any, options: dict[str, Any]) -> bool:
+        if "use_chat_completions" in options:
+            return rule(self, options)
+        if self.model in chatting:
+            return True
+        chats = rule(self, options)
+        if chats:
+            chatting.add(self.model)
+        return chats
+
+    return leads
 
 
 def _anthropic_door() -> Door:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agentfuse.runtime.repeating import arepeated, repeated
 from agentfuse.scopes import SCOPES, current_scope, scope
-from agentfuse_llama_index.errors import in_llama_terms, raise_swallowed
+from agentfuse_llama_index.errors import InLlamaTerms, raise_swallowed
 from agentfuse_llama_index.retries import aretried, owed_retries, retried
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def metered(
         def send(request: Request) -> Any:
             return create(**asking.words_for(request))
 
-        with in_llama_terms(fuse):
+        with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(fuse.stream(asking.request, send, asking.codec))
             llm = owed_retries()
@@ -119,7 +119,7 @@ def ametered(
         async def send(request: Request) -> Any:
             return await create(**asking.words_for(request))
 
-        with in_llama_terms(fuse):
+        with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(await fuse.astream(asking.request, send, asking.codec))
             llm = owed_retries()

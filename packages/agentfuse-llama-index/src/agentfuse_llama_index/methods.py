@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse_llama_index.doors import door_of
-from agentfuse_llama_index.errors import in_llama_terms
+from agentfuse_llama_index.errors import InLlamaTerms
 from agentfuse_llama_index.metered import Reading
 from agentfuse_llama_index.whole_calls import WholeCall, awaited, iterated, raising, runs
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
     from agentfuse import Fuse
+    from agentfuse_llama_index.doors import Door
 
 _END: Any = object()
 
@@ -29,11 +30,11 @@ def methods_of(bare: type[LLM]) -> dict[str, Callable[..., Any]]:
     class's body (DispatcherSpanMixin), while the provider's own method has one already.
     """
     makers = {"": _whole, "stream_": _stream, "a": _awhole, "astream_": _astream}
-    methods: dict[str, Callable[..., Any]] = {}
+    door, methods = door_of(bare), dict[str, Any]()
     for prefix, maker in makers.items():
         for word in ("chat", "complete"):
             method = _spanned(getattr_static(bare, f"{prefix}{word}"))
-            methods[f"{prefix}{word}"] = wraps(method)(maker(bare, method))
+            methods[f"{prefix}{word}"] = wraps(method)(maker(door, method))
     return methods
 
 
@@ -56,18 +57,17 @@ def _spanned(method: Any) -> Any:
     return type(method)(signed, span)
 
 
-def _passes(llm: Any, bare: type[LLM], options: dict[str, Any]) -> bool:
+def _passes(llm: Any, door: Door | None, options: dict[str, Any]) -> bool:
     """Say whether a call is metered elsewhere: at the SDK's door, or by the method around it."""
-    door = door_of(bare)
     return runs(llm) or (door is not None and door.leads(llm, options))
 
 
-def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _whole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     def ask(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
+        if _passes(self, door, options):
             return method.__get__(self)(*args, **options)
         call = WholeCall(self, method, args, options)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 answer = self.fuse.call(call.request, call.ask, call.codec)
             except BudgetExceeded as stop:
@@ -79,12 +79,12 @@ def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _awhole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     async def ask(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
+        if _passes(self, door, options):
             return await method.__get__(self)(*args, **options)
         call = WholeCall(self, method, args, options)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 answer = await self.fuse.acall(call.request, call.aask, call.codec)
             except BudgetExceeded as stop:
@@ -96,15 +96,15 @@ def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _stream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _stream(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     def open_stream(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
+        if _passes(self, door, options):
             reading = Reading()
             with reading.within():
                 wire = method.__get__(self)(*args, **options)
             return _driven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 stream = self.fuse.stream(call.request, call.stream, call.codec)
             except BudgetExceeded as stop:
@@ -122,7 +122,7 @@ def _driven(wire: Iterator[Any], reading: Reading, fuse: Fuse) -> Iterator[Any]:
     """Read a stream to the user; however that ends, what was opened for it is closed at once."""
     try:
         while True:
-            with reading.within(), in_llama_terms(fuse):
+            with reading.within(), InLlamaTerms(fuse):
                 chunk = next(wire, _END)
             if chunk is _END:
                 return
@@ -135,15 +135,15 @@ def _driven(wire: Iterator[Any], reading: Reading, fuse: Fuse) -> Iterator[Any]:
             close()
 
 
-def _astream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _astream(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     async def open_stream(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
+        if _passes(self, door, options):
             reading = Reading()
             with reading.within():
                 wire = await method.__get__(self)(*args, **options)
             return _adriven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 stream = await self.fuse.astream(call.request, call.astream, call.codec)
             except BudgetExceeded as stop:
@@ -161,7 +161,7 @@ async def _adriven(wire: AsyncIterator[Any], reading: Reading, fuse: Fuse) -> As
     """Do as ``_driven``, awaited."""
     try:
         while True:
-            with reading.within(), in_llama_terms(fuse):
+            with reading.within(), InLlamaTerms(fuse):
                 chunk = await anext(wire, _END)
             if chunk is _END:
                 return

@@ -92,8 +92,7 @@ def chat_calls_of(
     provider, base_url = place_of(client, "openai")
 
     def read(given: Mapping[str, Any]) -> ChatCall:
-        body = {name: value for name, value in given.items() if value is not None}
-        body = {name: value for name, value in body.items() if name not in TRAVEL}
+        body = {k: v for k, v in given.items() if v is not None and k not in TRAVEL}
         body |= {**(given.get("extra_body") or {}), **header_params(client, given)}
         target = Target(provider=provider, model=str(given["model"]), api="openai.chat")
         streamed = bool(given.get("stream"))
