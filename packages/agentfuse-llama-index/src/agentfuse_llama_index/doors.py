@@ -16,6 +16,7 @@ from agentfuse_llama_index.clients import twin_of
 from agentfuse_llama_index.metered import ametered, metered
 from agentfuse_llama_index.openai_calls import chat_calls_of
 from agentfuse_llama_index.retries import without_retries
+from agentfuse_llama_index.shortcuts import client_in, descriptions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,43 +51,19 @@ def door_of(bare: type[object]) -> Door | None:
 def _openai_door(bare: type[Any]) -> Door:
     """Meter the client that the class takes for each call."""
     give, agive = bare._get_client, bare._get_aclient  # noqa: SLF001 - what the class asks itself
+    held, aheld = client_in(give), client_in(agive)
 
     def client(self: Any) -> Any:
-        return _twin(self, metered, give(self), _openai_twin)
+        return _twin(self, metered, held(self) or give(self), _openai_twin)
 
     def aclient(self: Any) -> Any:
-        return _twin(self, ametered, agive(self), _openai_twin)
+        return _twin(self, ametered, aheld(self) or agive(self), _openai_twin)
 
+    above = {"_get_client": client, "_get_aclient": aclient}
+    above |= {**without_retries(bare), **descriptions_of(bare)}
     # Old models' completions go by another method of the client.
-    leads = _chat_rule_of(bare)
-    above = {"_get_client": client, "_get_aclient": aclient, "_use_chat_completions": leads}
-    return Door(attributes={**above, **without_retries(bare)}, leads=leads)
-
-
-def _chat_rule_of(bare: type[Any]) -> Callable[[Any, dict[str, Any]], bool]:
-    """Give what says whether a call goes to the chat API; a class decides by it.
-
-    LlamaIndex's own rule looks in tables of models, and describes the whole model for that: 7 us,
-    and a call asks twice. Which models chat is remembered; a class with another rule keeps it.
-    """
-    rule: Callable[[Any, dict[str, Any]], bool] = bare._use_chat_completions  # noqa: SLF001
-    own = sys.modules[OPENAI.rpartition(".")[0]].OpenAI  # type: ignore[attr-defined]
-    names = ("_use_chat_completions", "metadata", "_get_model_name")
-    if any(getattr(bare, name) is not getattr(own, name) for name in names):
-        return rule
-    chatting: set[str] = set()
-
-    def leads(self: Any, options: dict[str, Any]) -> bool:
-        if "use_chat_completions" in options:
-            return rule(self, options)
-        if self.model in chatting:
-            return True
-        chats = rule(self, options)
-        if chats:
-            chatting.add(self.model)
-        return chats
-
-    return leads
+    leads = above.get("_use_chat_completions", bare._use_chat_completions)  # noqa: SLF001 - as above
+    return Door(attributes=above, leads=leads)
 
 
 def _anthropic_door() -> Door:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentfuse.runtime.repeating import arepeated, repeated
 from agentfuse.scopes import SCOPES, current_scope, scope
 from agentfuse_llama_index.errors import InLlamaTerms, raise_swallowed
-from agentfuse_llama_index.retries import aretried, owed_retries, retried
+from agentfuse_llama_index.retries import aowed, owed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -98,10 +98,7 @@ def metered(
         with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(fuse.stream(asking.request, send, asking.codec))
-            llm = owed_retries()
-            if llm is None:
-                return fuse.call(asking.request, send, asking.codec)
-            return repeated(fuse, asking.request, send, asking.codec, partial(retried, llm))
+            return repeated(fuse, asking.request, send, asking.codec, owed())
 
     return asked
 
@@ -122,10 +119,6 @@ def ametered(
         with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(await fuse.astream(asking.request, send, asking.codec))
-            llm = owed_retries()
-            if llm is None:
-                return await fuse.acall(asking.request, send, asking.codec)
-            again = partial(aretried, llm)
-            return await arepeated(fuse, asking.request, send, asking.codec, again)
+            return await arepeated(fuse, asking.request, send, asking.codec, aowed())
 
     return asked

@@ -8,29 +8,45 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
+from agentfuse_llama_index.shortcuts import own_openai
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+
+    from agentfuse.runtime.repeating import Repeat
 
 _BASE = "llama_index.llms.openai.base"
-# The LLM whose ``_chat`` runs now without its retries.
-_bare_handed: ContextVar[Any] = ContextVar("agentfuse_llama_index_bare_handed", default=None)
+# The LLM and the method of it that runs now without its retries.
+_running: ContextVar[tuple[Any, Any] | None] = ContextVar("agentfuse_unretried", default=None)
 
 
-def owed_retries() -> Any:
-    """Give the LLM whose retries are to be made by whoever asks the provider, if there is one."""
-    return _bare_handed.get()
+def owed() -> Repeat | None:
+    """Give the retries that whoever asks the provider is to make, None where they are made."""
+    running = _running.get()
+    return None if running is None else partial(_retried, *running)
 
 
-def retried(llm: Any, attempt: Callable[[], Any]) -> Any:
-    """Make an attempt, and others as the LLM would."""
-    return _decorator()(lambda _llm: attempt())(llm)
+def aowed() -> Repeat | None:
+    """Do as ``owed``, for what is awaited."""
+    running = _running.get()
+    return None if running is None else partial(_aretried, *running)
 
 
-async def aretried(llm: Any, attempt: Callable[[], Awaitable[Any]]) -> Any:
-    """Do as ``retried``, awaited."""
+def _retried(llm: Any, method: Any, attempt: Callable[[], Any]) -> Any:
+    """Make an attempt, and others as the LLM would, under the name that its log gives them."""
 
+    @wraps(method)
+    def ask(_llm: Any) -> Any:
+        return attempt()
+
+    return _decorator()(ask)(llm)
+
+
+async def _aretried(llm: Any, method: Any, attempt: Callable[[], Any]) -> Any:
+    @wraps(method)
     async def ask(_llm: Any) -> Any:
         return await attempt()
 
@@ -56,9 +72,8 @@ def _decorator() -> Any:
 
 def _is_decorated(method: Any, name: str) -> bool:
     """Say whether a method is LlamaIndex's own, with just its retries around it."""
-    module: Any = sys.modules[_BASE]
-    decorate = getattr(module, "llm_retry_decorator", None)
-    if decorate is None or method is not getattr(module.OpenAI, name):
+    decorate = getattr(sys.modules[_BASE], "llm_retry_decorator", None)
+    if decorate is None or method is not getattr(own_openai(), name, None):
         return False
     return hasattr(method, "__wrapped__") and method.__code__ is decorate(method).__code__
 
@@ -69,11 +84,11 @@ def _chat(method: Any) -> Callable[..., Any]:
     def ask(self: Any, messages: Any, **options: Any) -> Any:
         if not self.reuse_client:  # each attempt opens a client of its own
             return method(self, messages, **options)
-        token = _bare_handed.set(self)
+        token = _running.set((self, plain))
         try:
             return plain(self, messages, **options)
         finally:
-            _bare_handed.reset(token)
+            _running.reset(token)
 
     return ask
 
@@ -84,11 +99,11 @@ def _achat(method: Any) -> Callable[..., Any]:
     async def ask(self: Any, messages: Any, **options: Any) -> Any:
         if not self.reuse_client:
             return await method(self, messages, **options)
-        token = _bare_handed.set(self)
+        token = _running.set((self, plain))
         try:
             return await plain(self, messages, **options)
         finally:
-            _bare_handed.reset(token)
+            _running.reset(token)
 
     return ask
 

@@ -25,13 +25,16 @@ def repeated(
     request: Request,
     send: Callable[[Request], Any],
     codec: Codec[Any, Any, Any, Any],
-    repeat: Repeat,
+    repeat: Repeat | None,
 ) -> Any:
     """Do as ``Fuse.call``, within ``repeat`` where somebody must be asked.
 
-    ``repeat`` runs what it is given at once, and again where that fails: each time is a call.
+    ``repeat`` runs what it is given at once, and again where that fails: each time is a call. None
+    repeats nothing.
     """
     own: Any = fuse
+    if repeat is None:
+        return fuse.call(request, send, codec)
     if own._routes() is not None:  # noqa: SLF001 - a cascade may answer, and begins by itself
         return repeat(lambda: fuse.call(request, send, codec))
     ticket = fuse.begin(request)
@@ -52,10 +55,12 @@ async def arepeated(
     request: Request,
     send: Callable[[Request], Awaitable[Any]],
     codec: Codec[Any, Any, Any, Any],
-    repeat: Repeat,
+    repeat: Repeat | None,
 ) -> Any:
     """Do as ``repeated``, awaited."""
     own: Any = fuse
+    if repeat is None:
+        return await fuse.acall(request, send, codec)
     if own._routes() is not None:  # noqa: SLF001 - a cascade may answer, and begins by itself
         return await repeat(lambda: fuse.acall(request, send, codec))
     ticket = await fuse.abegin(request)
