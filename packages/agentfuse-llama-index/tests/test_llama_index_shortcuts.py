@@ -58,7 +58,7 @@ async def ask(llm: Any, way: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("way", "failures", "reuse"),
+    "case",
     [
         *((way, failures, True) for way in WAYS for failures in (1, 2, 5)),
         *(("chat", 5, False), ("achat", 1, False)),
@@ -69,10 +69,9 @@ def test_a_call_that_fails_is_repeated_as_the_bare_one(
     up: Upstream,
     naps: list[float],
     caplog: pytest.LogCaptureFixture,
-    way: str,
-    failures: int,
-    reuse: bool,
+    case: tuple[str, int, bool],
 ) -> None:
+    way, failures, reuse = case
     seen = []
     for fused in (False, True):
         up.reset()
@@ -94,7 +93,9 @@ def test_a_call_that_fails_is_repeated_as_the_bare_one(
     assert seen[0] == seen[1]
 
 
-def test_each_attempt_is_a_call_of_its_own(bare_of: BareOf, up: Upstream, naps: list[float]) -> None:
+def test_each_attempt_is_a_call_of_its_own(
+    bare_of: BareOf, up: Upstream, naps: list[float]
+) -> None:
     fuse = Fuse("$1", spend_book=False)
     llm = AgentFuseLLM(inner=without_the_sdks_retries(bare_of("openai")), fuse=fuse)
     up.fail(500, times=2)
@@ -184,8 +185,13 @@ def test_who_changes_an_answer_changes_no_other(bare_of: BareOf, up: Upstream, f
 
 def test_a_fresh_answer_shares_nothing_that_can_be_changed() -> None:
     body: dict[str, Any] = {
-        **{"id": "a", "object": "chat.completion", "created": 1, "model": "m", "choices": []},
-        **{"service_tier": "unheard of", "odd": {"list": [{"deep": [1]}]}},
+        "id": "a",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [],
+        "service_tier": "unheard of",
+        "odd": {"list": [{"deep": [1]}]},
     }
     first = ChatCompletion.construct(**body)
     copy: Any = fresh(first)

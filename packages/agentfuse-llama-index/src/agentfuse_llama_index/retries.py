@@ -67,15 +67,17 @@ def without_retries(bare: type[Any]) -> dict[str, Callable[..., Any]]:
 
 
 def _decorator() -> Any:
-    return sys.modules[_BASE].llm_retry_decorator  # type: ignore[attr-defined]
+    module: Any = sys.modules[_BASE]
+    return module.llm_retry_decorator
 
 
 def _is_decorated(method: Any, name: str) -> bool:
     """Say whether a method is LlamaIndex's own, with just its retries around it."""
     decorate = getattr(sys.modules[_BASE], "llm_retry_decorator", None)
-    if decorate is None or method is not getattr(own_openai(), name, None):
+    own: Any = getattr(own_openai(), name, None)
+    if decorate is None or own is None or method is not own:
         return False
-    return hasattr(method, "__wrapped__") and method.__code__ is decorate(method).__code__
+    return hasattr(own, "__wrapped__") and own.__code__ is decorate(own).__code__
 
 
 def _chat(method: Any) -> Callable[..., Any]:

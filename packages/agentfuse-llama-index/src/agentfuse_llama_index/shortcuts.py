@@ -20,7 +20,8 @@ _DESCRIBING = ("to_payload", "class_name", "metadata", "_get_model_name", "_use_
 
 def own_openai() -> Any:
     """Give LlamaIndex's own OpenAI class, from which others descend."""
-    return sys.modules["llama_index.llms.openai.base"].OpenAI  # type: ignore[attr-defined]
+    module: Any = sys.modules["llama_index.llms.openai.base"]
+    return module.OpenAI
 
 
 def client_in(give: Callable[[Any], Any]) -> Callable[[Any], Any]:
