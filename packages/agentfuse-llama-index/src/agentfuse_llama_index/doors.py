@@ -59,7 +59,7 @@ def _openai_door(bare: type[Any]) -> Door:
     def aclient(self: Any) -> Any:
         return _twin(self, ametered, aheld(self) or agive(self), _openai_twin)
 
-    above = {"_get_client": client, "_get_aclient": aclient}
+    above: dict[str, Any] = {"_get_client": client, "_get_aclient": aclient}
     above |= {**without_retries(bare), **descriptions_of(bare)}
     # Old models' completions go by another method of the client.
     leads = above.get("_use_chat_completions", bare._use_chat_completions)  # noqa: SLF001 - as above

@@ -25,7 +25,7 @@ def fresh(answer: Answer) -> Answer:
 
 
 def _copy_of(value: Any) -> Any:
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _SHARED:
         return value
     if kind is list:
@@ -43,8 +43,9 @@ def _fields_of(fields: dict[str, Any]) -> dict[str, Any]:
 def _model_of(model: BaseModel) -> BaseModel:
     """Copy what pydantic's own ``__deepcopy__`` does."""
     copy: BaseModel = _new(type(model))
+    fields: dict[str, Any] = vars(model)
     extra, private = model.__pydantic_extra__, model.__pydantic_private__
-    _put(copy, "__dict__", _fields_of(model.__dict__))
+    _put(copy, "__dict__", _fields_of(fields))
     _put(copy, "__pydantic_extra__", None if extra is None else _fields_of(extra))
     _put(copy, "__pydantic_fields_set__", set(model.__pydantic_fields_set__))
     _put(copy, "__pydantic_private__", None if private is None else _fields_of(private))

@@ -44,7 +44,8 @@ def _spanned(method: Any) -> Any:
     LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
     """
     span = getattr(method, "_self_wrapper", None)
-    if span is None:
+    plain = type(method).__name__ == "FunctionWrapper" and method._self_enabled is None  # noqa: SLF001
+    if span is None or not plain:
         return method
     within = method.__wrapped__
 
