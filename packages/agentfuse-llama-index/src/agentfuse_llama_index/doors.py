@@ -15,6 +15,8 @@ from agentfuse_llama_index.anthropic_calls import message_calls_of, parse_calls_
 from agentfuse_llama_index.clients import twin_of
 from agentfuse_llama_index.metered import ametered, metered
 from agentfuse_llama_index.openai_calls import chat_calls_of
+from agentfuse_llama_index.retries import without_retries
+from agentfuse_llama_index.shortcuts import client_in, descriptions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,16 +51,19 @@ def door_of(bare: type[object]) -> Door | None:
 def _openai_door(bare: type[Any]) -> Door:
     """Meter the client that the class takes for each call."""
     give, agive = bare._get_client, bare._get_aclient  # noqa: SLF001 - what the class asks itself
+    held, aheld = client_in(give), client_in(agive)
 
     def client(self: Any) -> Any:
-        return _twin(self, metered, give(self), _openai_twin)
+        return _twin(self, metered, held(self) or give(self), _openai_twin)
 
     def aclient(self: Any) -> Any:
-        return _twin(self, ametered, agive(self), _openai_twin)
+        return _twin(self, ametered, aheld(self) or agive(self), _openai_twin)
 
+    above: dict[str, Any] = {"_get_client": client, "_get_aclient": aclient}
+    above |= {**without_retries(bare), **descriptions_of(bare)}
     # Old models' completions go by another method of the client.
-    leads = bare._use_chat_completions  # noqa: SLF001 - the class decides by it
-    return Door(attributes={"_get_client": client, "_get_aclient": aclient}, leads=leads)
+    leads = above.get("_use_chat_completions", bare._use_chat_completions)  # noqa: SLF001 - as above
+    return Door(attributes=above, leads=leads)
 
 
 def _anthropic_door() -> Door:

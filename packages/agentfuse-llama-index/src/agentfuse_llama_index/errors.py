@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from agentfuse.courses import handed_on
 from agentfuse.errors import BudgetExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from types import TracebackType
 
     from agentfuse import Fuse
     from agentfuse.messages import Request
@@ -85,17 +84,28 @@ class _Stops:
 _stops = _Stops()
 
 
-@contextmanager
-def in_llama_terms(fuse: Fuse) -> Generator[None]:
-    """Raise a BudgetStop from whatever BudgetExceeded comes up within."""
-    try:
-        yield
-    except BudgetStop:
-        raise
-    except BudgetExceeded as stop:
-        told = BudgetStop.of(stop)
-        _stops.note(fuse, told)
-        raise told from stop
+class InLlamaTerms:
+    """Raises a BudgetStop from whatever BudgetExceeded comes up within."""
+
+    __slots__ = ("_fuse",)
+
+    def __init__(self, fuse: Fuse) -> None:
+        self._fuse = fuse
+
+    def __enter__(self) -> None:
+        """Let the call go on."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Say a stop in LlamaIndex's terms, and remember it."""
+        if isinstance(error, BudgetExceeded) and not isinstance(error, BudgetStop):
+            told = BudgetStop.of(error)
+            _stops.note(self._fuse, told)
+            raise told from error
 
 
 def raise_swallowed(request: Request) -> None:

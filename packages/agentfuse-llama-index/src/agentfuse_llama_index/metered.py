@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agentfuse.runtime.repeating import arepeated, repeated
 from agentfuse.scopes import SCOPES, current_scope, scope
-from agentfuse_llama_index.errors import in_llama_terms, raise_swallowed
+from agentfuse_llama_index.errors import InLlamaTerms, raise_swallowed
+from agentfuse_llama_index.retries import aowed, owed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -93,10 +95,10 @@ def metered(
         def send(request: Request) -> Any:
             return create(**asking.words_for(request))
 
-        with in_llama_terms(fuse):
+        with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(fuse.stream(asking.request, send, asking.codec))
-            return fuse.call(asking.request, send, asking.codec)
+            return repeated(fuse, asking.request, send, asking.codec, owed())
 
     return asked
 
@@ -114,9 +116,9 @@ def ametered(
         async def send(request: Request) -> Any:
             return await create(**asking.words_for(request))
 
-        with in_llama_terms(fuse):
+        with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(await fuse.astream(asking.request, send, asking.codec))
-            return await fuse.acall(asking.request, send, asking.codec)
+            return await arepeated(fuse, asking.request, send, asking.codec, aowed())
 
     return asked

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import wraps
+from inspect import getattr_static, signature
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse_llama_index.doors import door_of
-from agentfuse_llama_index.errors import in_llama_terms
+from agentfuse_llama_index.errors import InLlamaTerms
 from agentfuse_llama_index.metered import Reading
 from agentfuse_llama_index.whole_calls import WholeCall, awaited, iterated, raising, runs
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
     from agentfuse import Fuse
+    from agentfuse_llama_index.doors import Door
 
 _END: Any = object()
 
@@ -28,26 +30,45 @@ def methods_of(bare: type[LLM]) -> dict[str, Callable[..., Any]]:
     class's body (DispatcherSpanMixin), while the provider's own method has one already.
     """
     makers = {"": _whole, "stream_": _stream, "a": _awhole, "astream_": _astream}
-    methods: dict[str, Callable[..., Any]] = {}
+    door, methods = door_of(bare), dict[str, Any]()
     for prefix, maker in makers.items():
         for word in ("chat", "complete"):
-            method = getattr(bare, f"{prefix}{word}")
-            methods[f"{prefix}{word}"] = wraps(method)(maker(bare, method))
+            method = _spanned(getattr_static(bare, f"{prefix}{word}"))
+            methods[f"{prefix}{word}"] = wraps(method)(maker(door, method))
     return methods
 
 
-def _passes(llm: Any, bare: type[LLM], options: dict[str, Any]) -> bool:
+def _spanned(method: Any) -> Any:
+    """Give a method within its very span, with its signature at hand.
+
+    LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
+    """
+    span = getattr(method, "_self_wrapper", None)
+    plain = type(method).__name__ == "FunctionWrapper" and method._self_enabled is None  # noqa: SLF001
+    if span is None or not plain:
+        return method
+    within = method.__wrapped__
+
+    @wraps(within)
+    def told(self: Any, *args: Any, **options: Any) -> Any:
+        return within(self, *args, **options)
+
+    signed: Any = told
+    signed.__signature__ = signature(within)
+    return type(method)(signed, span)
+
+
+def _passes(llm: Any, door: Door | None, options: dict[str, Any]) -> bool:
     """Say whether a call is metered elsewhere: at the SDK's door, or by the method around it."""
-    door = door_of(bare)
     return runs(llm) or (door is not None and door.leads(llm, options))
 
 
-def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _whole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     def ask(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
-            return method(self, *args, **options)
+        if _passes(self, door, options):
+            return method.__get__(self)(*args, **options)
         call = WholeCall(self, method, args, options)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 answer = self.fuse.call(call.request, call.ask, call.codec)
             except BudgetExceeded as stop:
@@ -59,12 +80,12 @@ def _whole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _awhole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     async def ask(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
-            return await method(self, *args, **options)
+        if _passes(self, door, options):
+            return await method.__get__(self)(*args, **options)
         call = WholeCall(self, method, args, options)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 answer = await self.fuse.acall(call.request, call.aask, call.codec)
             except BudgetExceeded as stop:
@@ -76,15 +97,15 @@ def _awhole(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _stream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _stream(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     def open_stream(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
+        if _passes(self, door, options):
             reading = Reading()
             with reading.within():
-                wire = method(self, *args, **options)
+                wire = method.__get__(self)(*args, **options)
             return _driven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 stream = self.fuse.stream(call.request, call.stream, call.codec)
             except BudgetExceeded as stop:
@@ -102,7 +123,7 @@ def _driven(wire: Iterator[Any], reading: Reading, fuse: Fuse) -> Iterator[Any]:
     """Read a stream to the user; however that ends, what was opened for it is closed at once."""
     try:
         while True:
-            with reading.within(), in_llama_terms(fuse):
+            with reading.within(), InLlamaTerms(fuse):
                 chunk = next(wire, _END)
             if chunk is _END:
                 return
@@ -115,15 +136,15 @@ def _driven(wire: Iterator[Any], reading: Reading, fuse: Fuse) -> Iterator[Any]:
             close()
 
 
-def _astream(bare: type[LLM], method: Callable[..., Any]) -> Callable[..., Any]:
+def _astream(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     async def open_stream(self: Any, *args: Any, **options: Any) -> Any:
-        if _passes(self, bare, options):
+        if _passes(self, door, options):
             reading = Reading()
             with reading.within():
-                wire = await method(self, *args, **options)
+                wire = await method.__get__(self)(*args, **options)
             return _adriven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
-        with in_llama_terms(self.fuse):
+        with InLlamaTerms(self.fuse):
             try:
                 stream = await self.fuse.astream(call.request, call.astream, call.codec)
             except BudgetExceeded as stop:
@@ -141,7 +162,7 @@ async def _adriven(wire: AsyncIterator[Any], reading: Reading, fuse: Fuse) -> As
     """Do as ``_driven``, awaited."""
     try:
         while True:
-            with reading.within(), in_llama_terms(fuse):
+            with reading.within(), InLlamaTerms(fuse):
                 chunk = await anext(wire, _END)
             if chunk is _END:
                 return

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.messages import Reply
+from agentfuse.providers.chat_replies import SHAPE, completion_of
 from agentfuse.providers.chat_requests import message_body, request_of
 from agentfuse.providers.directory import provider_of
 from agentfuse.providers.names import Target
 from agentfuse.providers.openai_chat import OpenAIChat, wants_usage
 from agentfuse.providers.reach import require_reach
 from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
+from agentfuse_llama_index.fresh import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from openai.types.chat import ChatCompletionChunk
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
     from agentfuse.messages import Request
 
 _LIMIT_WORDS = ("max_tokens", "max_completion_tokens")
+# How many answers stay read, and how long the longest is: some megabytes at the most.
+_MOST, _LONGEST = 256, 32_768
+
+
+@lru_cache(maxsize=_MOST)
+def _completion_of(raw: str) -> ChatCompletion:
+    """Read an answer, once: nobody is given this very object."""
+    return completion_of(Reply(choices=(), shape=SHAPE, raw=raw))
 
 
 class ChatCodec(OpenAIChat):
     """Does as ``completion()``'s, for a caller that writes into the chunks it gets."""
+
+    def result_of(self, reply: Reply) -> ChatCompletion:
+        """Make a fresh ChatCompletion of any reply, from one that was read before."""
+        if self._hit is not None or reply.shape != SHAPE or len(reply.raw) > _LONGEST:
+            return super().result_of(reply)
+        return fresh(_completion_of(reply.raw))
 
     def shown(self, chunk: ChatCompletionChunk) -> tuple[ChatCompletionChunk, ...]:
         """Give a copy where LlamaIndex joins a call's arguments (its ``update_tool_calls``)."""
@@ -92,8 +110,7 @@ def chat_calls_of(
     provider, base_url = place_of(client, "openai")
 
     def read(given: Mapping[str, Any]) -> ChatCall:
-        body = {name: value for name, value in given.items() if value is not None}
-        body = {name: value for name, value in body.items() if name not in TRAVEL}
+        body = {k: v for k, v in given.items() if v is not None and k not in TRAVEL}
         body |= {**(given.get("extra_body") or {}), **header_params(client, given)}
         target = Target(provider=provider, model=str(given["model"]), api="openai.chat")
         streamed = bool(given.get("stream"))

@@ -77,7 +77,8 @@ class WholeCall:
         options = {k: v for k, v in self.options.items() if k not in fields} | words
         self.asked = True
         with _own_method_of(self.llm):
-            return self.method(told, self.asking.question_for(request), *self.rest, **options)
+            method = self.method.__get__(told)
+            return method(self.asking.question_for(request), *self.rest, **options)
 
     async def aask(self, request: Request) -> Any:
         """Do as ``ask``, awaited."""

@@ -1,0 +1,116 @@
+"""LlamaIndex's own retries of OpenAI calls, around what asks the provider and nothing else.
+
+LlamaIndex puts tenacity around the whole of ``_chat``, which costs 95 us even where nothing fails.
+An answer from memory cannot fail; what is asked is repeated as often, and as late, as ever.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any
+
+from agentfuse_llama_index.shortcuts import own_openai
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentfuse.runtime.repeating import Repeat
+
+_BASE = "llama_index.llms.openai.base"
+# The LLM and the method of it that runs now without its retries.
+_running: ContextVar[tuple[Any, Any] | None] = ContextVar("agentfuse_unretried", default=None)
+
+
+def owed() -> Repeat | None:
+    """Give the retries that whoever asks the provider is to make, None where they are made."""
+    running = _running.get()
+    return None if running is None else partial(_retried, *running)
+
+
+def aowed() -> Repeat | None:
+    """Do as ``owed``, for what is awaited."""
+    running = _running.get()
+    return None if running is None else partial(_aretried, *running)
+
+
+def _retried(llm: Any, method: Any, attempt: Callable[[], Any]) -> Any:
+    """Make an attempt, and others as the LLM would, under the name that its log gives them."""
+
+    @wraps(method)
+    def ask(_llm: Any) -> Any:
+        return attempt()
+
+    return _decorator()(ask)(llm)
+
+
+async def _aretried(llm: Any, method: Any, attempt: Callable[[], Any]) -> Any:
+    @wraps(method)
+    async def ask(_llm: Any) -> Any:
+        return await attempt()
+
+    return await _decorator()(ask)(llm)
+
+
+def without_retries(bare: type[Any]) -> dict[str, Callable[..., Any]]:
+    """Give the methods of an OpenAI class without the retries that the door makes in their place.
+
+    Only what LlamaIndex wrote and decorated itself; a class's own way to repeat stays around all.
+    """
+    makers = {"_chat": _chat, "_achat": _achat, "_stream_chat": _opened, "_astream_chat": _opened}
+    return {
+        name: maker(getattr(bare, name))
+        for name, maker in makers.items()
+        if _is_decorated(getattr(bare, name, None), name)
+    }
+
+
+def _decorator() -> Any:
+    module: Any = sys.modules[_BASE]
+    return module.llm_retry_decorator
+
+
+def _is_decorated(method: Any, name: str) -> bool:
+    """Say whether a method is LlamaIndex's own, with just its retries around it."""
+    decorate = getattr(sys.modules[_BASE], "llm_retry_decorator", None)
+    own: Any = getattr(own_openai(), name, None)
+    if decorate is None or own is None or method is not own:
+        return False
+    return hasattr(own, "__wrapped__") and own.__code__ is decorate(own).__code__
+
+
+def _chat(method: Any) -> Callable[..., Any]:
+    plain = method.__wrapped__
+
+    def ask(self: Any, messages: Any, **options: Any) -> Any:
+        if not self.reuse_client:  # each attempt opens a client of its own
+            return method(self, messages, **options)
+        token = _running.set((self, plain))
+        try:
+            return plain(self, messages, **options)
+        finally:
+            _running.reset(token)
+
+    return ask
+
+
+def _achat(method: Any) -> Callable[..., Any]:
+    plain = method.__wrapped__
+
+    async def ask(self: Any, messages: Any, **options: Any) -> Any:
+        if not self.reuse_client:
+            return await method(self, messages, **options)
+        token = _running.set((self, plain))
+        try:
+            return await plain(self, messages, **options)
+        finally:
+            _running.reset(token)
+
+    return ask
+
+
+def _opened(method: Any) -> Callable[..., Any]:
+    """Give what opens a stream: it asks when it is read, which no retry has ever been around."""
+    plain: Callable[..., Any] = method.__wrapped__
+    return plain

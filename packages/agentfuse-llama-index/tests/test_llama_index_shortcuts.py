@@ -1,0 +1,207 @@
+"""What a call is spared is spared unseen: retries, descriptions, clients and fresh answers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core.llms import LLM, ChatMessage
+from llama_index.llms.openai import OpenAI
+from openai import InternalServerError
+from openai.types.chat import ChatCompletion
+
+from agentfuse import Fuse
+from agentfuse.testing.upstream import Call, Say
+from agentfuse_llama_index import AgentFuseLLM
+from agentfuse_llama_index.fresh import fresh
+
+if TYPE_CHECKING:
+    from agentfuse.testing import Upstream
+
+BareOf = Callable[..., LLM]
+HELLO = [ChatMessage(content="hello")]
+WAYS = ("chat", "achat", "complete", "stream_chat", "astream_chat")
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let tenacity's pauses pass at once, and keep how long they would have been."""
+    kept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        kept.append(seconds)
+
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=kept.append))
+    monkeypatch.setattr("tenacity.asyncio._portable_async_sleep", sleep)
+    return kept
+
+
+def without_the_sdks_retries(bare: Any) -> Any:
+    """Leave all retries to LlamaIndex: the SDK's own have the same number."""
+    bare._client = bare._get_client().with_options(max_retries=0)
+    bare._aclient = bare._get_aclient().with_options(max_retries=0)
+    return bare
+
+
+async def ask(llm: Any, way: str) -> Any:
+    """Ask in one of the ways, and give the last response."""
+    told = getattr(llm, way)("hello" if way == "complete" else HELLO)
+    if way.startswith("a"):
+        told = await told
+    if way == "stream_chat":
+        return list(told)[-1]
+    return [chunk async for chunk in told][-1] if way == "astream_chat" else told
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *((way, failures, True) for way in WAYS for failures in (1, 2, 5)),
+        *(("chat", 5, False), ("achat", 1, False)),
+    ],
+)
+def test_a_call_that_fails_is_repeated_as_the_bare_one(
+    bare_of: BareOf,
+    up: Upstream,
+    naps: list[float],
+    caplog: pytest.LogCaptureFixture,
+    case: tuple[str, int, bool],
+) -> None:
+    way, failures, reuse = case
+    seen = []
+    for fused in (False, True):
+        up.reset()
+        llm: Any = bare_of("openai", max_retries=3, reuse_client=reuse)
+        llm = without_the_sdks_retries(llm) if reuse else llm
+        if fused:
+            llm = AgentFuseLLM(inner=llm, fuse=Fuse("$1", spend_book=False))
+        up.fail(500, times=failures)
+        try:
+            ended = str(asyncio.run(ask(llm, way)))
+        except InternalServerError:
+            ended = "failed"
+        told = [record.getMessage().partition(" in ")[0] for record in caplog.records]
+        seen.append((up.calls, len(up.requests), ended, len(naps), told))
+        naps.clear()
+        caplog.clear()
+        if fused:
+            assert llm.fuse.open_leases() == ()
+    assert seen[0] == seen[1]
+
+
+def test_each_attempt_is_a_call_of_its_own(
+    bare_of: BareOf, up: Upstream, naps: list[float]
+) -> None:
+    fuse = Fuse("$1", spend_book=False)
+    llm = AgentFuseLLM(inner=without_the_sdks_retries(bare_of("openai")), fuse=fuse)
+    up.fail(500, times=2)
+    assert llm.chat(HELLO).message.content
+    assert len(naps) == 2
+    assert len(up.requests) == 3
+    told = fuse.receipt()
+    assert (told.failures, told.answers) == (2, 1)
+    assert llm.chat(HELLO).message.content
+    after = fuse.receipt()
+    assert (len(up.requests), after.spent, after.exact) == (3, told.spent, 1)
+
+
+def test_a_class_with_its_own_way_keeps_it(up: Upstream, fuse: Fuse) -> None:
+    class Own(OpenAI):
+        asked: int = 0
+
+        def _chat(self, messages: Any, **kwargs: Any) -> Any:
+            self.asked += 1
+            return super()._chat(messages, **kwargs)
+
+        def to_payload(self) -> dict[str, Any]:
+            return {**super().to_payload(), "asked": self.asked}
+
+    llm: Any = AgentFuseLLM(
+        inner=Own(model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url), fuse=fuse
+    )
+    llm.chat(HELLO)
+    llm.chat(HELLO)
+    assert (up.calls, llm.asked, llm.to_payload()["asked"]) == (1, 2, 2)
+
+
+def test_a_model_is_described_as_its_fields_are_now(bare_of: BareOf, fuse: Fuse) -> None:
+    bare: Any = bare_of("openai")
+    llm: Any = AgentFuseLLM(inner=bare, fuse=fuse)
+    for name, value in (
+        *(("model", "gpt-4o-mini"), ("max_tokens", 7), ("model", "gpt-3.5-turbo-instruct")),
+        *(("max_tokens", None), ("model", "o1"), ("temperature", 0.9), ("strict", True)),
+    ):
+        llm.to_payload()["model_name"] = "changed by who got it"
+        setattr(llm, name, value)
+        setattr(bare, name, value)
+        assert llm.to_payload() == bare.to_payload()
+        for words in ({}, {"use_chat_completions": False}, {"use_chat_completions": True}):
+            assert llm._use_chat_completions(words) is bare._use_chat_completions(words)
+    llm.model = bare.model = "nobody-knows-it"
+    for each in (llm, bare):
+        with pytest.raises(ValueError, match="nobody-knows-it"):
+            each.to_payload()
+
+
+def test_another_client_is_seen_at_once(bare_of: BareOf, fuse: Fuse) -> None:
+    llm: Any = AgentFuseLLM(inner=bare_of("openai"), fuse=fuse)
+    first = llm._get_client()
+    assert llm._get_client() is first
+    llm._client = llm._client.with_options(timeout=3.0)
+    assert llm._get_client() is not first
+    assert llm._get_client().timeout == 3.0
+    llm.reuse_client = False
+    assert llm._get_client().timeout != 3.0
+
+
+@pytest.mark.parametrize("way", ["chat", "complete", "stream_chat", "achat"])
+def test_a_span_knows_the_signature_of_the_method(bare_of: BareOf, fuse: Fuse, way: str) -> None:
+    bare = bare_of("openai")
+    llm = AgentFuseLLM(inner=bare, fuse=fuse)
+    ours, theirs = getattr(llm, way), getattr(bare, way)
+    assert inspect.signature(ours) == inspect.signature(theirs)
+    assert ours.__name__ == theirs.__name__
+
+
+def test_who_changes_an_answer_changes_no_other(bare_of: BareOf, up: Upstream, fuse: Fuse) -> None:
+    up.script([Say("So.", [Call("look_up", {"word": "x"})])])
+    llm = AgentFuseLLM(inner=bare_of("openai"), fuse=fuse)
+    bought = llm.chat(HELLO).raw
+    whole = bought.model_dump()
+    for _ in range(3):
+        given = llm.chat(HELLO).raw
+        assert given.model_dump() == whole
+        assert given.model_fields_set == bought.model_fields_set
+        given.choices[0].message.tool_calls[0].function.arguments = "{}"
+        given.choices[0].message.content = given.usage = None
+        given.choices.append(given.choices[0])
+        given.new_field = 1
+    assert up.calls == 1
+
+
+def test_a_fresh_answer_shares_nothing_that_can_be_changed() -> None:
+    body: dict[str, Any] = {
+        "id": "a",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [],
+        "service_tier": "unheard of",
+        "odd": {"list": [{"deep": [1]}]},
+    }
+    first = ChatCompletion.construct(**body)
+    copy: Any = fresh(first)
+    assert copy == first
+    assert type(copy) is ChatCompletion
+    copy.odd["list"][0]["deep"].append(2)
+    copy.choices.append(None)
+    copy.more = 1
+    assert first.model_dump(exclude_unset=True) == body
+    assert "more" not in first.model_fields_set
+    bare = ChatCompletion.construct(**{**body, "odd": None})
+    fresh(bare).added = 1  # type: ignore[attr-defined]
+    assert not hasattr(bare, "added")
