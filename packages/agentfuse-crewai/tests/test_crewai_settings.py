@@ -10,6 +10,7 @@ from crewai import LLM
 from crewai.llms.base_llm import BaseLLM
 from pydantic import BaseModel, Field
 
+from agentfuse import Fuse
 from agentfuse.policy.keys import key_of
 from agentfuse_crewai import AgentFuseLLM
 from agentfuse_crewai.requests import Asked, request_of
@@ -160,3 +161,25 @@ class Agentlike(Wandering):
 def test_a_class_keeps_what_events_look_for() -> None:
     assert AgentFuseLLM(Agentlike(model="parrot"), spend_book=False).entity_type == "agentlike"
     assert AgentFuseLLM(Wandering(model="parrot"), spend_book=False).entity_type is None
+
+
+class Persona(BaseLLM):
+    """An LLM of a caller's own, that keeps what it needs where it likes."""
+
+    def __init__(self, model: str, persona: str) -> None:
+        super().__init__(model=model)
+        self.persona = persona
+
+    def call(self, messages: Any, *_: Any, **__: Any) -> str:
+        """Answer in character."""
+        return f"{self.persona} heard {len(messages)}"
+
+
+def test_two_llms_of_a_callers_own_never_share_an_answer() -> None:
+    fuse = Fuse(spend_book=False)
+    said = [
+        AgentFuseLLM(Persona("gpt-4o", persona), fuse=fuse).call("Who is there?")
+        for persona in ("Ann", "Bob", "Ann")
+    ]
+    assert said == ["Ann heard 13", "Bob heard 13", "Ann heard 13"]
+    assert fuse.receipt().exact == 1

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from langchain_anthropic import ChatAnthropic
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, SimpleChatModel
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
-from pydantic import BaseModel
+from pydantic import BaseModel, PrivateAttr
 
 from agentfuse import Fuse
 from agentfuse_langchain import AgentFuseChatModel
@@ -150,3 +150,32 @@ def test_a_fused_model_tells_langchain_of_itself_what_the_bare_one_does(
     fused.temperature = bare.temperature = 0.9
     assert fused._get_ls_params() == bare._get_ls_params()
     assert fused._get_ls_params()["ls_temperature"] == 0.9
+
+
+class Persona(SimpleChatModel):
+    """A model of a caller's own, that keeps what it needs where no field tells."""
+
+    _persona: str = PrivateAttr(default="")
+
+    @property
+    def _llm_type(self) -> str:
+        return "persona"
+
+    def _call(self, messages: Any, *_: Any, **__: Any) -> str:
+        return f"{self._persona} heard {len(messages)}"
+
+
+def persona(name: str) -> Persona:
+    model = Persona()
+    model._persona = name
+    return model
+
+
+def test_two_models_of_a_callers_own_never_share_an_answer() -> None:
+    fuse = Fuse(spend_book=False)
+    said = [
+        AgentFuseChatModel(inner=persona(name), fuse=fuse).invoke("Who is there?").content
+        for name in ("Ann", "Bob", "Ann")
+    ]
+    assert said == ["Ann heard 1", "Bob heard 1", "Ann heard 1"]
+    assert fuse.receipt().exact == 1

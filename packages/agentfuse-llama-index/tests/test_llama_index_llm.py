@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.llms import LLM, ChatMessage, MockLLM
+from llama_index.core.llms import (
+    LLM,
+    ChatMessage,
+    CompletionResponse,
+    CustomLLM,
+    LLMMetadata,
+    MockLLM,
+)
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.utils import resolve_llm
 from llama_index.llms.openai import OpenAI
+from pydantic import PrivateAttr
 
 from agentfuse import ConfigurationError, Fuse
 from agentfuse_llama_index import AgentFuseLLM
@@ -226,3 +234,31 @@ def test_attributes_are_set_and_read_as_ever(bare_of: BareOf, fuse: Fuse, up: Up
     body = up.requests[0].body
     assert (body["model"], body["seed"], body["max_tokens"]) == ("gpt-4o-mini", 7, 40)
     assert fuse.receipt().models[0].model == "gpt-4o-mini"
+
+
+class Persona(CustomLLM):
+    """An LLM of a caller's own, that keeps what it needs where no field tells."""
+
+    _persona: str = PrivateAttr(default="")
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="gpt-4o")
+
+    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
+        return CompletionResponse(text=f"{self._persona} heard {len(prompt)}")
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Any:
+        raise NotImplementedError
+
+
+def persona(name: str) -> Persona:
+    llm = Persona()
+    llm._persona = name
+    return llm
+
+
+def test_two_llms_of_a_callers_own_never_share_an_answer(fuse: Fuse) -> None:
+    said = [fused(persona(name), fuse).complete("hello").text for name in ("Ann", "Bob", "Ann")]
+    assert said == ["Ann heard 5", "Bob heard 5", "Ann heard 5"]
+    assert fuse.receipt().exact == 1

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from agentfuse.by_content import ByContent
 from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
+from agentfuse.own_state import own_state_of
 from agentfuse.providers.chat_requests import message_of
 from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_crewai.settings import away_from_home, plain_value, settings_of
@@ -139,6 +140,9 @@ def _params_of(llm: BaseLLM, asked: Asked) -> dict[str, Json]:
             params[name] = plain_value(value)
     if asked.get("available_functions"):
         params["available_functions"] = UNKEYED  # CrewAI runs them inside the call
+    own = own_state_of(llm, "crewai.")
+    if own is not None:
+        params["own_state"] = own
     return params
 
 

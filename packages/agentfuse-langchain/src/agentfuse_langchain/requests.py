@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.by_content import ByContent
 from agentfuse.messages import Media, Request
+from agentfuse.own_state import own_state_of
 from agentfuse.providers.directory import PROVIDERS
 from agentfuse.providers.reach import require_reach
 from agentfuse_langchain.accounts import account_of
@@ -127,6 +128,7 @@ def _asked(
 ) -> Request:
     address = _address_of(model)
     home = _HOMES.get(address)
+    own = own_state_of(model, "langchain")
     return Request(
         provider=home or account.provider,
         model=account.model,
@@ -134,7 +136,7 @@ def _asked(
         api="langchain",
         max_output_tokens=account.limit,
         tools=_plain_tools(kwargs["tools"]) if kwargs.get("tools") else (),
-        params=account.params,
+        params=account.params if own is None else {**account.params, "own_state": own},
         stream=stream,
         base_url="" if home else address,
     )

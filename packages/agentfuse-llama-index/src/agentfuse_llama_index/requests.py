@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 from agentfuse.errors import ConfigurationError
 from agentfuse.messages import Request
 from agentfuse.nothing import NOTHING
+from agentfuse.own_state import own_state_of
 from agentfuse.providers.directory import BY_ID, BY_PREFIX
 from agentfuse.providers.reach import require_reach
 from agentfuse.providers.wire_json import object_of
@@ -150,6 +151,9 @@ def _params_of(llm: LLM, words: Mapping[str, Any]) -> Iterator[tuple[str, Json]]
         left = name in LIMIT_WORDS or name in MODEL_WORDS or name in _TRAVEL
         if not left and value is not None and value not in ({}, []):
             yield name, _plain(value)
+    own = own_state_of(llm, "llama_index.")
+    if own is not None:
+        yield "own_state", own
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
+from agentfuse.own_state import own_state_of
 from agentfuse.providers.directory import BY_ID
 from agentfuse_openai_agents.items import items_of, turns_of
 from agentfuse_openai_agents.params import params_of, tools_of
@@ -102,6 +103,9 @@ class Asking:
         place = place_of(inner)
         turns = turns_of(call.input)
         request = _request_of(call, place, turns, stream=stream)
+        own = own_state_of(inner, "agents.")
+        if own is not None:
+            request = replace(request, params={**request.params, "own_state": own})
         return cls(
             request=request,
             call=call,
