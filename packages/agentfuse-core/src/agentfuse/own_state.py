@@ -36,7 +36,7 @@ def own_state_of(model: Any, home: str) -> str | None:
     None for a class of the framework's own packages, whose names begin with ``home``. An object
     goes by its identity in this process: what is in it is not looked at.
     """
-    kind: type[Any] = type(model)
+    kind: Any = type(model)
     told = _told_by(kind, home)
     if told is None:
         return None
@@ -50,7 +50,7 @@ def own_state_of(model: Any, home: str) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _told_by(kind: type[Any], home: str) -> frozenset[str] | None:
+def _told_by(kind: Any, home: str) -> frozenset[str] | None:
     """Name what is no state of one's own: fields, and what the framework and we keep private."""
     if kind.__module__.startswith(home):
         return None
@@ -83,7 +83,7 @@ def _written(model: Any, value: Any) -> bytes | str:
         return _name_of(model)
 
 
-def _class_name(kind: type[Any]) -> str:
+def _class_name(kind: type[object]) -> str:
     """Name a class; a script's own, and one made in a function, may be another elsewhere."""
     if kind.__module__ == "__main__" or "<locals>" in kind.__qualname__:
         return _name_of(kind)
