@@ -36,7 +36,7 @@ def own_state_of(model: Any, home: str) -> str | None:
     None for a class of the framework's own packages, whose names begin with ``home``. An object
     goes by its identity in this process: what is in it is not looked at.
     """
-    kind: Any = type(model)
+    kind: Any = model.__class__
     told = _told_by(kind, home)
     if told is None:
         return None
@@ -57,8 +57,8 @@ def _told_by(kind: Any, home: str) -> frozenset[str] | None:
     told = set(getattr(kind, "model_fields", ()))
     for each in kind.__mro__:
         if each.__module__.startswith((home, "agentfuse", "pydantic")):
-            told |= {*vars(each).get("__annotations__", ()), *vars(each)}
-            told |= {*vars(each).get("__private_attributes__", ())}
+            own: Mapping[str, Any] = vars(each)
+            told |= {*own, *own.get("__annotations__", ()), *own.get("__private_attributes__", ())}
     return frozenset(told)
 
 

@@ -25,7 +25,7 @@ def fresh(answer: Answer) -> Answer:
 
 
 def _copy_of(value: Any) -> Any:
-    kind: Any = type(value)
+    kind: Any = value.__class__
     if kind in _SHARED:
         return value
     if kind is list:
