@@ -197,9 +197,9 @@ def test_time_grows_with_the_length_and_not_with_its_square() -> None:
             messages += [say("user", f"order A-{turn} " * 20), *step(turn, ["row 12 " * 100])]
             messages.append(say("assistant", "done"))
         messages.append(say("user", "and now?"))
-        began = time.perf_counter()
+        began = time.thread_time()  # a busy machine makes others wait, not this thread work
         assert shorter(Compressor(), messages, above=500) is not None
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     seconds(50)
     small = min(seconds(100) for _ in range(3))
