@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import (
     AIMessage,
+    AIMessageChunk,
     ChatMessage,
     FunctionMessage,
     HumanMessage,
     SystemMessage,
     ToolMessage,
 )
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel
 
 from agentfuse.messages import Choice, Message, Other, Reply, Request, Text, ToolCall
@@ -174,6 +175,22 @@ def test_mere_text_is_read_as_all_else_is(
     message = kind(content=content, **words)
     long_way = type("Own", (kind,), {})(content=content, **words)
     assert message_of(message) == message_of(long_way)
+
+
+@given(words, extras)
+def test_each_word_of_a_stream_is_a_chunk_of_its_own(text: str, metadata: dict[str, Any]) -> None:
+    codec = codec_of()
+    answer = AIMessage(f"some {text} more", response_metadata={"model_provider": "a", **metadata})
+    reply = codec.reply_of(ChatResult(generations=[ChatGeneration(message=answer)]))
+    *said, _ = codec.chunks_of(reply)
+    for chunk in said:
+        message = AIMessageChunk(
+            content=chunk.message.content,
+            tool_call_chunks=[],
+            response_metadata={"model_provider": "a"},
+        )
+        assert told(chunk) == told(ChatGenerationChunk(message=message, generation_info=None))
+        spoil(chunk)
 
 
 @given(results)

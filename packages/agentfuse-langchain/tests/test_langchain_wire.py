@@ -184,6 +184,7 @@ def test_whatever_changes_an_answer_changes_its_key(bare_of: BareOf) -> None:
             {"temperature": 0.2, "seed": 1},
             {"model": "gpt-4o-mini", "temperature": 0.1},
             {"model_kwargs": {"user": "ann"}},
+            {"model_kwargs": {"tools": [{"type": "function", "function": {"name": "g"}}]}},
             {"reasoning_effort": "low"},
             {"default_headers": {"x-tenant": "b"}},
             {"use_responses_api": True},

@@ -9,6 +9,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from agentfuse_langchain.fresh import copy_of
 from agentfuse_langchain.messages import arguments_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ def chunks_of_result(
     empty: Any = "" if isinstance(content, str) else []
     end = _end_of(result)
     dialect = {name: end[name] for name in _EVERYWHERE if name in end}
+    word = _chunk(AIMessageChunk(content="", tool_call_chunks=[], response_metadata=dialect))
     for piece, calls in _spoken(message, content):
+        if isinstance(piece, str) and not calls:
+            yield _saying(piece, word)
+            continue
         said = AIMessageChunk(content=piece, tool_call_chunks=calls, response_metadata=dialect)
         yield _chunk(said)
     yield _chunk(
@@ -62,6 +67,12 @@ def chunks_of_result(
 
 def _chunk(message: AIMessageChunk, info: dict[str, Any] | None = None) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=message, generation_info=info)
+
+
+def _saying(text: str, word: ChatGenerationChunk) -> ChatGenerationChunk:
+    """Copy a chunk of one word as one of another, in half the time that checking it anew takes."""
+    message = copy_of(word.message, content=text)
+    return copy_of(word, message=message, text=message.text)
 
 
 def _end_of(result: ChatResult) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentfuse.by_content import ByContent
 from agentfuse.messages import Media, Request
+from agentfuse.nothing import NOTHING
 from agentfuse.own_state import own_state_of
 from agentfuse.providers.directory import PROVIDERS
 from agentfuse.providers.reach import require_reach
@@ -129,17 +130,23 @@ def _asked(
     address = _address_of(model)
     home = _HOMES.get(address)
     own = own_state_of(model, "langchain")
+    tools = kwargs.get("tools", _own_words_of(model).get("tools"))
     return Request(
         provider=home or account.provider,
         model=account.model,
         messages=tuple(map(message_of, messages)),
         api="langchain",
         max_output_tokens=account.limit,
-        tools=_plain_tools(kwargs["tools"]) if kwargs.get("tools") else (),
+        tools=_plain_tools(tools) if tools else (),
         params=account.params if own is None else {**account.params, "own_state": own},
         stream=stream,
         base_url="" if home else address,
     )
+
+
+def _own_words_of(model: BaseChatModel) -> Mapping[str, Any]:
+    """Give the words that a model says in each call, unless the call has others."""
+    return model.__dict__.get("model_kwargs") or NOTHING
 
 
 def _plainly(tools: Sequence[Any]) -> tuple[Mapping[str, Json], ...]:
