@@ -54,10 +54,11 @@ def _told_by(kind: Any, home: str) -> frozenset[str] | None:
     """Name what is no state of one's own: fields, and what the framework and we keep private."""
     if kind.__module__.startswith(home):
         return None
-    told = set(getattr(kind, "model_fields", ()))
-    for each in kind.__mro__:
+    told: set[str] = {*getattr(kind, "model_fields", ())}
+    line: tuple[Any, ...] = kind.__mro__
+    for each in line:
         if each.__module__.startswith((home, "agentfuse", "pydantic")):
-            own: Mapping[str, Any] = vars(each)
+            own: Mapping[str, Any] = each.__dict__
             told |= {*own, *own.get("__annotations__", ()), *own.get("__private_attributes__", ())}
     return frozenset(told)
 
