@@ -475,7 +475,7 @@ def test_an_interrupted_thread_leaves_the_others_their_commands(
             raise interrupts.pop()
 
     # The ledger's thread is not called: the blocking caller leads.
-    monkeypatch.setattr(ledger._queue, "_wake", lambda: None)
+    monkeypatch.setattr(ledger._queue, "_call", lambda _: None)
     other = ledger._queue.submit(lambda books: books.spend((RUN,), Amounts(3), ""))
     with pytest.raises(KeyboardInterrupt):
         ledger._queue.do(interrupted)
