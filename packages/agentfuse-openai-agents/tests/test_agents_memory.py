@@ -267,3 +267,14 @@ async def test_identical_runs_at_once_are_asked_once(
     assert one.new_items[0].raw_item is not other.new_items[0].raw_item
     assert up.calls == 1
     assert fuse.receipt().coalesced == 1
+
+
+async def test_two_models_of_a_callers_own_never_share_an_answer(
+    fuse: Fuse, words_of: WordsOf, odd: Any
+) -> None:
+    said = [
+        (await AgentFuseModel(odd(name), fuse=fuse).get_response(**words_of())).output[0]
+        for name in ("Ann", "Bob")
+    ]
+    assert [each.content[0].text for each in said] == ["Ann", "Bob"]
+    assert fuse.receipt().exact == 0

@@ -165,7 +165,7 @@ def _placed(block: Any, places: dict[str, int]) -> Any:
 def _extra_of(message: BaseMessage, calls: tuple[ToolCall, ...]) -> dict[str, Json]:
     """Gather what else travels: the provider's own fields, and how a tool ended."""
     status = field_of(message, "status")
-    ended = {} if status in {None, "success"} else {"status": status}
+    ended = {} if status is None or status == "success" else {"status": status}
     if not message.additional_kwargs and not message.response_metadata:
         return ended
     left = _DERIVED | _REPEATED if calls else _DERIVED
