@@ -5,7 +5,8 @@ do all their work, and none of it waits: it asks ``Upstream`` once for each kind
 gives that body again. Bare and fused take turns over it, call by call, each question a new one, and
 what is added is the median of the pairs' differences. Its share is of the bare CPU over loopback,
 and so is a hit's: both take their turns too, so that whatever else the machine does falls on all.
-That provider is a process of its own: a framework's threads are counted, and the provider's not.
+So does a minimum written by hand, which tells what no fuse in Python could save. That provider is
+a process of its own: a framework's threads are counted, and the provider's not.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
+from by_hand import ByHand
 
 from agentfuse import Fuse
 from agentfuse.testing import Upstream
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     Asking = Callable[[], Any]
-    Make = Callable[[str, "Instant | None", Fuse | None, "Questions"], Asking]
+    # Who answers at once, within the process; None for loopback.
+    Provider: TypeAlias = "Instant | ByHand | None"
+    Make = Callable[[str, "Provider", Fuse | None, "Questions"], Asking]
 
 KEY = "sk-upstream"
 # How many calls, and runs, are paired; and how many go before them.
@@ -164,19 +168,22 @@ def added_to(make: Make, times: int) -> dict[str, Any]:
             make(url, instant, fuse, new),
             make(url, None, None, new),
             make(url, None, remembering, Questions(same=True)),
+            make(url, ByHand(instant), None, new),
         )
         found = _in_turn(askings, times)
-    adds = statistics.median([fused - bare for bare, fused, _, _ in found])
-    _, _, loopback, hit = map(statistics.median, zip(*found, strict=True))
-    return _told(adds, loopback, hit)
+    adds, least = (statistics.median([turn[n] - turn[0] for turn in found]) for n in (1, 4))
+    _, _, loopback, hit, _ = map(statistics.median, zip(*found, strict=True))
+    return _told(adds, loopback, hit, least)
 
 
-def _told(adds: float, bare: float, hit: float) -> dict[str, Any]:
+def _told(adds: float, bare: float, hit: float, least: float) -> dict[str, Any]:
     share, factor = adds / bare, bare / hit
     return {
         "bare over loopback, us": bare,
         "a miss adds, us": adds,
         "a miss adds, % of bare": 100 * share,
+        "a minimum by hand adds, us": least,
+        "a minimum by hand adds, % of bare": 100 * least / bare,
         "a miss adds at most 3 %": _word(holds=share <= MOST_OF_A_MISS),
         "a hit, us": hit,
         "a hit is cheaper, times": factor,
@@ -222,7 +229,7 @@ async def _awaited(asking: Asking) -> float:
 _LOOP = asyncio.Runner()
 
 
-def client_words(instant: Instant | None, *, awaited: bool = False) -> dict[str, Any]:
+def client_words(instant: Provider, *, awaited: bool = False) -> dict[str, Any]:
     """Give the HTTP client of an SDK that is answered at once; none for the SDK's own."""
     if instant is None:
         return {}

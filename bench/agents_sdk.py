@@ -27,7 +27,7 @@ from agentfuse_openai_agents import AgentFuseModel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from adding import Instant, Questions
+    from adding import Provider, Questions
     from agents import ModelResponse
     from measure import Figure
 
@@ -77,14 +77,14 @@ def figures() -> dict[str, Any]:
     return found
 
 
-def _model(kind: Any, url: str, instant: Instant | None, fuse: Fuse | None) -> Model:
+def _model(kind: Any, url: str, instant: Provider, fuse: Fuse | None) -> Model:
     client = AsyncOpenAI(base_url=url, api_key=KEY, **client_words(instant, awaited=True))
     model = kind("gpt-4o", client)
     return model if fuse is None else AgentFuseModel(model, fuse=fuse)
 
 
 def _calls_of(kind: Any) -> Any:
-    def make(url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions) -> Any:
+    def make(url: str, instant: Provider, fuse: Fuse | None, questions: Questions) -> Any:
         model = _model(kind, url, instant, fuse)
 
         async def call() -> object:
@@ -99,7 +99,7 @@ def _late_calls_of(kind: Any) -> Any:
     """Give a call by an agent under way, which sends the same items again."""
     tools, behind = tools_made(function_tool), _history()
 
-    def make(url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions) -> Any:
+    def make(url: str, instant: Provider, fuse: Fuse | None, questions: Questions) -> Any:
         model = _model(kind, url, instant, fuse)
 
         async def call() -> object:
@@ -124,7 +124,7 @@ def _history() -> list[dict[str, Any]]:
 
 
 def _runs_of(kind: Any) -> Any:
-    def make(url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions) -> Any:
+    def make(url: str, instant: Provider, fuse: Fuse | None, questions: Questions) -> Any:
         model = _model(kind, url, instant, fuse)
         agent = Agent(name="bench", instructions="Be brief.", model=model, tools=[get_weather])
 

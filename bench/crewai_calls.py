@@ -36,7 +36,7 @@ from agentfuse_crewai import AgentFuseLLM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from adding import Instant, Questions
+    from adding import Provider, Questions
     from crewai.llms.base_llm import BaseLLM
 
     from agentfuse import Fuse
@@ -64,7 +64,7 @@ def get_weather(city: str) -> str:
     return f"sunny in {city}"
 
 
-def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> BaseLLM:
+def llm_of(url: str, instant: Provider, fuse: Fuse | None) -> BaseLLM:
     """Give the LLM: answered at once or over loopback, fused or bare."""
     bare = LLM(model="gpt-4o", base_url=url, api_key=KEY)
     if instant is not None:  # CrewAI lets nobody give it a client
@@ -73,7 +73,7 @@ def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> BaseLLM:
 
 
 def call_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a call of the LLM."""
     llm, system = llm_of(url, instant, fuse), {"role": "system", "content": "Be brief."}
@@ -81,7 +81,7 @@ def call_of(
 
 
 def late_call_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a call of the LLM by an agent under way, which sends the same messages again."""
     llm, behind = llm_of(url, instant, fuse), history()
@@ -111,7 +111,7 @@ def history() -> list[dict[str, Any]]:
 
 
 def run_with_a_tool(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a crew's run: two calls with a tool between them."""
     llm = llm_of(url, instant, fuse)

@@ -18,7 +18,7 @@ from agentfuse_langchain import AgentFuseChatModel, AgentFuseMiddleware
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from adding import Instant, Questions
+    from adding import Provider, Questions
     from measure import Figure
 
 KEY = "sk-upstream"
@@ -77,14 +77,14 @@ def step_of(model: Any, *middleware: AgentFuseMiddleware) -> Callable[[], object
     return lambda: agent.invoke(ASKED)
 
 
-def model_of(url: str, instant: Instant | None, fuse: Fuse | None) -> Any:
+def model_of(url: str, instant: Provider, fuse: Fuse | None) -> Any:
     """Give the model: answered at once or over loopback, fused or bare."""
     model: Any = ChatOpenAI(model="gpt-4o", base_url=url, api_key=KEY, **client_words(instant))
     return model if fuse is None else AgentFuseChatModel(inner=model, fuse=fuse)
 
 
 def call_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a call of the model, with the tool that an agent gives it."""
     model = model_of(url, instant, fuse).bind_tools([get_weather])
@@ -92,7 +92,7 @@ def call_of(
 
 
 def late_call_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a call of the model by an agent under way, which sends the same messages again."""
     model, behind = model_of(url, instant, fuse).bind_tools(tools_made(tool)), history()
@@ -111,7 +111,7 @@ def history() -> list[BaseMessage]:
 
 
 def run_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give an agent's run of two calls with a tool between them."""
     agent: Any = create_agent(

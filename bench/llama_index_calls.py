@@ -23,7 +23,7 @@ from agentfuse_llama_index import AgentFuseLLM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from adding import Instant, Questions
+    from adding import Provider, Questions
     from measure import Figure
 
 ASKS = 40
@@ -54,7 +54,7 @@ def figures() -> dict[str, Any]:
     return added_shares(call_of, late_call_of, run_of) | {"rows": rows}
 
 
-def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> Any:
+def llm_of(url: str, instant: Provider, fuse: Fuse | None) -> Any:
     """Give the LLM, whose agents await and whose calls here do not: answered at once, or not."""
     words: dict[str, Any] = client_words(instant)
     if instant is not None:
@@ -64,7 +64,7 @@ def llm_of(url: str, instant: Instant | None, fuse: Fuse | None) -> Any:
 
 
 def call_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a call of the LLM, with the tool that an agent gives it."""
     llm, tools = llm_of(url, instant, fuse), [get_weather.metadata.to_openai_tool()]
@@ -73,7 +73,7 @@ def call_of(
 
 
 def late_call_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give a call of the LLM by an agent under way, which sends the same messages again."""
     llm, behind = llm_of(url, instant, fuse), history()
@@ -99,7 +99,7 @@ def history() -> list[ChatMessage]:
 
 
 def run_of(
-    url: str, instant: Instant | None, fuse: Fuse | None, questions: Questions
+    url: str, instant: Provider, fuse: Fuse | None, questions: Questions
 ) -> Callable[[], object]:
     """Give an agent's run of two calls with a tool between them."""
     llm = llm_of(url, instant, fuse)
