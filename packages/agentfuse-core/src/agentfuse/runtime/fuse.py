@@ -14,6 +14,7 @@ from agentfuse.policy.pipeline import Policy
 from agentfuse.runtime.cascading import acascaded, cascaded
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
+from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.listening import listeners_of
 from agentfuse.runtime.now import run_now
 from agentfuse.runtime.remembering import Remembering
@@ -23,7 +24,7 @@ from agentfuse.runtime.sending import asent, sent, told
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import aopened_stream, opened_stream
 from agentfuse.runtime.warming import warm_up
-from agentfuse.runtime.wiring import limits_of, opened, rules_of, shared_of, wire
+from agentfuse.runtime.wiring import closers_of, limits_of, rules_of, shared_of, wire
 from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Amounts, Answered
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from agentfuse.pricing import PriceBook
     from agentfuse.runtime.keyrings import KeyRings
     from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
-    from agentfuse.runtime.wiring import Closing, Shared
+    from agentfuse.runtime.wiring import Shared
     from agentfuse.tickets import Lease, Ticket
     from agentfuse.tokens import TokenCounter
 
@@ -67,12 +68,13 @@ class Fuse(Remembering, RoutedCalls):
         allowance = None if budget is None else budget_of(budget)
         rules = limits_of(settings)
         run = Run(settings.name or f"run-{new_id()[-8:]}", allowance, rules=rules)
-        self._open(shared_of(settings), run, listeners_of(settings))
-        self._opened = opened(self._shared)
+        book = spend_book_of(settings)
+        self._open(shared_of(settings), run, listeners_of(settings, book))
+        self._closers = closers_of(self._shared, book)
         if allowance is not None or rules:
             warm_up()
 
-    _opened: tuple[Closing, ...] = ()  # stores that came from an address
+    _closers: tuple[Callable[[], object], ...] = ()  # what puts its stores away
     _allotment = ""  # the lease of an allotted session,
     _before = 0  # and what its account had spent when it was opened
 
@@ -149,14 +151,15 @@ class Fuse(Remembering, RoutedCalls):
     def close(self) -> None:
         """Give back what is left of an allotment, and close the stores that were opened by address.
 
-        A semantic cache with a store is written down. What is asked afterwards opens them again.
+        The spend book and a semantic cache with a store are written down, and no file is touched
+        any more until a call opens it again: one asked afterwards, or one still under way.
         """
         lease_id, self._allotment = self._allotment, ""
         if lease_id:
             spent = run_now(self.ledger.balances([self._run.key]))[0].spent
             run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
-        for store in self._opened:
-            store.close()
+        for close in self._closers:
+            close()
         if self.semantic is not None:
             self.semantic.close()
 
