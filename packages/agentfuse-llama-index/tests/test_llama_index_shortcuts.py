@@ -12,12 +12,10 @@ import pytest
 from llama_index.core.llms import LLM, ChatMessage
 from llama_index.llms.openai import OpenAI
 from openai import InternalServerError
-from openai.types.chat import ChatCompletion
 
 from agentfuse import Fuse
 from agentfuse.testing.upstream import Call, Say
 from agentfuse_llama_index import AgentFuseLLM
-from agentfuse_llama_index.fresh import fresh
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream
@@ -181,27 +179,3 @@ def test_who_changes_an_answer_changes_no_other(bare_of: BareOf, up: Upstream, f
         given.choices.append(given.choices[0])
         given.new_field = 1
     assert up.calls == 1
-
-
-def test_a_fresh_answer_shares_nothing_that_can_be_changed() -> None:
-    body: dict[str, Any] = {
-        "id": "a",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [],
-        "service_tier": "unheard of",
-        "odd": {"list": [{"deep": [1]}]},
-    }
-    first = ChatCompletion.construct(**body)
-    copy: Any = fresh(first)
-    assert copy == first
-    assert type(copy) is ChatCompletion
-    copy.odd["list"][0]["deep"].append(2)
-    copy.choices.append(None)
-    copy.more = 1
-    assert first.model_dump(exclude_unset=True) == body
-    assert "more" not in first.model_fields_set
-    bare = ChatCompletion.construct(**{**body, "odd": None})
-    fresh(bare).added = 1  # type: ignore[attr-defined]
-    assert not hasattr(bare, "added")
