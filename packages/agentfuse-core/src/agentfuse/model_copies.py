@@ -1,4 +1,4 @@
-"""Copies of pydantic models, field by field: each who is answered from memory gets one of their own."""
+"""Copies of pydantic models, field by field: each who is answered from memory gets their own."""
 
 from __future__ import annotations
 
