@@ -14,6 +14,7 @@ from llama_index.llms.openai import OpenAI
 from openai import InternalServerError
 
 from agentfuse import Fuse
+from agentfuse.routing import Cascade
 from agentfuse.testing.upstream import Call, Say
 from agentfuse_llama_index import AgentFuseLLM
 
@@ -91,20 +92,43 @@ def test_a_call_that_fails_is_repeated_as_the_bare_one(
     assert seen[0] == seen[1]
 
 
+def retries_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """List what LlamaIndex has told of its retries."""
+    told = [record.getMessage() for record in caplog.records]
+    return [line for line in told if line.startswith("Retrying")]
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize("way", ["chat", "achat"])
 def test_each_attempt_is_a_call_of_its_own(
-    bare_of: BareOf, up: Upstream, naps: list[float]
+    bare_of: BareOf, up: Upstream, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     fuse = Fuse("$1", spend_book=False)
     llm = AgentFuseLLM(inner=without_the_sdks_retries(bare_of("openai")), fuse=fuse)
     up.fail(500, times=2)
-    assert llm.chat(HELLO).message.content
-    assert len(naps) == 2
+    assert asyncio.run(ask(llm, way)).message.content
+    assert len(retries_in(caplog)) == 2
     assert len(up.requests) == 3
     told = fuse.receipt()
     assert (told.failures, told.answers) == (2, 1)
-    assert llm.chat(HELLO).message.content
+    assert asyncio.run(ask(llm, way)).message.content
     after = fuse.receipt()
     assert (len(up.requests), after.spent, after.exact) == (3, told.spent, 1)
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize("way", ["chat", "achat"])
+def test_a_cascade_answers_within_the_retries(
+    bare_of: BareOf, up: Upstream, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    cascade = Cascade(first=("gpt-4o-mini", "gpt-4.1-nano"), strong="gpt-4o")
+    fuse = Fuse("$1", spend_book=False, route=cascade)
+    llm = AgentFuseLLM(inner=without_the_sdks_retries(bare_of("openai")), fuse=fuse)
+    up.fail(500, times=3)  # both cheap models, and then the strong one
+    assert asyncio.run(ask(llm, way)).message.content
+    assert len(retries_in(caplog)) == 1
+    assert fuse.receipt().failures == 3
+    assert fuse.open_leases() == ()
 
 
 def test_a_class_with_its_own_way_keeps_it(up: Upstream, fuse: Fuse) -> None:

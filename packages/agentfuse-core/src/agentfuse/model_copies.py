@@ -35,7 +35,7 @@ def fresh_fields(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fresh(value: Any) -> Any:
-    kind = type(value)
+    kind: Any = value.__class__
     if kind is dict:
         return fresh_fields(value)
     if kind is list:
@@ -59,7 +59,7 @@ def copied(
     ``kind`` is a sub- or superclass to make it an instance of. ``own`` copies each dict of fields:
     ``fresh_fields`` shares nothing of them. ``more`` are other values for fields.
     """
-    copy = _new(kind or type(model))
+    copy: Any = _new(kind or model.__class__)
     fields = own(model.__dict__)
     fields.update(more)
     extra, private = model.__pydantic_extra__, model.__pydantic_private__
