@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 import subprocess
@@ -11,6 +12,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -475,7 +478,7 @@ def test_an_interrupted_thread_leaves_the_others_their_commands(
             raise interrupts.pop()
 
     # The ledger's thread is not called: the blocking caller leads.
-    monkeypatch.setattr(ledger._queue, "_call", lambda _: None)
+    monkeypatch.setattr(ledger._queue, "_call", lambda: None)
     other = ledger._queue.submit(lambda books: books.spend((RUN,), Amounts(3), ""))
     with pytest.raises(KeyboardInterrupt):
         ledger._queue.do(interrupted)
@@ -503,8 +506,58 @@ def test_a_closed_ledger_opens_again(ledger: SqliteLedger) -> None:
     asyncio.run(ledger.awaited().reserve(lease_of("a")))
     ledger.close()
     ledger.close()
-    assert not [each for each in threading.enumerate() if each.name == "agentfuse-ledger"]
+    assert not threads_of_ledgers()
     assert asyncio.run(ledger.awaited().settle("a", Amounts(3))).booked == Amounts(3)
+
+
+def test_a_ledger_that_is_dropped_writes_what_waits_and_ends_its_thread(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    asyncio.run(ledger.awaited().spend((RUN,), Amounts(1)))
+    ledger._queue.submit(methodcaller("spend", (RUN,), Amounts(2), ""))
+    thread = ledger._queue._thread
+    assert thread is not None
+    del ledger
+    wait_for_the_end_of(thread)
+    with SqliteLedger(path) as again:
+        assert account_of(again) == Balance(spent=3)
+
+
+def test_a_ledger_that_is_dropped_while_it_holds_its_file_ends_its_thread(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    hold(ledger)
+    thread = ledger._queue._thread
+    assert thread is not None
+    del ledger
+    wait_for_the_end_of(thread)
+
+
+def test_a_ledger_that_was_closed_looks_for_pauses_again(ledger: SqliteLedger) -> None:
+    for _ in range(2):
+        hold(ledger)
+        assert threads_of_ledgers()
+        ledger.close()
+
+
+def hold(ledger: SqliteLedger) -> None:
+    """Add lines until a read is left open: this machine may stop for a moment between two."""
+    end = time.monotonic() + 10
+    while not ledger._file.is_held:
+        assert time.monotonic() < end
+        run_now(ledger.spend((RUN,), Amounts(1)))
+
+
+def wait_for_the_end_of(thread: threading.Thread) -> None:
+    """Wait for the end of a thread whose ledger was dropped: it may be busy as yet."""
+    tries = count()
+    while thread.is_alive():
+        assert next(tries) < 10
+        gc.collect()  # holds all threads up, for a second where many tests have run before
+        thread.join(1)
+
+
+def threads_of_ledgers() -> list[threading.Thread]:
+    """List the threads that write for ledgers."""
+    return [each for each in threading.enumerate() if each.name == "agentfuse-ledger"]
 
 
 def test_nothing_is_opened_before_the_first_use(path: Path) -> None:

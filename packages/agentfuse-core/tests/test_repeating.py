@@ -10,7 +10,6 @@ import pytest
 from agentfuse import Fuse
 from agentfuse.messages import Choice, Message, Reply, Request, Text
 from agentfuse.routing import Cascade
-from agentfuse.runtime.repeating import arepeated, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,8 +69,8 @@ class Provider:
 def asked(fuse: Fuse, provider: Provider, way: str) -> Any:
     codec: Any = Plain()
     if way == "blocking":
-        return repeated(fuse, REQUEST, provider.send, codec, provider.repeat)
-    return asyncio.run(arepeated(fuse, REQUEST, provider.asend, codec, provider.arepeat))
+        return fuse.call(REQUEST, provider.send, codec, provider.repeat)
+    return asyncio.run(fuse.acall(REQUEST, provider.asend, codec, provider.arepeat))
 
 
 @pytest.mark.parametrize("way", ["blocking", "awaited"])

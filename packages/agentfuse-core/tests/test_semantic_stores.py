@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,30 @@ def test_a_change_is_written_in_a_while(tmp_path: Path, monkeypatch) -> None:
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.01)
     assert len(MemorySemanticStore(DIM, fingerprint="f", path=path)) == 1
+
+
+def test_closing_waits_for_what_a_thread_is_writing(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(saving, "GATHERED", 0.0)
+    writing, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(*written: Any) -> None:
+        writing.set()
+        assert may_go_on.wait(10)
+        save(*written)
+
+    save = saving.save
+    monkeypatch.setattr(saving, "save", slowly)
+    path = tmp_path / "semantic.bin"
+    store = MemorySemanticStore(DIM, fingerprint="f", path=path)
+    store.keep(entry("one"), vector(1), said("one"))
+    assert writing.wait(10)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    may_go_on.set()
+    closing.join(10)
+    assert path.exists()
 
 
 def test_a_folder_that_cannot_be_written_costs_no_call(tmp_path: Path, caplog) -> None:

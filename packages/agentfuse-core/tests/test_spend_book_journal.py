@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import weakref
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -21,7 +25,7 @@ from agentfuse.tickets import Failed, Limit, Receipt, Refusal, Refused
 from agentfuse.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -173,11 +177,51 @@ def test_the_writer_ends_when_idle_and_begins_again(
     monkeypatch.setattr(batches, "GATHER_SECONDS", 0.0)
     for turn in range(1, 4):
         book.hear(paid("m", 1))
-        deadline = time.monotonic() + 5
-        while book._batches._thread is not None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert book._batches._thread is None
+        wait_for(lambda: book._batches._thread is None)
         assert book.report()["calls_by_model"] == {"m": turn}
+
+
+def test_what_could_not_be_written_is_when_the_book_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "IDLE_SECONDS", 0.02)
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    book = SpendBook(blocked / "spend.sqlite3")
+    book.hear(paid("m", 1))
+    wait_for(lambda: book._pending and book._batches._thread is None)
+    blocked.unlink()
+    book.close()
+    assert models_in(book.path) == ["m"]
+
+
+def test_a_book_that_is_dropped_is_written_and_let_go(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "IDLE_SECONDS", 0.02)
+    book = SpendBook(path)
+    book.hear(paid("m", 1))
+    thread, dropped = book._batches._thread, weakref.ref(book)
+    del book
+    assert thread is not None
+    thread.join(10)
+    gc.collect()
+    assert dropped() is None
+    assert models_in(path) == ["m"]
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    """Wait until something has happened."""
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def models_in(path: Path) -> list[str]:
+    """Read what is written, as another program would."""
+    with closing(sqlite3.connect(path)) as db:
+        return [model for (model,) in db.execute("SELECT model FROM spends")]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -12,12 +12,11 @@ import pytest
 from llama_index.core.llms import LLM, ChatMessage
 from llama_index.llms.openai import OpenAI
 from openai import InternalServerError
-from openai.types.chat import ChatCompletion
 
 from agentfuse import Fuse
+from agentfuse.routing import Cascade
 from agentfuse.testing.upstream import Call, Say
 from agentfuse_llama_index import AgentFuseLLM
-from agentfuse_llama_index.fresh import fresh
 
 if TYPE_CHECKING:
     from agentfuse.testing import Upstream
@@ -93,20 +92,43 @@ def test_a_call_that_fails_is_repeated_as_the_bare_one(
     assert seen[0] == seen[1]
 
 
+def retries_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """List what LlamaIndex has told of its retries."""
+    told = [record.getMessage() for record in caplog.records]
+    return [line for line in told if line.startswith("Retrying")]
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize("way", ["chat", "achat"])
 def test_each_attempt_is_a_call_of_its_own(
-    bare_of: BareOf, up: Upstream, naps: list[float]
+    bare_of: BareOf, up: Upstream, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     fuse = Fuse("$1", spend_book=False)
     llm = AgentFuseLLM(inner=without_the_sdks_retries(bare_of("openai")), fuse=fuse)
     up.fail(500, times=2)
-    assert llm.chat(HELLO).message.content
-    assert len(naps) == 2
+    assert asyncio.run(ask(llm, way)).message.content
+    assert len(retries_in(caplog)) == 2
     assert len(up.requests) == 3
     told = fuse.receipt()
     assert (told.failures, told.answers) == (2, 1)
-    assert llm.chat(HELLO).message.content
+    assert asyncio.run(ask(llm, way)).message.content
     after = fuse.receipt()
     assert (len(up.requests), after.spent, after.exact) == (3, told.spent, 1)
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize("way", ["chat", "achat"])
+def test_a_cascade_answers_within_the_retries(
+    bare_of: BareOf, up: Upstream, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    cascade = Cascade(first=("gpt-4o-mini", "gpt-4.1-nano"), strong="gpt-4o")
+    fuse = Fuse("$1", spend_book=False, route=cascade)
+    llm = AgentFuseLLM(inner=without_the_sdks_retries(bare_of("openai")), fuse=fuse)
+    up.fail(500, times=3)  # both cheap models, and then the strong one
+    assert asyncio.run(ask(llm, way)).message.content
+    assert len(retries_in(caplog)) == 1
+    assert fuse.receipt().failures == 3
+    assert fuse.open_leases() == ()
 
 
 def test_a_class_with_its_own_way_keeps_it(up: Upstream, fuse: Fuse) -> None:
@@ -181,27 +203,3 @@ def test_who_changes_an_answer_changes_no_other(bare_of: BareOf, up: Upstream, f
         given.choices.append(given.choices[0])
         given.new_field = 1
     assert up.calls == 1
-
-
-def test_a_fresh_answer_shares_nothing_that_can_be_changed() -> None:
-    body: dict[str, Any] = {
-        "id": "a",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [],
-        "service_tier": "unheard of",
-        "odd": {"list": [{"deep": [1]}]},
-    }
-    first = ChatCompletion.construct(**body)
-    copy: Any = fresh(first)
-    assert copy == first
-    assert type(copy) is ChatCompletion
-    copy.odd["list"][0]["deep"].append(2)
-    copy.choices.append(None)
-    copy.more = 1
-    assert first.model_dump(exclude_unset=True) == body
-    assert "more" not in first.model_fields_set
-    bare = ChatCompletion.construct(**{**body, "odd": None})
-    fresh(bare).added = 1  # type: ignore[attr-defined]
-    assert not hasattr(bare, "added")

@@ -19,10 +19,11 @@ from agentfuse import ConfigurationError, Fuse, completion
 from agentfuse.messages import Message, Request, Text
 from agentfuse.policy.keys import key_of
 from agentfuse.providers import anthropic_requests, chat_requests
+from agentfuse.providers.anthropic_events import events_of_message, message_body
 from agentfuse.providers.names import target_of
 from agentfuse.testing.upstream import Call, Say
 from agentfuse_llama_index import AgentFuseLLM, BudgetStop
-from agentfuse_llama_index.anthropic_answers import MessageCodec, event_bodies, message_body
+from agentfuse_llama_index.anthropic_answers import MessageCodec
 from agentfuse_llama_index.anthropic_calls import message_calls_of
 from agentfuse_llama_index.anthropic_words import messages_of, params_of, tools_of
 from agentfuse_llama_index.messages import chat_message_of, message_of
@@ -352,11 +353,15 @@ def test_a_message_of_anthropics_is_the_same_whole_and_in_events(up: Upstream) -
         "stop_sequence": None,
         "usage": {"input_tokens": 9, "output_tokens": 20, "cache_read_input_tokens": 4},
     }
-    joined = body_of_events(event_bodies(body))
+    joined = body_of_events(events_of_message(body))
     assert {**joined, "content": without_nulls(joined["content"])} == body
     codec = MessageCodec("anthropic", "claude-sonnet-4-6")
     reply = codec.joined(
-        list(codec.chunks_of(codec.reply_of(codec.result_of(codec._reply_of(event_bodies(body))))))
+        list(
+            codec.chunks_of(
+                codec.reply_of(codec.result_of(codec._reply_of(events_of_message(body))))
+            )
+        )
     )
     assert without_nulls(message_body(reply)["content"]) == body["content"]
     assert reply.report is not None

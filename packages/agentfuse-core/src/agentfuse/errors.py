@@ -15,7 +15,7 @@ AgentFuseError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from agentfuse.conduct import Loop
@@ -51,6 +51,19 @@ class BudgetExceeded(AgentFuseError):  # noqa: N818 - the product's published na
         self.results = results
         self.receipt = receipt
         self.loop = loop
+
+    @classmethod
+    def saying(cls, stop: BudgetExceeded, **own: Any) -> Self:
+        """Say what another stop says, as an error of this class; ``own`` are its own words."""
+        return cls(
+            str(stop),
+            refusal=stop.refusal,
+            partial_text=stop.partial_text,
+            results=stop.results,
+            receipt=stop.receipt,
+            loop=stop.loop,
+            **own,
+        )
 
 
 class RateLimited(BudgetExceeded):

@@ -52,15 +52,7 @@ class BudgetStop(BudgetExceeded, HookAborted):
     @classmethod
     def of(cls, stop: BudgetExceeded, crew: Crew | None = None) -> BudgetStop:
         """Say the same in CrewAI's terms."""
-        told = cls(
-            str(stop),
-            crew=crew,
-            refusal=stop.refusal,
-            partial_text=stop.partial_text,
-            results=stop.results,
-            receipt=stop.receipt,
-            loop=stop.loop,
-        )
+        told = cls.saying(stop, crew=crew)
         handed_on(told, stop)  # there will be no cause to find it by
         return told
 

@@ -12,6 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import BaseModel
 
 from agentfuse.messages import Choice, Reply
+from agentfuse.model_copies import fresh
 from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_langchain.bills import (
     finish_reason_of,
@@ -19,7 +20,6 @@ from agentfuse_langchain.bills import (
     report_of,
     usage_metadata_of,
 )
-from agentfuse_langchain.fresh import fresh
 from agentfuse_langchain.json_values import unparsed_of
 from agentfuse_langchain.messages import calls_of, field_of
 from agentfuse_langchain.parts import content_of, parts_of

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
+from agentfuse.model_copies import copied
 from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
 from agentfuse.runtime.retries import warn_of_two_owners
 from agentfuse_langchain.accounts import telling_methods_of
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 # Kept by LangChain on the instance once made; it holds the class it was made for.
 SERIALIZED = "_serialized"
+# What a fused model and its bare one do not share.
+_OWN = {SERIALIZED, "fuse"}
 
 
 class FusingClass(type(BaseChatModel)):  # type: ignore[misc]  # pydantic's metaclass, by its only way
@@ -86,7 +89,8 @@ class AgentFuseChatModel(BaseChatModel, metaclass=FusingClass):
     @property
     def inner(self) -> BaseChatModel:
         """The bare model with the settings of this one: its calls are not metered."""
-        return _copied(self, _bare_class_of(type(self)))
+        bare: BaseChatModel = copied(self, _bare_class_of(type(self)), own=_settings_of)
+        return bare
 
     # LangChain calls the streaming hooks without their run manager, so the ids in a call's config
     # are read here, where the config comes in.
@@ -177,32 +181,19 @@ def _advice_about(inner: object) -> str:
 
 def _fused(inner: BaseChatModel, fuse: Fuse) -> AgentFuseChatModel:
     warn_of_two_owners(fuse, inner)
-    return cast("AgentFuseChatModel", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
+    kind = fused_class_of(type(inner))
+    return cast("AgentFuseChatModel", copied(inner, kind, own=_settings_of, fuse=fuse))
 
 
-def _copied(model: BaseChatModel, kind: type[BaseChatModel], **more: Any) -> BaseChatModel:
-    """Copy a model, fields and clients shared, as an instance of a sub- or superclass of its own.
-
-    What pydantic's ``__copy__`` does (BaseModel.__copy__), but for the class.
-    """
-    copy = kind.__new__(kind)
-    left = {SERIALIZED, "fuse"}
-    fields = {name: value for name, value in model.__dict__.items() if name not in left}
-    object.__setattr__(copy, "__dict__", {**fields, **more})
-    object.__setattr__(copy, "__pydantic_extra__", _copy_of(model.__pydantic_extra__))
-    object.__setattr__(copy, "__pydantic_fields_set__", set(model.model_fields_set))
-    object.__setattr__(copy, "__pydantic_private__", _copy_of(model.__pydantic_private__))
-    return copy
+def _settings_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give a model's fields, or what it keeps private, without what is its own."""
+    return {name: value for name, value in fields.items() if name not in _OWN}
 
 
 def is_copy(fused: BaseChatModel, model: BaseChatModel) -> bool:
     """Say whether a fused model still has all settings of the one it was copied from."""
     own = fused.__dict__
     return all(own.get(name) is each for name, each in model.__dict__.items() if name != SERIALIZED)
-
-
-def _copy_of(entries: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if entries is None else dict(entries)
 
 
 @lru_cache(maxsize=256)

@@ -38,18 +38,6 @@ class BudgetStop(BudgetExceeded, ModelError, GraphBubbleUp):  # noqa: N818 - the
 
     is_retryable = False
 
-    @classmethod
-    def of(cls, stop: BudgetExceeded) -> BudgetStop:
-        """Say the same in LangChain's terms."""
-        return cls(
-            str(stop),
-            refusal=stop.refusal,
-            partial_text=stop.partial_text,
-            results=stop.results,
-            receipt=stop.receipt,
-            loop=stop.loop,
-        )
-
 
 @lru_cache(maxsize=32)
 def _surfacing(kind: type[AgentFuseError]) -> type[AgentFuseError]:
@@ -69,7 +57,7 @@ def surfaced(error: AgentFuseError) -> AgentFuseError:
     if isinstance(error, GraphBubbleUp):
         return error
     if isinstance(error, BudgetExceeded):
-        return BudgetStop.of(error)
+        return BudgetStop.saying(error)
     plain: Any = type(error)  # mypy finds no hash in a class
     kind = _surfacing(plain)
     twin = kind.__new__(kind, *error.args)

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from agentfuse_langchain.fresh import copy_of
+from agentfuse.model_copies import copied, fresh_fields
 from agentfuse_langchain.messages import arguments_of
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ def _chunk(message: AIMessageChunk, info: dict[str, Any] | None = None) -> ChatG
 
 def _saying(text: str, word: ChatGenerationChunk) -> ChatGenerationChunk:
     """Copy a chunk of one word as one of another, in half the time that checking it anew takes."""
-    message = copy_of(word.message, content=text)
-    return copy_of(word, message=message, text=message.text)
+    message = copied(word.message, own=fresh_fields, content=text)
+    chunk: ChatGenerationChunk = copied(word, message=message, text=message.text)
+    return chunk
 
 
 def _end_of(result: ChatResult) -> dict[str, Any]:

@@ -32,14 +32,7 @@ class BudgetStop(BudgetExceeded):
     @classmethod
     def of(cls, stop: BudgetExceeded) -> BudgetStop:
         """Say the same under LlamaIndex's name."""
-        told = cls(
-            str(stop),
-            refusal=stop.refusal,
-            partial_text=stop.partial_text,
-            results=stop.results,
-            receipt=stop.receipt,
-            loop=stop.loop,
-        )
+        told = cls.saying(stop)
         handed_on(told, stop)  # a copy that is raised later has no cause
         return told
 

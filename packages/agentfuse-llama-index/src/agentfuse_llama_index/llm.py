@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema  # noqa: TC002 - pydantic reads 
 
 from agentfuse import Fuse  # noqa: TC001 - pydantic reads the annotation
 from agentfuse.errors import ConfigurationError
+from agentfuse.model_copies import copied
 from agentfuse.runtime.fuses import fuse_named, fuse_of, name_of
 from agentfuse.runtime.retries import warn_of_two_owners
 from agentfuse_llama_index.doors import door_of
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from agentfuse.money import Dollars
     from agentfuse.runtime.settings import Options
+
+# What a fused LLM and its bare one do not share.
+_OWN = {"fuse", "_twins"}
 
 
 class FusingClass(type(LLM)):  # type: ignore[misc]  # pydantic's metaclass, by its only way
@@ -64,7 +68,8 @@ class AgentFuseLLM(LLM, metaclass=FusingClass):
     @property
     def inner(self) -> LLM:
         """The bare LLM with the settings of this one: its calls are not metered."""
-        return _copied(self, _bare_class_of(type(self)))
+        bare: LLM = copied(self, _bare_class_of(type(self)), own=_settings_of)
+        return bare
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AgentFuseLLM:
         """Copy the LLM; the money behind it stays one."""
@@ -100,30 +105,16 @@ def _fuse(
 
 def _fused(inner: LLM, fuse: Fuse) -> AgentFuseLLM:
     warn_of_two_owners(fuse, inner)
-    llm = cast("AgentFuseLLM", _copied(inner, fused_class_of(type(inner)), fuse=fuse))
+    kind = fused_class_of(type(inner))
+    llm = cast("AgentFuseLLM", copied(inner, kind, own=_settings_of, fuse=fuse))
     private: dict[str, Any] = {"_twins": {}, **(llm.__pydantic_private__ or {})}
     object.__setattr__(llm, "__pydantic_private__", private)
     return llm
 
 
-def _copied(llm: LLM, kind: type[LLM], **more: Any) -> LLM:
-    """Copy an LLM, fields and clients shared, as an instance of a sub- or superclass of its own.
-
-    What pydantic's ``__copy__`` does (BaseModel.__copy__), but for the class.
-    """
-    copy = kind.__new__(kind)
-    fields = {name: value for name, value in llm.__dict__.items() if name != "fuse"}
-    private = llm.__pydantic_private__
-    kept = None if private is None else {k: v for k, v in private.items() if k != "_twins"}
-    object.__setattr__(copy, "__dict__", {**fields, **more})
-    object.__setattr__(copy, "__pydantic_extra__", _copy_of(llm.__pydantic_extra__))
-    object.__setattr__(copy, "__pydantic_fields_set__", set(llm.model_fields_set))
-    object.__setattr__(copy, "__pydantic_private__", kept)
-    return copy
-
-
-def _copy_of(entries: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if entries is None else dict(entries)
+def _settings_of(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give an LLM's fields, or what it keeps private, without what is its own."""
+    return {name: value for name, value in fields.items() if name not in _OWN}
 
 
 @lru_cache(maxsize=256)

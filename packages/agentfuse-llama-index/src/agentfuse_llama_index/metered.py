@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentfuse.runtime.repeating import arepeated, repeated
 from agentfuse.scopes import SCOPES, current_scope, scope
 from agentfuse_llama_index.errors import InLlamaTerms, raise_swallowed
 from agentfuse_llama_index.retries import aowed, owed
@@ -98,7 +97,7 @@ def metered(
         with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(fuse.stream(asking.request, send, asking.codec))
-            return repeated(fuse, asking.request, send, asking.codec, owed())
+            return fuse.call(asking.request, send, asking.codec, owed())
 
     return asked
 
@@ -119,6 +118,6 @@ def ametered(
         with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(await fuse.astream(asking.request, send, asking.codec))
-            return await arepeated(fuse, asking.request, send, asking.codec, aowed())
+            return await fuse.acall(asking.request, send, asking.codec, aowed())
 
     return asked

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.messages import Reply
+from agentfuse.model_copies import fresh
 from agentfuse.providers.chat_replies import SHAPE, completion_of
 from agentfuse.providers.chat_requests import message_body, request_of
 from agentfuse.providers.directory import provider_of
@@ -14,7 +15,6 @@ from agentfuse.providers.names import Target
 from agentfuse.providers.openai_chat import OpenAIChat, wants_usage
 from agentfuse.providers.reach import require_reach
 from agentfuse_llama_index.clients import TRAVEL, header_params, place_of
-from agentfuse_llama_index.fresh import fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -23,13 +23,13 @@ _BASE = "llama_index.llms.openai.base"
 _running: ContextVar[tuple[Any, Any] | None] = ContextVar("agentfuse_unretried", default=None)
 
 
-def owed() -> Repeat | None:
+def owed() -> Repeat[Any] | None:
     """Give the retries that whoever asks the provider is to make, None where they are made."""
     running = _running.get()
     return None if running is None else partial(_retried, *running)
 
 
-def aowed() -> Repeat | None:
+def aowed() -> Repeat[Any] | None:
     """Do as ``owed``, for what is awaited."""
     running = _running.get()
     return None if running is None else partial(_aretried, *running)

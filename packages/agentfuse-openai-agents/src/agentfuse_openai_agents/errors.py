@@ -21,18 +21,6 @@ class BudgetStop(BudgetExceeded, AgentsException):
     usage of the run until then. It is never retried.
     """
 
-    @classmethod
-    def of(cls, stop: BudgetExceeded) -> BudgetStop:
-        """Say the same in the SDK's terms."""
-        return cls(
-            str(stop),
-            refusal=stop.refusal,
-            partial_text=stop.partial_text,
-            results=stop.results,
-            receipt=stop.receipt,
-            loop=stop.loop,
-        )
-
 
 @contextmanager
 def in_the_sdks_terms() -> Generator[None]:
@@ -42,4 +30,4 @@ def in_the_sdks_terms() -> Generator[None]:
     except BudgetStop:
         raise
     except BudgetExceeded as stop:
-        raise BudgetStop.of(stop) from stop
+        raise BudgetStop.saying(stop) from stop

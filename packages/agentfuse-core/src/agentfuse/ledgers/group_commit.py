@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import finalize
 
 from agentfuse.errors import ConfigurationError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 T = TypeVar("T")
 Books = TypeVar("Books")
-_Call = Literal["write", "watch", "pause", "end"]
+# What the thread is called for; it gives what to do if nobody calls for a while. None is the end.
+_Step = Callable[[], "_Step | None"]
 
 # So many commands take some 5 ms: whoever comes next waits no longer than that.
 _MOST_AT_ONCE = 128
@@ -86,7 +89,8 @@ class GroupCommit(Generic[Books]):
     first where nothing else waits: it gives the answer in a tuple, or None where it has changed
     nothing and the command needs more. ``afterwards`` is called when a batch was answered. After
     ``watch``, ``pause`` is called again and again until it says True. One of these calls is made at
-    a time. Safe for threads; a forked child begins with an empty queue.
+    a time. Safe for threads; a forked child begins with an empty queue. One that is dropped is kept
+    until its thread has written what waits, and ends the thread.
     """
 
     _watching: bool
@@ -135,7 +139,7 @@ class GroupCommit(Generic[Books]):
         job: Job[Books, T] = Job(work, reads=reads)
         job.future = Future()
         self._waiting.append(job)
-        self._call("write")
+        self._call()
         return job.future
 
     def watch(self) -> bool:
@@ -145,7 +149,7 @@ class GroupCommit(Generic[Books]):
         """
         if not self._watching:
             try:
-                self._call("watch")
+                self._call()
             except RuntimeError:  # the program is about to end
                 return False
             self._watching = True
@@ -157,9 +161,10 @@ class GroupCommit(Generic[Books]):
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
-            self._calls.put("end")
+            self._calls.put(None)
             thread.join()
         with self._door:
+            self._watching = False
             finish()
 
     def _begin(self) -> None:
@@ -167,37 +172,38 @@ class GroupCommit(Generic[Books]):
         self._door = Lock()
         self._starting = Lock()
         self._waiting: deque[Job[Books, Any]] = deque()
-        self._calls: SimpleQueue[_Call] = SimpleQueue()
+        self._calls: SimpleQueue[_Step | None] = SimpleQueue()
         self._thread = None
         self._watching = False
+        end = finalize(self, self._calls.put, None)
+        end.atexit = False  # a daemon thread ends by itself, and others may still be at it
 
     def _notice_fork(self) -> None:
         if self._process != os.getpid():
             self._begin()
 
-    def _call(self, call: _Call) -> None:
+    def _call(self) -> None:
+        """Have the thread write what waits, and look for a pause where it is to."""
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    thread = Thread(target=self._serve, name="agentfuse-ledger", daemon=True)
+                    thread = Thread(
+                        target=_serve, args=(self._calls,), name="agentfuse-ledger", daemon=True
+                    )
                     thread.start()
                     self._thread = thread
-        self._calls.put(call)
+        self._calls.put(self._answer_call)
 
-    def _serve(self) -> None:
-        """Write whatever waits each time somebody calls, until told to end."""
-        while (call := self._next_call()) != "end":
-            with self._door:
-                if call == "pause":
-                    self._watching = not self._pause()
-                elif self._waiting:
-                    self._lead()
+    def _answer_call(self) -> _Step | None:
+        with self._door:
+            if self._waiting:
+                self._lead()
+            return self._look_for_pause if self._watching else None
 
-    def _next_call(self) -> _Call:
-        try:
-            return self._calls.get(timeout=_PAUSE if self._watching else None)
-        except Empty:
-            return "pause"
+    def _look_for_pause(self) -> _Step | None:
+        with self._door:
+            self._watching = not self._pause()
+            return self._look_for_pause if self._watching else None
 
     def _lead(self) -> None:
         """Write the next batch."""
@@ -239,6 +245,21 @@ class GroupCommit(Generic[Books]):
                 job.finish(own)
             else:
                 job.finish()
+
+
+def _serve(calls: SimpleQueue[_Step | None]) -> None:
+    """Do each step that is called for; while it waits for calls alone, it keeps nothing alive."""
+    step: _Step | None
+    otherwise: _Step | None = None
+    while True:
+        try:
+            step = calls.get(timeout=_PAUSE if otherwise else None)
+        except Empty:
+            step = otherwise
+        if step is None:
+            return
+        otherwise = step()
+        del step
 
 
 def _finish(batch: Sequence[Job[Any, Any]], error: Exception | None = None) -> None:

@@ -22,13 +22,13 @@ class Batches(Generic[Item]):
     """A queue in front of ``write(items)``, which must not raise; a flush may write no items.
 
     ``put`` costs the caller a queue put. The thread starts with the first item, ends after five
-    idle seconds, and is flushed at exit. A forked child begins with an empty queue of its own.
+    idle seconds, and is flushed at exit; whoever is dropped is kept until then. A forked child
+    begins with an empty queue of its own.
     """
 
     def __init__(self, write: Callable[[list[Item]], None], name: str) -> None:
         self._write = write
         self._name = name
-        self._at_exit = False
         self._begin()
 
     def put(self, item: Item) -> None:
@@ -41,9 +41,14 @@ class Batches(Generic[Item]):
         if self._thread is None:
             self._start()
 
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all that was put is written; False if that took longer than ``timeout``."""
-        if self._process != os.getpid() or (self._thread is None and self._queue.empty()):
+    def flush(self, timeout: float = 5.0, *, again: bool = False) -> bool:
+        """Wait until all that was put is written; False if that took longer than ``timeout``.
+
+        ``again`` has ``write`` called even where nothing was put.
+        """
+        if self._process != os.getpid():
+            return True
+        if self._thread is None and self._queue.empty() and not again:
             return True
         written = Event()
         self._queue.put(written)
@@ -65,9 +70,7 @@ class Batches(Generic[Item]):
                 return
             self._thread = Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
-            if not self._at_exit:
-                self._at_exit = True
-                atexit.register(self.flush)
+            atexit.register(self.flush)
 
     def _work(self) -> None:
         while True:
@@ -83,6 +86,7 @@ class Batches(Generic[Item]):
         with self._lock:
             self._thread = None
             if self._queue.empty():
+                atexit.unregister(self.flush)
                 return True
             self._thread = current_thread()
             return False

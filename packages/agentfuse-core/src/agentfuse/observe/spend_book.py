@@ -92,7 +92,7 @@ class SpendBook:
 
     def flush(self) -> bool:
         """Wait until all that was heard is written; False if the file holds that up too long."""
-        return self._batches.flush()
+        return self._batches.flush(again=bool(self._pending))
 
     def report(self, since: datetime | float | None = None) -> SpendReport:
         """Sum up the book, from ``since`` on (a datetime, or seconds since the epoch).
@@ -108,7 +108,7 @@ class SpendBook:
         return _report_of(self._file.read(lambda db: _sums(db, start)))
 
     def close(self) -> None:
-        """Write what is left and close the file; the next event opens it again."""
+        """Write what is left and close the file, which the next event or report opens again."""
         self.flush()
         self._file.close()
 

@@ -14,7 +14,7 @@ from agentfuse.providers.reach import require_reach
 from agentfuse.providers.wire_json import object_of
 from agentfuse.providers.wires import WireCodec
 from agentfuse.runtime.asking import is_asking
-from agentfuse.runtime.fuse import UNREADABLE
+from agentfuse.runtime.sending import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from agentfuse.decisions import Decision, Routed
-from agentfuse.messages import Reply
 from agentfuse.runtime.asking import Asking
-from agentfuse.runtime.sending import told
+from agentfuse.runtime.sending import UNREADABLE, told
 from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
 from agentfuse.scopes import routed_by
 from agentfuse.tickets import Admitted, Answered
@@ -17,15 +16,13 @@ from agentfuse.tickets import Admitted, Answered
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentfuse.messages import Request
+    from agentfuse.messages import Reply, Request
     from agentfuse.ports import Codec, Teller
     from agentfuse.routing.cascade import Cascade
     from agentfuse.runtime.fuse import Fuse
     from agentfuse.tickets import Ticket
 
     AnyCodec = Codec[Any, Any, Any, Any]
-
-_UNREADABLE = Reply(choices=())
 
 
 @dataclass(slots=True, eq=False)
@@ -44,8 +41,8 @@ class Asked:
 class Course:
     """One cascade under way.
 
-    ``release`` gives a ticket's money back, ``answer`` asks for what is left of a call: both are
-    the fuse's own, blocking or awaited.
+    ``release`` gives a ticket's money back, ``answer`` asks for what is left of a call: both
+    are blocking or awaited, as the fuse is asked.
     """
 
     fuse: Fuse
@@ -139,7 +136,7 @@ def cascaded(course: Course, send: Callable[[Request], Any]) -> Any:
         if form:
             course.release(course.strong)
             return course.shown()
-        return course.answer(course.decided(course.strong, ""), send, course.codec)
+        return course.answer(fuse, course.decided(course.strong, ""), send, course.codec)
 
 
 async def acascaded(course: Course, send: Callable[[Request], Awaitable[Any]]) -> Any:
@@ -162,7 +159,7 @@ async def acascaded(course: Course, send: Callable[[Request], Awaitable[Any]]) -
         if form:
             await course.release(course.strong)
             return course.shown()
-        return await course.answer(course.decided(course.strong, ""), send, course.codec)
+        return await course.answer(fuse, course.decided(course.strong, ""), send, course.codec)
 
 
 def _put(asked: Asked, send: Callable[[Request], Any], codec: AnyCodec) -> None:
@@ -214,7 +211,7 @@ def _judged(course: Course) -> str:
         if asked.result is None and asked.error is not None:
             course.fuse.lose(asked.ticket, asked.error)
         else:
-            course.fuse.finish(course.decided(asked.ticket, form), asked.reply or _UNREADABLE)
+            course.fuse.finish(course.decided(asked.ticket, form), asked.reply or UNREADABLE)
     return form
 
 
@@ -227,7 +224,7 @@ async def _ajudged(course: Course) -> str:
             await course.fuse.alose(asked.ticket, asked.error)
         else:
             ticket = course.decided(asked.ticket, form)
-            await course.fuse.afinish(ticket, asked.reply or _UNREADABLE)
+            await course.fuse.afinish(ticket, asked.reply or UNREADABLE)
     return form
 
 
@@ -242,7 +239,7 @@ def _drop(course: Course, error: BaseException) -> None:
         elif asked.result is None:
             course.fuse.lose(asked.ticket, asked.error or error)
         else:
-            course.fuse.finish(asked.ticket, _UNREADABLE)
+            course.fuse.finish(asked.ticket, UNREADABLE)
 
 
 async def _adrop(course: Course, error: BaseException) -> None:
@@ -255,4 +252,4 @@ async def _adrop(course: Course, error: BaseException) -> None:
         elif asked.result is None:
             await course.fuse.alose(asked.ticket, asked.error or error)
         else:
-            await course.fuse.afinish(asked.ticket, _UNREADABLE)
+            await course.fuse.afinish(asked.ticket, UNREADABLE)

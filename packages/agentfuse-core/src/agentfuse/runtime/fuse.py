@@ -7,39 +7,41 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 from agentfuse.errors import BudgetExceeded, ConfigurationError
-from agentfuse.messages import Reply
 from agentfuse.money import budget_of, cost_of
 from agentfuse.observe.dispatch import Dispatch
 from agentfuse.policy.pipeline import Policy
 from agentfuse.runtime.cascading import acascaded, cascaded
 from agentfuse.runtime.charging import charged
 from agentfuse.runtime.ids import new_id
+from agentfuse.runtime.journal import spend_book_of
 from agentfuse.runtime.listening import listeners_of
 from agentfuse.runtime.now import run_now
 from agentfuse.runtime.remembering import Remembering
+from agentfuse.runtime.repeating import arepeated, repeated
 from agentfuse.runtime.routed import RoutedCalls
 from agentfuse.runtime.run import Run
-from agentfuse.runtime.sending import asent, sent, told
+from agentfuse.runtime.sending import aanswer_for, answer_for
 from agentfuse.runtime.settings import Options, Settings
 from agentfuse.runtime.streams import aopened_stream, opened_stream
 from agentfuse.runtime.warming import warm_up
-from agentfuse.runtime.wiring import limits_of, opened, rules_of, shared_of, wire
+from agentfuse.runtime.wiring import closers_of, limits_of, rules_of, shared_of, wire
 from agentfuse.scopes import current_scope
-from agentfuse.tickets import Admitted, Amounts, Answered
+from agentfuse.tickets import Admitted, Amounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
     from types import TracebackType
 
-    from agentfuse.messages import Delta, Request
+    from agentfuse.messages import Delta, Reply, Request
     from agentfuse.money import Dollars
     from agentfuse.observe.run_receipt import RunReceipt
     from agentfuse.policy.retrying import RetryRules
     from agentfuse.ports import Clock, Codec, Ledger, Listener
     from agentfuse.pricing import PriceBook
     from agentfuse.runtime.keyrings import KeyRings
+    from agentfuse.runtime.repeating import Repeat
     from agentfuse.runtime.streams import AsyncMeteredStream, MeteredStream
-    from agentfuse.runtime.wiring import Closing, Shared
+    from agentfuse.runtime.wiring import Shared
     from agentfuse.tickets import Lease, Ticket
     from agentfuse.tokens import TokenCounter
 
@@ -48,9 +50,6 @@ Chunk = TypeVar("Chunk")
 Answer = TypeVar("Answer")
 Shown = TypeVar("Shown")
 Handed = TypeVar("Handed", bound="Ticket | None")
-
-# What is settled for an answer that was paid but cannot be read: no usage, no text.
-UNREADABLE = Reply(choices=())
 
 
 class Fuse(Remembering, RoutedCalls):
@@ -67,12 +66,13 @@ class Fuse(Remembering, RoutedCalls):
         allowance = None if budget is None else budget_of(budget)
         rules = limits_of(settings)
         run = Run(settings.name or f"run-{new_id()[-8:]}", allowance, rules=rules)
-        self._open(shared_of(settings), run, listeners_of(settings))
-        self._opened = opened(self._shared)
+        book = spend_book_of(settings)
+        self._open(shared_of(settings), run, listeners_of(settings, book))
+        self._closers = closers_of(self._shared, book)
         if allowance is not None or rules:
             warm_up()
 
-    _opened: tuple[Closing, ...] = ()  # stores that came from an address
+    _closers: tuple[Callable[[], object], ...] = ()  # what puts its stores away
     _allotment = ""  # the lease of an allotted session,
     _before = 0  # and what its account had spent when it was opened
 
@@ -149,14 +149,15 @@ class Fuse(Remembering, RoutedCalls):
     def close(self) -> None:
         """Give back what is left of an allotment, and close the stores that were opened by address.
 
-        A semantic cache with a store is written down. What is asked afterwards opens them again.
+        The spend book and a semantic cache with a store are written down, and no file is touched
+        any more until a call opens it again: one asked afterwards, or one still under way.
         """
         lease_id, self._allotment = self._allotment, ""
         if lease_id:
             spent = run_now(self.ledger.balances([self._run.key]))[0].spent
             run_now(self.ledger.settle(lease_id, Amounts(spent - self._before)))
-        for store in self._opened:
-            store.close()
+        for close in self._closers:
+            close()
         if self.semantic is not None:
             self.semantic.close()
 
@@ -284,60 +285,34 @@ class Fuse(Remembering, RoutedCalls):
         request: Request,
         send: Callable[[Request], Result],
         codec: Codec[Result, Chunk, Answer, Shown],
+        repeat: Repeat[Answer] | None = None,
     ) -> Answer:
-        """Ask once: ``send`` asks the provider, unless the answer is known."""
-        course = self._course(request, codec, self._answer, blocking=True)
+        """Ask once: ``send`` asks the provider, unless the answer is known.
+
+        ``repeat`` is a framework's own way to ask again: it does what it is given, a call each
+        time, until that does not fail. What is remembered is given without it.
+        """
+        if repeat is not None:
+            return repeated(self, request, send, codec, repeat)
+        course = self._course(request, codec, answer_for, blocking=True)
         if course is not None:
             return cast("Answer", cascaded(course, send))
-        return self._answer(self.begin(request), send, codec)
-
-    def _answer(
-        self,
-        ticket: Ticket,
-        send: Callable[[Request], Result],
-        codec: Codec[Result, Chunk, Answer, Shown],
-    ) -> Answer:
-        """Ask for what a ticket stands for."""
-        if isinstance(ticket, Answered):
-            return codec.result_of(told(codec, ticket))
-        ticket, result = sent(self, ticket, send)
-        try:
-            reply = codec.reply_of(result)
-        except BaseException as error:
-            self.finish(ticket, UNREADABLE, error)
-            raise
-        self.finish(ticket, reply)
-        return codec.answer_of(result)
+        return answer_for(self, self.begin(request), send, codec)
 
     async def acall(
         self,
         request: Request,
         send: Callable[[Request], Awaitable[Result]],
         codec: Codec[Result, Chunk, Answer, Shown],
+        repeat: Repeat[Awaitable[Answer]] | None = None,
     ) -> Answer:
         """Do as ``call``, awaited."""
-        course = self._course(request, codec, self._aanswer, blocking=False)
+        if repeat is not None:
+            return await arepeated(self, request, send, codec, repeat)
+        course = self._course(request, codec, aanswer_for, blocking=False)
         if course is not None:
             return cast("Answer", await acascaded(course, send))
-        return await self._aanswer(await self.abegin(request), send, codec)
-
-    async def _aanswer(
-        self,
-        ticket: Ticket,
-        send: Callable[[Request], Awaitable[Result]],
-        codec: Codec[Result, Chunk, Answer, Shown],
-    ) -> Answer:
-        """Do as ``_answer``, awaited."""
-        if isinstance(ticket, Answered):
-            return codec.result_of(told(codec, ticket))
-        ticket, result = await asent(self, ticket, send)
-        try:
-            reply = codec.reply_of(result)
-        except BaseException as error:
-            await self.afinish(ticket, UNREADABLE, error)
-            raise
-        await self.afinish(ticket, reply)
-        return codec.answer_of(result)
+        return await aanswer_for(self, await self.abegin(request), send, codec)
 
     def stream(
         self,

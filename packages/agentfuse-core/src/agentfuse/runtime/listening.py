@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentfuse.observe.alerts import AlertCallback, AlertWebhook
-from agentfuse.runtime.journal import spend_book_of
 
 if TYPE_CHECKING:
+    from agentfuse.observe.spend_book import SpendBook
     from agentfuse.ports import Listener
     from agentfuse.runtime.settings import Settings
 
 
-def listeners_of(settings: Settings) -> tuple[Listener, ...]:
+def listeners_of(settings: Settings, book: SpendBook | None) -> tuple[Listener, ...]:
     """Give the user's listeners, those of their alerts, and the spend book."""
-    book = spend_book_of(settings)
     found: list[Listener] = list(settings.listeners)
     if settings.on_alert is not None:
         found.append(AlertCallback(settings.on_alert))

@@ -5,46 +5,46 @@ Tenacity costs a framework as much CPU as a fifth of an answer from memory.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from agentfuse.runtime.sending import told
+from agentfuse.runtime.sending import aanswer_for, answer_for
 from agentfuse.tickets import Answered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from agentfuse.messages import Request
     from agentfuse.ports import Codec
     from agentfuse.runtime.fuse import Fuse
 
-    Repeat = Callable[[Callable[[], Any]], Any]
+Result = TypeVar("Result")
+Chunk = TypeVar("Chunk")
+Answer = TypeVar("Answer")
+Shown = TypeVar("Shown")
+
+# Runs what it is given at once, and again where that fails.
+Repeat = Callable[[Callable[[], Answer]], Answer]
 
 
 def repeated(
     fuse: Fuse,
     request: Request,
-    send: Callable[[Request], Any],
-    codec: Codec[Any, Any, Any, Any],
-    repeat: Repeat | None,
-) -> Any:
-    """Do as ``Fuse.call``, within ``repeat`` where somebody must be asked.
-
-    ``repeat`` runs what it is given at once, and again where that fails: each time is a call. None
-    repeats nothing.
-    """
-    own: Any = fuse
-    if repeat is None:
-        return fuse.call(request, send, codec)
-    if own._routes() is not None:  # noqa: SLF001 - a cascade may answer, and begins by itself
+    send: Callable[[Request], Result],
+    codec: Codec[Result, Chunk, Answer, Shown],
+    repeat: Repeat[Answer],
+) -> Answer:
+    """Do as ``Fuse.call``, within ``repeat`` where somebody must be asked."""
+    if fuse.may_route:  # a cascade may answer, and begins by itself
         return repeat(lambda: fuse.call(request, send, codec))
     ticket = fuse.begin(request)
     if isinstance(ticket, Answered):
-        return codec.result_of(told(codec, ticket))
+        return answer_for(fuse, ticket, send, codec)
     begun = [ticket]
 
-    def attempt() -> Any:
+    def attempt() -> Answer:
         if begun:
-            return own._answer(begun.pop(), send, codec)  # noqa: SLF001 - the fuse's own second half
+            return answer_for(fuse, begun.pop(), send, codec)
         return fuse.call(request, send, codec)
 
     return repeat(attempt)
@@ -53,24 +53,21 @@ def repeated(
 async def arepeated(
     fuse: Fuse,
     request: Request,
-    send: Callable[[Request], Awaitable[Any]],
-    codec: Codec[Any, Any, Any, Any],
-    repeat: Repeat | None,
-) -> Any:
+    send: Callable[[Request], Awaitable[Result]],
+    codec: Codec[Result, Chunk, Answer, Shown],
+    repeat: Repeat[Awaitable[Answer]],
+) -> Answer:
     """Do as ``repeated``, awaited."""
-    own: Any = fuse
-    if repeat is None:
-        return await fuse.acall(request, send, codec)
-    if own._routes() is not None:  # noqa: SLF001 - a cascade may answer, and begins by itself
+    if fuse.may_route:  # a cascade may answer, and begins by itself
         return await repeat(lambda: fuse.acall(request, send, codec))
     ticket = await fuse.abegin(request)
     if isinstance(ticket, Answered):
-        return codec.result_of(told(codec, ticket))
+        return await aanswer_for(fuse, ticket, send, codec)
     begun = [ticket]
 
-    async def attempt() -> Any:
+    async def attempt() -> Answer:
         if begun:
-            return await own._aanswer(begun.pop(), send, codec)  # noqa: SLF001 - as above
+            return await aanswer_for(fuse, begun.pop(), send, codec)
         return await fuse.acall(request, send, codec)
 
     return await repeat(attempt)

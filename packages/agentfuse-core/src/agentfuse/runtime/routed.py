@@ -101,6 +101,11 @@ class RoutedCalls:
         routes = self._routes()
         return routes.decisions() if routes is not None else ()
 
+    @property
+    def may_route(self) -> bool:
+        """Say whether the fuse, or who asks just now, has a router or a cascade."""
+        return self._routes() is not None
+
     def _routes(self) -> Routes | None:
         return self._shared.routing.routes()
 
@@ -149,7 +154,9 @@ class RoutedCalls:
         """Begin a cascade whose answer is given out as a stream."""
         fuse = cast("Fuse", self)
 
-        def answer(ticket: Admitted, _whole: object, codec: Codec[Any, Any, Any, Any]) -> Any:
+        def answer(
+            _fuse: Fuse, ticket: Admitted, _whole: object, codec: Codec[Any, Any, Any, Any]
+        ) -> Any:
             return (opened_stream if blocking else aopened_stream)(ticket, send, codec, fuse)
 
         course = self._course(request, codec, answer, blocking=blocking)

@@ -1,4 +1,4 @@
-"""Sends an admitted call until it works or no further attempt is worth it."""
+"""Answers a call that was begun: sent until it works or no further attempt is worth it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,63 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentfuse.courses import handed_on
 from agentfuse.errors import ConfigurationError
+from agentfuse.messages import Reply
 from agentfuse.runtime.asking import Asking
+from agentfuse.tickets import Answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentfuse.messages import Reply, Request
+    from agentfuse.messages import Request
+    from agentfuse.ports import Codec
     from agentfuse.runtime.fuse import Fuse
-    from agentfuse.tickets import Admitted, Answered
+    from agentfuse.tickets import Admitted, Ticket
 
 Result = TypeVar("Result")
+Chunk = TypeVar("Chunk")
+Answer = TypeVar("Answer")
+Shown = TypeVar("Shown")
+
+# What is settled for an answer that was paid but cannot be read: no usage, no text.
+UNREADABLE = Reply(choices=())
+
+
+def answer_for(
+    fuse: Fuse,
+    ticket: Ticket,
+    send: Callable[[Request], Result],
+    codec: Codec[Result, Chunk, Answer, Shown],
+) -> Answer:
+    """Ask for what a ticket stands for, unless that is known."""
+    if isinstance(ticket, Answered):
+        return codec.result_of(told(codec, ticket))
+    ticket, result = sent(fuse, ticket, send)
+    try:
+        reply = codec.reply_of(result)
+    except BaseException as error:
+        fuse.finish(ticket, UNREADABLE, error)
+        raise
+    fuse.finish(ticket, reply)
+    return codec.answer_of(result)
+
+
+async def aanswer_for(
+    fuse: Fuse,
+    ticket: Ticket,
+    send: Callable[[Request], Awaitable[Result]],
+    codec: Codec[Result, Chunk, Answer, Shown],
+) -> Answer:
+    """Do as ``answer_for``, awaited."""
+    if isinstance(ticket, Answered):
+        return codec.result_of(told(codec, ticket))
+    ticket, result = await asent(fuse, ticket, send)
+    try:
+        reply = codec.reply_of(result)
+    except BaseException as error:
+        await fuse.afinish(ticket, UNREADABLE, error)
+        raise
+    await fuse.afinish(ticket, reply)
+    return codec.answer_of(result)
 
 
 def sent(

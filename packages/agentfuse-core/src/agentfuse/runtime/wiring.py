@@ -37,6 +37,9 @@ from agentfuse.runtime.side_calls import aimed, sending
 from agentfuse.tokens import TokenCounter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentfuse.observe.spend_book import SpendBook
     from agentfuse.policy.guides import Guide
     from agentfuse.policy.limits import LimitScope
     from agentfuse.ports import Cache, Clock, Flights, Ledger, Memo, Semantics, Teller
@@ -122,12 +125,18 @@ def shared_of(settings: Settings) -> Shared:
     )
 
 
-def opened(shared: Shared) -> tuple[Closing, ...]:
-    """List the stores that came from an address, which are ours to close."""
+def closers_of(shared: Shared, book: SpendBook | None) -> tuple[Callable[[], object], ...]:
+    """List what puts a fuse's stores away: those that came from an address are ours to close.
+
+    A spend book is written down in any case; one that was given is left open to who gave it.
+    """
     given = (shared.settings.ledger, shared.settings.cache)
     stores = zip((shared.ledger, shared.cache), given, strict=True)
     ours = [store for store, choice in stores if isinstance(choice, str | Path)]
-    return tuple(cast("Closing", store) for store in ours if hasattr(store, "close"))
+    closers = [cast("Closing", store).close for store in ours if hasattr(store, "close")]
+    if book is None:
+        return tuple(closers)
+    return (*closers, book.flush if book is shared.settings.spend_book else book.close)
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -90,11 +90,12 @@ class Saving:
         Thread(target=self._write_later, name="agentfuse-semantic-cache", daemon=True).start()
 
     def close(self) -> None:
-        """Write what has changed, at once."""
-        with self._lock:
-            dirty, self._dirty = self._dirty, False
-        if dirty:
-            self._write()
+        """Write what has changed, at once; what a thread is writing is waited for."""
+        with self._writing:
+            with self._lock:
+                dirty, self._dirty = self._dirty, False
+            if dirty:
+                self._write()
 
     def _write_later(self) -> None:
         sleep(GATHERED)
@@ -103,18 +104,17 @@ class Saving:
         self.close()
 
     def _write(self) -> None:
-        with self._writing:
-            kept, pairs = self._store.contents()
-            entries: list[dict[str, Any]] = []
-            vectors: list[Vector] = []
-            for entry, reply, vector in kept:
-                try:
-                    said = text_of(reply)
-                except ValueError:
-                    continue  # a block that JSON cannot carry: such an answer stays in memory
-                entries.append({**asdict(entry), "tags": list(entry.tags), "reply": said})
-                vectors.append(vector)
-            self._save(entries, vectors, pairs)
+        kept, pairs = self._store.contents()
+        entries: list[dict[str, Any]] = []
+        vectors: list[Vector] = []
+        for entry, reply, vector in kept:
+            try:
+                said = text_of(reply)
+            except ValueError:
+                continue  # a block that JSON cannot carry: such an answer stays in memory
+            entries.append({**asdict(entry), "tags": list(entry.tags), "reply": said})
+            vectors.append(vector)
+        self._save(entries, vectors, pairs)
 
     def _save(self, entries: list[dict[str, Any]], vectors: list[Vector], pairs: list[str]) -> None:
         import numpy as np
