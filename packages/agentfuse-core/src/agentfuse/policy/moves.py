@@ -55,12 +55,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A move that was answered, at a time, for a cost in nanodollars."""
+    """A move that was answered, at a time, for a cost in nanodollars.
+
+    ``streak`` is how often its very question has been asked in a row with it, and ``total`` what
+    all moves up to it have cost.
+    """
 
     move: Move
     answer: tuple[str, ...]
     cost: int
     ended: float
+    streak: int = 1
+    total: int = 0
+
+    def followed_by(self, move: Move) -> int:
+        """Give the streak of a move that comes next."""
+        return self.streak + 1 if move.key == self.move.key else 1
 
 
 def move_of(request: Request, key: str | None, agent: tuple[str, ...]) -> Move | None:
