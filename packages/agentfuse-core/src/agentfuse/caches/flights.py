@@ -174,12 +174,9 @@ class AwaitedFlights(_Alone):
 
 def _current_task() -> Any:
     asyncio = sys.modules.get("asyncio")  # where nobody imported it, there is no task
-    if asyncio is None:
-        return None
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+    # current_task() would raise, which takes as long as all the rest of a flight.
+    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - in its __all__
+    return None if loop is None else asyncio.current_task(loop)
 
 
 def _answer(waiting: _Waiting, reply: Reply | None) -> None:

@@ -40,7 +40,7 @@ _LOOK = 2.0
 # Names come from outside: what is remembered by them is kept bounded.
 _MOST_CARDS = 4096
 
-Key = tuple[str, str, "PriceContext"]
+Key = tuple[str, str] | tuple[str, str, "PriceContext"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class PriceBook:
         now = self._now()
         if not self._looked <= now < self._look_at:
             self._look_around(now)
-        key = (model, provider, context)
+        key = _named(model, provider, context)
         card = self._cards.get(key)
         if card is None and key not in self._cards:
             card = self._found(model, provider, context)
@@ -170,7 +170,7 @@ class PriceBook:
         """Do with a model without a price what the book was told to."""
         from agentfuse.pricing import catalogue
 
-        key = (model, provider, context)
+        key = _named(model, provider, context)
         card = self._assumptions.get(key)
         if card is not None:
             return card
@@ -215,6 +215,11 @@ class PriceBook:
 def free_card_of(model: str) -> PriceCard:
     """Give a card on which everything is free, with the model's usual maximum of output."""
     return PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
+
+
+def _named(model: str, provider: str, context: PriceContext) -> Key:
+    """Name a card; the usual terms go without saying, as hashing them takes a look at each."""
+    return (model, provider) if context is STANDARD else (model, provider, context)
 
 
 def _source_of(given: PriceSource | str | os.PathLike[str] | None) -> PriceSource | None:
