@@ -116,7 +116,8 @@ _params = ByContent(_params_of)
 def _spell(message: Message, ids: dict[str, str], spelled: list[str]) -> None:
     """Spell one turn out, each piece counted; counts come before lists too."""
     parts, calls = message.parts, message.tool_calls
-    number = _numbered(message.tool_call_id, ids)
+    called = message.tool_call_id
+    number = _numbered(called, ids) if called else ""
     spelled.append(_head(message.role, message.name, number, len(parts), len(calls)))
     spelled.append(_fields(message.extra) if message.extra else _NONE)
     for part in parts:
@@ -127,8 +128,11 @@ def _spell(message: Message, ids: dict[str, str], spelled: list[str]) -> None:
         else:
             spelled += map(_counted, _part(part))
     for call in calls:
-        spelled += map(_counted, (_numbered(call.id, ids), call.name, call.arguments))
-        spelled.append(_fields(call.extra) if call.extra else _NONE)
+        number, name, arguments = _numbered(call.id, ids), call.name, call.arguments
+        beside = _fields(call.extra) if call.extra else _NONE
+        spelled.append(
+            f"{len(number)}:{number}{len(name)}:{name}{len(arguments)}:{arguments}{beside}"
+        )
 
 
 @lru_cache(maxsize=1024)

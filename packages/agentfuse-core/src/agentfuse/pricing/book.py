@@ -190,9 +190,10 @@ class PriceBook:
         """Give the card of an answer's model, or of the model that was asked for in its stead."""
         if not asked or item.model == asked:
             return self.card(item.model, provider, item.context)
-        own = self._own_entry(item.model, provider)
-        if own is None and item.model.startswith(asked) and self._own_entry(asked, provider):
-            return self.card(asked, provider, item.context)
+        if self._own.entries and item.model.startswith(asked):
+            own = self._own_entry(item.model, provider)
+            if own is None and self._own_entry(asked, provider) is not None:
+                return self.card(asked, provider, item.context)
         known = self._known(item.model, provider, item.context)
         return known or self.card(asked, provider, item.context)
 
