@@ -102,7 +102,7 @@ class Brevity:
             card = self.ports.book.card(request.model, request.provider, context_of(request))
         except UnknownPrice:
             return 0
-        if any(start >= card.context_window for start, _ in card.tiers):
+        if card.tiers and any(start >= card.context_window for start, _ in card.tiers):
             return 0
         return card.context_window
 

@@ -214,6 +214,8 @@ def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> 
 
 def _loop_of_moves(move: Move, rules: LoopRules, done: Sequence[Done]) -> Loop | None:
     """Find the same questions, or the same answers to the same input, that a move goes on with."""
+    if not done:
+        return None
     latest = [each.move for each in done[-LONGEST:]]
     asked = [each.key == move.key for each in latest]
     if any(asked):
