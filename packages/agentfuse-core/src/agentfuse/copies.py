@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 Thing = TypeVar("Thing")
 
@@ -23,11 +23,13 @@ def swift(kind: type[Thing]) -> type[Thing]:
     For a frozen, slotted dataclass whose fields are all given to its init, and that checks nothing
     in ``__post_init__``. Heirs go on with the init it had.
     """
-    own: Any = vars(kind)["__init__"]
+    whole: Any = kind
+    own = whole.__init__
     names: Sequence[str] = own.__code__.co_varnames[1:]
     place = own.__code__.co_argcount - 1
     given = [*names[:place], *(["*"] if names[place:] else []), *names[place:]]
-    factories = {f.name: f.default_factory for f in fields(kind) if f.default_factory is not MISSING}  # type: ignore[arg-type]
+    makers = {field.name: field.default_factory for field in fields(whole)}
+    factories = {name: make for name, make in makers.items() if make is not MISSING}
     quick = _compiled(
         f"__init__(self, {', '.join(given)})",
         "if self.__class__ is not kind:",
@@ -43,13 +45,13 @@ def swift(kind: type[Thing]) -> type[Thing]:
         kind=kind,
         own=own,
         put=object.__setattr__,
-        open_kind=_open_kind_of(kind),
+        open_kind=_open_kind_of(whole),
         factories=factories,
         **{f"no_{name}": own.__kwdefaults__[name] for name in factories},
     )
     for look in ("__defaults__", "__kwdefaults__", "__annotations__", "__qualname__"):
         setattr(quick, look, getattr(own, look))
-    kind.__init__ = quick  # type: ignore[misc]  # it takes what the one before took
+    whole.__init__ = quick
     return kind
 
 
@@ -58,12 +60,13 @@ def changed(thing: Thing, **changes: Any) -> Thing:
 
     Raises AttributeError for a field that is none.
     """
-    copy: Thing = _copier_of(type(thing))(thing, changes)
+    kind: Any = type(thing)
+    copy: Thing = _copier_of(kind)(thing, changes)
     return copy
 
 
 @lru_cache(maxsize=64)
-def _copier_of(kind: Any) -> Callable[[Any, dict[str, Any]], Any]:
+def _copier_of(kind: Any) -> Any:
     """Write a function that copies a thing of this class with some fields changed."""
     return _compiled(
         "copied(thing, changes)",

@@ -174,8 +174,10 @@ class AwaitedFlights(_Alone):
 
 def _current_task() -> Any:
     asyncio = sys.modules.get("asyncio")  # where nobody imported it, there is no task
-    # current_task() would raise, which takes as long as all the rest of a flight.
-    loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - in its __all__
+    if asyncio is None:
+        return None
+    # Where no loop runs, current_task() would raise, and that takes as long as the rest of this.
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - it stands in asyncio.__all__
     return None if loop is None else asyncio.current_task(loop)
 
 

@@ -49,7 +49,7 @@ def may_be_remembered(request: Request, rules: CacheRules) -> bool:
 
 def may_be_kept(reply: Reply, rules: CacheRules) -> bool:
     """Say whether an answer is whole: not cut, truncated, filtered, refused or empty."""
-    return bool(reply.choices) and all([_is_whole(choice, rules) for choice in reply.choices])
+    return bool(reply.choices) and all(_is_whole(choice, rules) for choice in reply.choices)
 
 
 def _is_whole(choice: Choice, rules: CacheRules) -> bool:

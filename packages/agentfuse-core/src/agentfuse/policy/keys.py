@@ -69,7 +69,8 @@ def key_of(request: Request) -> str | None:
     except (TypeError, ValueError):
         return None
     digest.update("".join(spelled).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    key: str = digest.hexdigest()
+    return key
 
 
 def _counted(piece: str) -> str:

@@ -86,7 +86,7 @@ class Settling:
 
     def _prompt_cache_saved(self, request: Request, report: UsageReport, cost: int) -> int:
         """Say what the provider's own cache took off the price: below zero, what it added."""
-        if not any([_cached(item.usage) for item in report.items]):
+        if not any(_cached(item.usage) for item in report.items):
             return 0
         plain = replace(
             report,
