@@ -275,7 +275,7 @@ def _gone_on(
 
 
 def _same_answer(one: Done, other: Done, rules: LoopRules) -> bool:
-    if (one.move.agent, one.move.newest) != (other.move.agent, other.move.newest):
+    if one.move.newest != other.move.newest or one.move.agent != other.move.agent:
         return False
     if one.answer == other.answer:
         return True
