@@ -24,7 +24,7 @@ from agentfuse.observe.logging import line_of
 from agentfuse.policy.cycles import cycle_in
 from agentfuse.testing import FrozenClock, Upstream
 from agentfuse.testing.upstream import Call, Say
-from agentfuse.tickets import Downgraded
+from agentfuse.tickets import Downgraded, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,6 +294,30 @@ def test_by_default_a_loop_is_told_and_goes_on(upstream: Upstream, heard: Heard)
     assert "Why?" not in line_of(told[0])
     assert fuse.receipt().loops == 2
     assert "went on with a loop: 2" in fuse.receipt().table()
+
+
+def test_a_loop_longer_than_what_is_remembered_is_not_told_again_and_again(
+    upstream: Upstream, heard: Heard
+) -> None:
+    fuse = Fuse("$5", listeners=[heard], spend_book=False)
+    for _ in range(50):
+        ask(fuse, upstream)
+    assert [event.loop.times for event in heard.of(Looping)] == [4, 8, 16, 32]
+
+
+def test_what_repeats_have_cost_is_summed_up_past_what_is_remembered(
+    upstream: Upstream, heard: Heard
+) -> None:
+    rules = LoopRules(times=20)
+    fuse = Fuse("$5", listeners=[heard], loops=rules, spend_book=False, cache=False)
+    for number in range(30):
+        ask(fuse, upstream, f"Question {number}?")
+    for _ in range(21):
+        ask(fuse, upstream)
+    costs = [event.cost for event in heard.of(Receipt)]
+    found = heard.of(Looping)[0].loop
+    assert (found.what, found.times) == ("requests", 20)
+    assert found.cost == sum(costs[31:50])
 
 
 def test_a_loop_can_go_on_with_a_cheaper_model(upstream: Upstream, heard: Heard) -> None:

@@ -24,9 +24,6 @@ _latest: list[tuple[tuple[Any, ...], bytes]] = [((), marshal.dumps((), _VERSION)
 
 def _content_of(value: Any) -> bytes:
     """Write a value out; raises ValueError for one that holds more than dicts, lists and so on."""
-    latest, written = _latest[0]
-    if latest is value:
-        return written
     written = marshal.dumps(value, _VERSION)
     if type(value) is tuple:
         _latest[0] = (value, written)
@@ -50,15 +47,18 @@ class ByContent(Generic[Made]):
 
     def __call__(self, value: Any, *more: Any) -> Made:
         """Give what was made of an equal value, or make it."""
-        try:
-            key = (_content_of(value), *more)
-        except ValueError:
-            return self._make(value, *more)
+        latest, content = _latest[0]
+        if latest is not value:
+            try:
+                content = _content_of(value)
+            except ValueError:
+                return self._make(value, *more)
+        key = (content, *more)
         known = self._known
         if key in known:
             return known[key]
         made = self._make(value, *more)
-        if len(key[0]) <= LONGEST:
+        if len(content) <= LONGEST:
             if len(known) >= MOST:
                 known = self._known = {}
             known[key] = made

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Anomaly, Looping
+from agentfuse.copies import swift
 from agentfuse.courses import BreakerOpened, FailureReceipt, FellBack, Hedged, Retried
 from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
@@ -82,6 +83,7 @@ class Balance:
     held: int = 0
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """What is set aside for one call on every account in ``limits``, for ``ttl`` seconds.
@@ -154,6 +156,7 @@ class Entry:
     note: str = ""
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What a request will cost, in nanodollars: ``expected``, and at most ``worst``.
@@ -182,8 +185,15 @@ class Progress:
     said: StreamCounter | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
-class Admitted:
+class _Watched:
+    """What can be watched over by a weak reference: an open class has its slots, not its own."""
+
+    __slots__ = ("__weakref__",)
+
+
+@swift
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted(_Watched):
     """Leave to ask the provider: send ``request``, which may differ from what was ``asked``.
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
@@ -246,6 +256,7 @@ class Answered:
 Ticket = Admitted | Answered
 
 
+@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What one call cost and why; money in nanodollars, ``seconds`` from begin to end.

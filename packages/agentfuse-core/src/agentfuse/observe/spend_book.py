@@ -52,6 +52,9 @@ class SpendReport(TypedDict):
     calls_by_model: dict[str, int]
 
 
+_PAID = (Receipt, Failed)
+
+
 class _Spend(NamedTuple):
     at: float
     call: str
@@ -87,7 +90,7 @@ class SpendBook:
 
     def hear(self, event: Event) -> None:
         """Take down what cost something."""
-        if isinstance(event, Receipt | Failed) and event.cost > 0:
+        if isinstance(event, _PAID) and event.cost > 0:
             self._batches.put(_spend_of(event))
 
     def flush(self) -> bool:

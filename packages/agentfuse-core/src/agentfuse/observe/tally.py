@@ -105,13 +105,14 @@ class Tally:
     def hear(self, event: Event) -> None:
         """Add an event to the sums."""
         with self._lock:
+            if isinstance(event, Receipt):
+                self._add(event)
+                return
             counted = _COUNTED.get(type(event))
             if counted is not None:
                 setattr(self._sums, counted, getattr(self._sums, counted) + 1)
             if isinstance(event, Looping):
                 self._sums.refusals += event.action == "stop"
-            elif isinstance(event, Receipt):
-                self._add(event)
             elif isinstance(event, Failed):
                 self._sums.spent_on_failures += event.cost
                 self._spend(event.model, event.cost)
@@ -140,9 +141,8 @@ class Tally:
         return RunReceipt(budget=budget, models=models, **sums)
 
     def _add(self, receipt: Receipt) -> None:
-        self._spend(receipt.model, receipt.cost)
+        model = self._spend(receipt.model, receipt.cost)
         self._count(receipt)
-        model = self._models[receipt.model]
         model.calls += 1
         model.saved += receipt.saved
         if receipt.source in {"exact", "semantic", "coalesced"}:
@@ -168,9 +168,10 @@ class Tally:
         if receipt.text:
             self._texts.append(receipt.text)
 
-    def _spend(self, model: str, cost: int) -> None:
+    def _spend(self, model: str, cost: int) -> _ModelSums:
         self._sums.spent += cost
         sums = self._models.get(model)
         if sums is None:
             sums = self._models[model] = _ModelSums()
         sums.spent += cost
+        return sums

@@ -79,7 +79,7 @@ def _after(history: History, cost: int, at: float) -> History:
 
 def is_outlier(cost: int, history: tuple[int, ...], at: float) -> bool:
     """Say whether a cost is ``at`` times the usual one, and further off than they vary."""
-    if len(history) < LEAST:
+    if len(history) < LEAST or cost < at * min(history):
         return False
     distance = log(cost) - _middle_of_logs(history)
     if distance < log(at):  # nearly every call: it is spared sixty logarithms

@@ -31,10 +31,16 @@ class Brevity:
     rules: Rules
     ask: Callable[[Request, str], Awaitable[Reply]]
 
+    def require_room(self, request: Request) -> None:
+        """Raise ContextTooLong where not even the least count of the input fits the window."""
+        window = self._window_of(request)
+        if window and _may_pass(request, window):
+            self._require_fit(request, window)
+
     async def shortened(self, ticket: Admitted, limit: Limit | None) -> Admitted:
         """Give the ticket with a shorter request where one is due; ``limit`` is nearly used up.
 
-        Raises ContextTooLong where not even the least count of the input fits the model's window.
+        Raises ContextTooLong as ``require_room`` does.
         """
         request = ticket.request
         window = self._window_of(request)
@@ -54,8 +60,7 @@ class Brevity:
             request = outcome.request
             saved = outcome.before - outcome.after
             ticket = replace(ticket, asked=request, request=request, left_out=saved)
-        if window and _may_pass(request, window):
-            self._require_fit(request, window)
+        self.require_room(request)
         return ticket
 
     async def cut(self, request: Request) -> Request:
@@ -97,7 +102,7 @@ class Brevity:
             card = self.ports.book.card(request.model, request.provider, context_of(request))
         except UnknownPrice:
             return 0
-        if any(start >= card.context_window for start, _ in card.tiers):
+        if card.tiers and any(start >= card.context_window for start, _ in card.tiers):
             return 0
         return card.context_window
 

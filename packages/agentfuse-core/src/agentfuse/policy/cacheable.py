@@ -49,12 +49,14 @@ def may_be_remembered(request: Request, rules: CacheRules) -> bool:
 
 def may_be_kept(reply: Reply, rules: CacheRules) -> bool:
     """Say whether an answer is whole: not cut, truncated, filtered, refused or empty."""
-    return bool(reply.choices) and all(
-        choice.finish_reason in COMPLETE
-        and _says_something(choice)
-        and rules.side_effect_tools.isdisjoint(call.name for call in choice.tool_calls)
-        for choice in reply.choices
-    )
+    return bool(reply.choices) and all(_is_whole(choice, rules) for choice in reply.choices)
+
+
+def _is_whole(choice: Choice, rules: CacheRules) -> bool:
+    if choice.finish_reason not in COMPLETE or not _says_something(choice):
+        return False
+    effects = rules.side_effect_tools
+    return not effects or effects.isdisjoint(call.name for call in choice.tool_calls)
 
 
 def _says_something(choice: Choice) -> bool:

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 # A, A-B, A-B-C and A-B-C-D: whoever goes round in more does so by chance.
 LONGEST = 4
 # Three times is the least that anybody may call a loop.
-_LEAST = 3
+LEAST = 3
 
 
 def cycle_in(
@@ -25,7 +25,7 @@ def cycle_in(
     length.
     """
     for length in range(1, LONGEST + 1):
-        needed = max(times - (length > 1), _LEAST)
+        needed = max(times - (length > 1), LEAST)
         if len(items) < needed * length:
             break
         last = len(items) - 1

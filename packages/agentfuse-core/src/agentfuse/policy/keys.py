@@ -16,7 +16,7 @@ from agentfuse.by_content import ByContent
 from agentfuse.messages import Media, Other, Reasoning, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from agentfuse.messages import Message, Request
 
@@ -61,13 +61,16 @@ PORTABLE = frozenset(
 def key_of(request: Request) -> str | None:
     """Digest a request (hex SHA-256); None where a parameter has no canonical form."""
     ids: dict[str, str] = {}
+    spelled: list[str] = []
     try:
-        spelled = [*map(_counted, _frame(request))]
+        digest = _begun_of(request).copy()
         for message in request.messages:
             _spell(message, ids, spelled)
     except (TypeError, ValueError):
         return None
-    return sha256("".join(spelled).encode("utf-8", "surrogatepass")).hexdigest()
+    digest.update("".join(spelled).encode("utf-8", "surrogatepass"))
+    key: str = digest.hexdigest()
+    return key
 
 
 def _counted(piece: str) -> str:
@@ -75,20 +78,40 @@ def _counted(piece: str) -> str:
     return f"{len(piece)}:{piece}"
 
 
-def _frame(request: Request) -> tuple[str, ...]:
-    """Give all that is not the conversation; the tenant comes first, and none is one too."""
-    params = {k: v for k, v in request.params.items() if k not in IGNORED}
-    return (
+def _begun_of(request: Request) -> Any:
+    """Give the digest of all that is not the conversation, which an agent sends time and again.
+
+    The tenant comes first, and none is one too.
+    """
+    portable, params = _params(request.params) if request.params else (True, "")
+    return _begun(
+        request.tools,
+        params,
         f"agentfuse {KEY_VERSION}",
         "no tenant" if request.tenant is None else f"tenant {request.tenant}",
         request.provider,
         request.model,
         request.base_url,
-        "" if PORTABLE.issuperset(params) else request.api,
+        "" if portable else request.api,
         str(request.max_output_tokens),
-        _canonical_tools(request.tools) if request.tools else "",
-        _canonical(params) if params else "",
     )
+
+
+def _digest_of(tools: Sequence[Mapping[str, Any]], params: str, *pieces: str) -> Any:
+    frame = (*pieces, _canonical(tools) if tools else "", params)
+    return sha256("".join(map(_counted, frame)).encode("utf-8", "surrogatepass"))
+
+
+_begun = ByContent(_digest_of)
+
+
+def _params_of(given: Mapping[str, Any]) -> tuple[bool, str]:
+    """Write out the parameters that count, and say whether they mean the same to every dialect."""
+    params = {name: value for name, value in given.items() if name not in IGNORED}
+    return PORTABLE.issuperset(params), _canonical(params) if params else ""
+
+
+_params = ByContent(_params_of)
 
 
 def _spell(message: Message, ids: dict[str, str], spelled: list[str]) -> None:
@@ -106,8 +129,11 @@ def _spell(message: Message, ids: dict[str, str], spelled: list[str]) -> None:
         else:
             spelled += map(_counted, _part(part))
     for call in calls:
-        spelled += map(_counted, (_numbered(call.id, ids), call.name, call.arguments))
-        spelled.append(_fields(call.extra) if call.extra else _NONE)
+        number, name, arguments = _numbered(call.id, ids), call.name, call.arguments
+        beside = _fields(call.extra) if call.extra else _NONE
+        spelled.append(
+            f"{len(number)}:{number}{len(name)}:{name}{len(arguments)}:{arguments}{beside}"
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -141,4 +167,3 @@ def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain).encode
-_canonical_tools = ByContent(_canonical)

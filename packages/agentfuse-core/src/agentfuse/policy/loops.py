@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from agentfuse.conduct import Loop, Looping
 from agentfuse.errors import ConfigurationError, LoopDetected
 from agentfuse.money import cost_of
-from agentfuse.policy.cycles import LONGEST, cycle_in
+from agentfuse.policy.cycles import LEAST, LONGEST, cycle_in
 from agentfuse.policy.moves import SHOWN, Done, Step, answer_of, move_of, steps_in
 from agentfuse.policy.saying import loop_text
 
@@ -148,13 +148,23 @@ class Loops:
         rules, move = self.rules.loops, ticket.move
         if rules is None or move is None:
             return
-        done = Done(move=move, answer=answer_of(reply), cost=cost, ended=self.ports.clock.now())
+        answer, ended = answer_of(reply), self.ports.clock.now()
 
         def longer(before: tuple[Done, ...] | None) -> tuple[Done, ...]:
-            kept = before or ()
-            if kept and ticket.started < kept[-1].ended:
-                return kept
-            return (*kept[1 - _KEPT :], done)
+            if not before:
+                return (Done(move=move, answer=answer, cost=cost, ended=ended, total=cost),)
+            latest = before[-1]
+            if ticket.started < latest.ended:
+                return before
+            done = Done(
+                move=move,
+                answer=answer,
+                cost=cost,
+                ended=ended,
+                streak=latest.followed_by(move),
+                total=latest.total + cost,
+            )
+            return (*before[1 - _KEPT :], done)
 
         self.ports.memo.change(("moves", self.run.whose()), longer)
 
@@ -166,10 +176,13 @@ class Loops:
         return tuple([each for each in done if each.ended >= since])
 
     def _is_new(self, loop: Loop) -> bool:
-        """Say whether a loop is to be told: the first time, and whenever it has doubled."""
+        """Say whether a loop is to be told: the first time, and whenever it has doubled.
+
+        One that fills all that is remembered is never seen to double, and goes on untold.
+        """
         name = ("told", self.run.whose(), loop.what, loop.actions)
         told = self.ports.memo.find(name) or 0
-        if told and told < loop.times < 2 * told:
+        if told and (told < loop.times < 2 * told or told == loop.times == _most_times(loop)):
             return False
         self.ports.memo.keep(name, loop.times)
         return True
@@ -191,7 +204,7 @@ def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> 
         return None
     length, times = found
     round_ = steps[-length:]
-    cost = sum(each.cost for each in done[-length * (times - 1) :])
+    cost = _cost_of(done, length * (times - 1))
     if not _is_enough(times, length, cost, rules) or any(
         rules.lets_poll(step.names) for step in round_
     ):
@@ -201,10 +214,14 @@ def _loop_of_tools(request: Request, rules: LoopRules, done: Sequence[Done]) -> 
 
 def _loop_of_moves(move: Move, rules: LoopRules, done: Sequence[Done]) -> Loop | None:
     """Find the same questions, or the same answers to the same input, that a move goes on with."""
+    if not done:
+        return None
     latest = [each.move for each in done[-LONGEST:]]
     asked = [each.key == move.key for each in latest]
     if any(asked):
-        found = cycle_in([each.move.key for each in done], rules.times - 1, eq)
+        found = _streak_in(done, rules.times - 1)
+        if found is None:
+            found = cycle_in([each.move.key for each in done], rules.times - 1, eq)
         loop = _gone_on("requests", done, rules, found, asked)
         if loop is not None:
             return loop
@@ -213,6 +230,23 @@ def _loop_of_moves(move: Move, rules: LoopRules, done: Sequence[Done]) -> Loop |
         return None
     found = cycle_in(done, rules.times - 1, lambda a, b: _same_answer(a, b, rules))
     return _gone_on("answers", done, rules, found, told)
+
+
+def _streak_in(done: Sequence[Done], times: int) -> tuple[int, int] | None:
+    """Find what ``cycle_in`` would of one question asked over and over, without a look at each."""
+    rounds = min(done[-1].streak, len(done))
+    return (1, rounds) if rounds >= max(times, LEAST) else None
+
+
+def _cost_of(done: Sequence[Done], count: int) -> int:
+    """Sum up what the latest moves have cost."""
+    latest = done[-count:]
+    return latest[-1].total - latest[0].total + latest[0].cost if latest else 0
+
+
+def _most_times(loop: Loop) -> int:
+    """Give how often a loop of moves can have been gone, as far as they are remembered."""
+    return _KEPT // len(loop.actions) if loop.what != "tools" else 0
 
 
 def _gone_on(
@@ -229,11 +263,11 @@ def _gone_on(
     if found is None or not goes_on[-found[0]]:
         return None
     length, times = found
-    cost = sum(each.cost for each in done[-length * (times - 1) :])
+    cost = _cost_of(done, length * (times - 1))
     if not _is_enough(times, length, cost, rules):
         return None
     round_ = done[-length:]
-    if any(rules.lets_poll(each.answer[1::2]) for each in round_):
+    if rules.polls and any(rules.lets_poll(each.answer[1::2]) for each in round_):
         return None
     agents = dict.fromkeys(tag for each in round_ for tag in each.move.agent)
     actions = tuple(each.move.newest[-1][:SHOWN] for each in round_)
@@ -241,7 +275,7 @@ def _gone_on(
 
 
 def _same_answer(one: Done, other: Done, rules: LoopRules) -> bool:
-    if (one.move.agent, one.move.newest) != (other.move.agent, other.move.newest):
+    if one.move.newest != other.move.newest or one.move.agent != other.move.agent:
         return False
     if one.answer == other.answer:
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from agentfuse.conduct import Move
@@ -24,12 +24,33 @@ _REMEMBERED = 2_000
 _LATEST = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Step:
-    """Tools that the model called, and what came back: canonical, so that equal is the same."""
+    """Tools that the model called, and what came back: canonical, so that equal is the same.
 
-    calls: tuple[tuple[str, str], ...]
-    results: tuple[str, ...]
+    Each is put in order when it is first compared: of a long history only the latest are.
+    """
+
+    asked: tuple[ToolCall, ...]
+    came: tuple[Message, ...]  # the latest first
+
+    @cached_property
+    def calls(self) -> tuple[tuple[str, str], ...]:
+        """The tools' names and arguments."""
+        return tuple([_call(call) for call in self.asked])
+
+    @cached_property
+    def results(self) -> tuple[str, ...]:
+        """What came back, in the order in which it did."""
+        return tuple([message.text for message in reversed(self.came)])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Step):
+            return NotImplemented
+        return self.calls == other.calls and self.results == other.results
+
+    def __hash__(self) -> int:
+        return hash((self.calls, self.results))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,12 +76,22 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A move that was answered, at a time, for a cost in nanodollars."""
+    """A move that was answered, at a time, for a cost in nanodollars.
+
+    ``streak`` is how often its very question has been asked in a row with it, and ``total`` what
+    all moves up to it have cost.
+    """
 
     move: Move
     answer: tuple[str, ...]
     cost: int
     ended: float
+    streak: int = 1
+    total: int = 0
+
+    def followed_by(self, move: Move) -> int:
+        """Give the streak of a move that comes next."""
+        return self.streak + 1 if move.key == self.move.key else 1
 
 
 def move_of(request: Request, key: str | None, agent: tuple[str, ...]) -> Move | None:
@@ -102,18 +133,17 @@ def steps_in(messages: Sequence[Message]) -> list[Step]:
     it varies where what it does is the same.
     """
     steps: list[Step] = []
-    results: list[str] = []
+    came: list[Message] = []
     for message in reversed(messages[-_LATEST:]):
         if message.role in _ANSWERING:
-            results.append(message.text)
+            came.append(message)
         elif message.tool_calls:
-            calls = tuple(_call(call) for call in message.tool_calls)
-            steps.append(Step(calls, tuple(reversed(results))))
-            results = []
+            steps.append(Step(message.tool_calls, tuple(came)))
+            came = []
         else:
             if message.role == "user":
                 break
-            results = []
+            came = []
     return steps[::-1]
 
 

@@ -26,6 +26,7 @@ from agentfuse.scopes import current_scope
 from agentfuse.tickets import Admitted, Answered, Failed, Receipt
 
 if TYPE_CHECKING:
+    from agentfuse.conduct import Loop
     from agentfuse.messages import Delta, Reply, Request
     from agentfuse.policy.gate import Switches
     from agentfuse.policy.given import Ports, Rules
@@ -90,12 +91,7 @@ class Policy:
             loop = await self._loops.checked_aside(ticket) if aside else self._loops.checked(ticket)
             known = await self._known(ticket)
             if isinstance(known, Admitted):
-                limits = self._run.limits(request.model, ticket.started)
-                routed = await self._steering.steered(known, limits)
-                eased = self._thrift.downgraded(routed, loop) if loop is not None else routed
-                fitted = await self._thrift.fitted(eased, limits)
-                if fitted is not known:
-                    known = await self._known(self._asking(fitted))
+                known = await self._eased(known, loop)
             if isinstance(known, Answered):
                 return known
             if known.key is None:
@@ -114,6 +110,7 @@ class Policy:
         """
         if reply.finish_reason:  # an answer that was cut off says nothing for its model
             self._resilience.succeeded(ticket)
+        whole = self._memory.may_keep(ticket, reply)
         try:
             cost = await self._settling.settle(ticket, reply)
             if error is not None:
@@ -121,9 +118,9 @@ class Policy:
             self._steering.answered(ticket, reply)
             self._loops.note(ticket, reply, cost)
             self._anomalies.watch(ticket, cost)
-            await self._memory.keep(ticket, reply)
+            await self._memory.keep(ticket, reply, exactly=whole)
         finally:
-            self._land(ticket, reply if self._memory.may_keep(ticket, reply) else None)
+            self._land(ticket, reply if whole else None)
         return reply
 
     async def fail(
@@ -251,6 +248,16 @@ class Policy:
             scope=scope,
             move=self._loops.move_of(request, key, scope.tags),
         )
+
+    async def _eased(self, ticket: Admitted, loop: Loop | None) -> Ticket:
+        """Ask what a router, and then thrift, choose in place of what was asked."""
+        eased, limits = ticket, self._run.limits(ticket.request.model, ticket.started)
+        if self._steering.applies(ticket):
+            eased = await self._steering.steered(ticket, limits)
+        if loop is not None:
+            eased = self._thrift.downgraded(eased, loop)
+        fitted = await self._thrift.fitted(eased, limits)
+        return ticket if fitted is ticket else await self._known(self._asking(fitted))
 
     def _asking(self, ticket: Admitted) -> Admitted:
         """Name anew what is asked in place of the first request."""

@@ -27,14 +27,14 @@ class Settling:
     async def settle(self, ticket: Admitted, reply: Reply) -> int:
         """Book a reply's cost on its lease, tell the receipt, and give the cost."""
         report, estimated = self._report_of(ticket, reply)
+        usage = report.usage
         if not estimated:
-            usage = report.usage
             self.ports.counter.settle(ticket.asked, usage.input_tokens)
             if reply.id:
                 self.ports.counter.remember(reply.id, usage.input_tokens + usage.output_tokens)
         price = self._price_of(ticket.request, report)
         cost = price.nanodollars if price else 0
-        await self._book(ticket, _amounts(cost, report.usage))
+        await self._book(ticket, _amounts(cost, usage))
         self.ports.tell(
             Receipt(
                 id=ticket.id,
@@ -42,7 +42,7 @@ class Settling:
                 provider=ticket.request.provider,
                 source="provider",
                 cost=cost,
-                usage=report.usage,
+                usage=usage,
                 finish_reason=reply.finish_reason,
                 card_id=price.card_id if price else "",
                 attempt=ticket.attempt,

@@ -23,11 +23,16 @@ class Steering:
 
     ports: Ports
 
+    def applies(self, ticket: Admitted) -> bool:
+        """Say whether there is a choice to make."""
+        guide = self.ports.guide
+        return guide is not None and guide.applies(ticket.asked)
+
     async def steered(self, ticket: Admitted, limits: Sequence[Limit]) -> Admitted:
         """Give the ticket with the chosen model and the decision, or the same one."""
         guide = self.ports.guide
         request = ticket.asked
-        if guide is None or not guide.applies(request):
+        if guide is None:
             return ticket
         decision = await guide.decide(request, ticket.scope, await self._used(limits))
         self.ports.tell(Routed(id=ticket.id, decision=decision))

@@ -33,12 +33,15 @@ class Thrift:
         """Give the ticket as it should be asked now: the same one, a cheaper or a shorter one.
 
         Only what is spent counts, not what calls under way hold: their worst case is seldom true.
-        Raises UnknownPrice where either model of a downgrade has no price.
+        Raises UnknownPrice where either model of a downgrade has no price, and ContextTooLong for
+        what no model of that name reads.
         """
-        request = ticket.request
-        substitute = self._substitute_for(request)
+        substitute = self._substitute_for(ticket.request)
+        if substitute is None and self.rules.compress is None:
+            self.brevity.require_room(ticket.request)
+            return ticket
         used_up = None
-        if limits and (substitute is not None or self.rules.compress is not None):
+        if limits:
             balances = await self.ports.ledger.balances([limit.key for limit in limits])
             limit = _used(limits, balances, self.rules.downgrade_at)
             if substitute is not None and limit is not None:

@@ -40,7 +40,7 @@ _LOOK = 2.0
 # Names come from outside: what is remembered by them is kept bounded.
 _MOST_CARDS = 4096
 
-Key = tuple[str, str, "PriceContext"]
+Key = tuple[str, str] | tuple[str, str, "PriceContext"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class PriceBook:
         now = self._now()
         if not self._looked <= now < self._look_at:
             self._look_around(now)
-        key = (model, provider, context)
+        key = _named(model, provider, context)
         card = self._cards.get(key)
         if card is None and key not in self._cards:
             card = self._found(model, provider, context)
@@ -170,7 +170,7 @@ class PriceBook:
         """Do with a model without a price what the book was told to."""
         from agentfuse.pricing import catalogue
 
-        key = (model, provider, context)
+        key = _named(model, provider, context)
         card = self._assumptions.get(key)
         if card is not None:
             return card
@@ -190,9 +190,10 @@ class PriceBook:
         """Give the card of an answer's model, or of the model that was asked for in its stead."""
         if not asked or item.model == asked:
             return self.card(item.model, provider, item.context)
-        own = self._own_entry(item.model, provider)
-        if own is None and item.model.startswith(asked) and self._own_entry(asked, provider):
-            return self.card(asked, provider, item.context)
+        if self._own.entries and item.model.startswith(asked):
+            own = self._own_entry(item.model, provider)
+            if own is None and self._own_entry(asked, provider) is not None:
+                return self.card(asked, provider, item.context)
         known = self._known(item.model, provider, item.context)
         return known or self.card(asked, provider, item.context)
 
@@ -215,6 +216,11 @@ class PriceBook:
 def free_card_of(model: str) -> PriceCard:
     """Give a card on which everything is free, with the model's usual maximum of output."""
     return PriceCard(id=f"{model}@free", rates=FREE, max_output_tokens=max_output_of(model))
+
+
+def _named(model: str, provider: str, context: PriceContext) -> Key:
+    """Name a card; the usual terms go without saying, as hashing them takes a look at each."""
+    return (model, provider) if context is STANDARD else (model, provider, context)
 
 
 def _source_of(given: PriceSource | str | os.PathLike[str] | None) -> PriceSource | None:

@@ -105,6 +105,8 @@ class PriceCard:
 
     def dearest_input(self, rates: Rates, caching: Caching = "", media: Media = NO_MEDIA) -> int:
         """Give the most that one input token can cost in a request that asks for ``caching``."""
+        if not (caching or media or self.writes_unasked):
+            return max(rates.input, rates.cache_read)
         candidates = [rates.input, rates.cache_read]
         if caching or self.writes_unasked:
             candidates.append(rates.cache_write_5m)

@@ -48,8 +48,11 @@ def quote_of(request: Request, card: PriceCard, estimate: TokenEstimate) -> Quot
     media = _media_of(request, kinds)
     choices = choices_of(request)
     most = _per_choice(request, card) * choices
-    per_output = card.dearest_output(card.rates_at(high), media)
-    floor = card.worst(high, 0, caching=caching, media=media) + _tool_allowance(request, card)
+    rates = card.rates_at(high)
+    per_output = card.dearest_output(rates, media)
+    floor = high * card.dearest_input(rates, caching, media) + card.request_fee
+    if card.tool_fees:
+        floor += _tool_allowance(request, card)
     worst = floor + most * per_output
     expected = card.worst(estimate.tokens, min(most, EXPECTED_OUTPUT * choices))
     return Quote(
@@ -137,8 +140,6 @@ def _per_choice(request: Request, card: PriceCard) -> int:
 
 def _tool_allowance(request: Request, card: PriceCard) -> int:
     """Set aside the fees of the provider's own tools for as often as they may run."""
-    if not card.tool_fees:
-        return 0
     params = request.params
     if not request.tools and "web_search_options" not in params:
         return 0
@@ -146,6 +147,8 @@ def _tool_allowance(request: Request, card: PriceCard) -> int:
     allowance = 0
     for tool in request.tools:
         kind = str(tool.get("type", ""))
+        if kind == "function":  # the caller's own, as nearly all are
+            continue
         fee = next((fee for name, fee in card.tool_fees.items() if kind.startswith(name)), 0)
         uses = tool.get("max_uses") or general
         allowance += fee * (uses if isinstance(uses, int) else _TOOL_USES)

@@ -26,6 +26,7 @@ _SIZE = 4096
 # How far 95 of 100 calibrated estimates were exceeded at most, in thousandths and tokens.
 _FACTOR, _CUSHION = 1100, 40
 _SHAPES = ("response_format", "response_schema", "output_format", "output_config", "text")
+_SHAPING = frozenset(_SHAPES)
 
 
 class Calibration:
@@ -75,7 +76,8 @@ def key_of(request: Request, estimate: TokenEstimate) -> bytes:
     errors lie in the text, and media, which are of every size. What cannot be read learns apart.
     """
     params = request.params
-    shapes = [params[name] for name in _SHAPES if params.get(name)] if params else []
+    plain = _SHAPING.isdisjoint(params)
+    shapes = [] if plain else [params[name] for name in _SHAPES if params.get(name)]
     hidden = request.tools or shapes or estimate.method == "heuristic"
     if not hidden or estimate.doubt == "media":
         return b""

@@ -96,15 +96,16 @@ def _weigh_message(contents: Contents, message: Message) -> None:
         contents.named += 1
         contents.text += text_tokens(family, message.name)
     thoughts = role == "assistant" and not family.keeps_thoughts
+    count, ratio = MEMORIES[family.vocabulary].count, family.text
     for part in message.parts:
         if type(part) is Text and not thoughts:
-            contents.text += text_tokens(family, part.text)
+            contents.text += (count(part.text) * ratio + 500) // 1000
         else:
             _weigh_part(contents, _unthought(contents, part) if thoughts else part)
     for call in message.tool_calls:
         contents.call_count += 1
-        contents.calls += text_tokens(contents.family, call.name)
-        contents.calls += text_tokens(contents.family, call.arguments)
+        contents.calls += (count(call.name) * ratio + 500) // 1000
+        contents.calls += (count(call.arguments) * ratio + 500) // 1000
 
 
 def _unthought(contents: Contents, part: Part) -> Part:

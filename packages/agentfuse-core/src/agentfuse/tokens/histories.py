@@ -22,6 +22,7 @@ _MOST = 1_050_000
 _SIZE = 4096
 _UNSEEN = ("conversation", "prompt")
 _PREVIOUS = "previous_response_id"
+_KEPT_ELSEWHERE = frozenset({*_UNSEEN, _PREVIOUS})
 
 
 class Histories:
@@ -47,6 +48,8 @@ class Histories:
         ``count`` counts what is shown. A count with an inheritance teaches nothing about the next
         one, so it goes without a key.
         """
+        if _KEPT_ELSEWHERE.isdisjoint(request.params):
+            return count(request)
         previous = request.params.get(_PREVIOUS)
         unseen = any(request.params.get(word) for word in _UNSEEN)
         if not previous and not unseen:

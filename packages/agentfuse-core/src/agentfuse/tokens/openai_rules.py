@@ -45,6 +45,9 @@ _BUILTIN = {
 }
 _REASONED_SEARCH = (8_000, 60_000)
 
+# The parameters that an output schema may stand in.
+_SHAPING = frozenset({"response_format", "text"})
+
 # A conversation that the server keeps is billed again, and nobody here knows how long it is.
 _KEPT = frozenset({"previous_response_id", "conversation", "prompt"})
 _MOST_KEPT = 8_000
@@ -93,11 +96,15 @@ def _doubt(request: Request, contents: Contents, served: _Served, *, kept: bool)
 
 
 class _Served(NamedTuple):
-    """OpenAI's own tools among a request's: their tokens, how many more at most, their number."""
+    """OpenAI's own tools among a request's: their tokens, how many more at most, their number.
+
+    ``rendered`` are the tokens of all the others.
+    """
 
     tokens: int = 0
     most: int = 0
     number: int = 0
+    rendered: int = 0
 
 
 _NONE_SERVED = _Served()
@@ -117,7 +124,8 @@ def _served_among(
     brought = [_brought_by(tool, family) for tool in own]
     written = sum(vocabulary_count(compact(tool), vocabulary) + 20 for tool in own)
     tokens = written + sum(likely for likely, _ in brought)
-    return _Served(tokens, sum(most for _, most in brought), len(own))
+    most = sum(most for _, most in brought)
+    return _Served(tokens, most, len(own), _rendered_count(tools, vocabulary))
 
 
 _served = ByContent(_served_among)
@@ -166,9 +174,10 @@ def _tool_tokens(request: Request, contents: Contents, served: _Served) -> int:
     """Count the tools' rendering; what is no function is counted as the JSON it is."""
     if not request.tools and "functions" not in request.params:
         return 0
-    legacy = request.params.get("functions")
-    functions = [*request.tools, *map(object_of, items_of(legacy))] if legacy else request.tools
-    rendered = _rendered(functions, contents.family.vocabulary)
+    rendered, legacy = served.rendered, request.params.get("functions")
+    if legacy:
+        functions = [*request.tools, *map(object_of, items_of(legacy))]
+        rendered = _rendered(functions, contents.family.vocabulary)
     if not rendered:
         return served.tokens
     count = served.tokens + rendered
@@ -205,6 +214,8 @@ def _history_tokens(contents: Contents) -> int:
 
 
 def _schema_tokens(request: Request, contents: Contents) -> int:
+    if _SHAPING.isdisjoint(request.params):
+        return 0
     schema, name = _schema_of(request)
     if schema is None:
         return 0
