@@ -19,13 +19,13 @@ from agentfuse_langchain.bills import (
     report_of,
     usage_metadata_of,
 )
-from agentfuse_langchain.fresh import fresh
+from agentfuse_langchain.fresh import copies_of
 from agentfuse_langchain.json_values import unparsed_of
 from agentfuse_langchain.messages import calls_of, field_of
 from agentfuse_langchain.parts import content_of, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from langchain_core.messages import BaseMessage
 
@@ -140,7 +140,7 @@ def result_of_reply(
     anew.
     """
     short = reply.shape == SHAPE and len(reply.raw) <= LONGEST
-    result = fresh(_checked(reply.raw)) if short else _marked_result_of(reply)
+    result = _copies_of(reply.raw)() if short else _marked_result_of(reply)
     for generation in result.generations:
         if mark is not EXACTLY:
             _mark(generation.message, mark)
@@ -151,9 +151,9 @@ def result_of_reply(
 
 
 @lru_cache(maxsize=MOST)
-def _checked(raw: str) -> ChatResult:
+def _copies_of(raw: str) -> Callable[[], ChatResult]:
     """Read an answer that is asked for over and over; who gets it gets a copy."""
-    return _marked_result_of(Reply(choices=(), raw=raw, shape=SHAPE))
+    return copies_of(_marked_result_of(Reply(choices=(), raw=raw, shape=SHAPE)))
 
 
 def _marked_result_of(reply: Reply) -> ChatResult:
