@@ -10,9 +10,9 @@ from functools import lru_cache, wraps
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from agentfuse.by_content import ByContent
 from agentfuse.nothing import NOTHING
 from agentfuse_langchain.params import LIMIT_WORDS, fields_that_tell, params_of
+from agentfuse_langchain.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,22 +68,16 @@ def _remembered(
 
     A setting that was changed since is another one. Tools are no part of what is asked for.
     """
-    # A place for each content: the model itself, which is asked, is no part of it.
-    places: ByContent[list[Told]] = ByContent(_free_place)
+    once = remembered(ask)
 
     def answer(model: BaseChatModel, stop: list[str] | None, kwargs: Mapping[str, Any]) -> Told:
-        words = {name: value for name, value in kwargs.items() if name != "tools"}
         told = _told_by(model)
-        place = [] if told is None else places((told, stop, words), type(model))
-        if not place:
-            place.append(ask(model, stop, kwargs))
-        return place[0]
+        if told is None:
+            return ask(model, stop, kwargs)
+        words = {name: value for name, value in kwargs.items() if name != "tools"}
+        return once((told, stop, words), type(model), model, stop, kwargs)
 
     return answer
-
-
-def _free_place(*_: Any) -> list[Any]:
-    return []
 
 
 def _told_by(model: BaseChatModel) -> tuple[Any, ...] | None:
