@@ -152,6 +152,59 @@ def test_a_fused_model_tells_langchain_of_itself_what_the_bare_one_does(
     assert fused._get_ls_params()["ls_temperature"] == 0.9
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_each_setting_is_in_what_a_fused_model_tells_langchain_of_a_call(
+    name: str, fuse: Fuse
+) -> None:
+    bare: Any = MODELS[name]()
+    fused: Any = AgentFuseChatModel(inner=bare, fuse=fuse)
+    seen = 0
+    for field in type(bare).model_fields:
+        was = bare.__dict__[field]
+        before = fused._get_invocation_params()
+        for value in (changed(was), {"changed": 1}, {"changed": 2}):
+            bare.__dict__[field] = fused.__dict__[field] = value
+            try:
+                anew = bare._get_invocation_params()
+            except (TypeError, ValueError, AttributeError):  # no value for this field
+                continue
+            assert fused._get_invocation_params() == anew, field
+            seen += anew != before
+        bare.__dict__[field] = fused.__dict__[field] = was
+        assert fused._get_invocation_params() == before == bare._get_invocation_params()
+    assert seen > 20
+
+
+def test_a_fused_model_tells_langchain_of_a_call_what_the_bare_one_does(
+    bare_of: BareOf, vendor: str, fuse: Fuse
+) -> None:
+    class Joke(BaseModel):
+        setup: str
+
+    bare: Any = bare_of(vendor, temperature=0.5, model_kwargs={"a": {"b": [1]}})
+    fused: Any = AgentFuseChatModel(inner=bare, fuse=fuse)
+    function = {"type": "function", "function": {"name": "look_up"}}
+    secret = {"type": "mcp", "server_url": "https://x", "authorization": "Bearer s3cret"}
+    calls: list[dict[str, Any]] = [
+        {},
+        {"stop": ["x"], "tools": []},
+        {"tools": [function], "tool_choice": "auto"},
+        {"tools": [function, secret]},
+        {"tools": [secret]},
+        {"tools": [{"name": "look_up", "input_schema": {}}], "extra": [{"deep": 1}]},
+        {"response_format": Joke, "tools": [function]},
+    ]
+    for words in calls * 2:
+        told = fused._get_invocation_params(**words)
+        assert told == bare._get_invocation_params(**words)
+        told["spoilt"] = True
+        if vendor == "openai":
+            told["a"]["b"].append("spoilt")
+        told.get("extra", [{}])[0]["spoilt"] = True
+    bare.model_kwargs["a"]["b"].append(2)
+    assert fused._get_invocation_params() == bare._get_invocation_params()
+
+
 class Persona(SimpleChatModel):
     """A model of a caller's own, that keeps what it needs where no field tells."""
 

@@ -5,14 +5,15 @@ It is worked out once for each content of them, since an agent asks the same mod
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from agentfuse.by_content import ByContent
 from agentfuse.nothing import NOTHING
 from agentfuse_langchain.params import LIMIT_WORDS, fields_that_tell, params_of
+from agentfuse_langchain.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,11 @@ _IDS = {
 # caller's own, may look anywhere, and are asked anew each time.
 _OF_FIELDS_ALONE = frozenset({"langchain_anthropic", "langchain_openai"})
 
+# How a call travels, which those accounts tell as well.
+_TOLD_OF_A_CALL = ("streaming", "max_retries", "default_request_timeout")
+
+_CHANGEABLE = frozenset({dict, list})
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -68,22 +74,16 @@ def _remembered(
 
     A setting that was changed since is another one. Tools are no part of what is asked for.
     """
-    # A place for each content: the model itself, which is asked, is no part of it.
-    places: ByContent[list[Told]] = ByContent(_free_place)
+    once = remembered(ask)
 
     def answer(model: BaseChatModel, stop: list[str] | None, kwargs: Mapping[str, Any]) -> Told:
-        words = {name: value for name, value in kwargs.items() if name != "tools"}
         told = _told_by(model)
-        place = [] if told is None else places((told, stop, words), type(model))
-        if not place:
-            place.append(ask(model, stop, kwargs))
-        return place[0]
+        if told is None:
+            return ask(model, stop, kwargs)
+        words = {name: value for name, value in kwargs.items() if name != "tools"}
+        return once((told, stop, words), type(model), model, stop, words)
 
     return answer
-
-
-def _free_place(*_: Any) -> list[Any]:
-    return []
 
 
 def _told_by(model: BaseChatModel) -> tuple[Any, ...] | None:
@@ -99,7 +99,7 @@ def _told_by(model: BaseChatModel) -> tuple[Any, ...] | None:
 
 @lru_cache(maxsize=256)
 def _values_of(kind: type[BaseChatModel]) -> ValuesOf | None:
-    fields = fields_that_tell(kind)
+    fields = (*fields_that_tell(kind), *filter(kind.model_fields.__contains__, _TOLD_OF_A_CALL))
     return cast("ValuesOf", itemgetter(*fields)) if _tells_by_fields(kind) else None
 
 
@@ -132,16 +132,42 @@ def telling_methods_of(bare: type[BaseChatModel]) -> dict[str, Any]:
     """
     if not _tells_by_fields(bare):
         return {}
-    provider: Any = bare
-    hook = provider._get_ls_params  # noqa: SLF001 - LangChain's own name
-    told_of = _remembered(lambda model, stop, kwargs: hook(model, stop=stop, **kwargs))
+    provider: Any = bare  # LangChain's own names, protected
+    return {
+        "_get_ls_params": _told_once(provider._get_ls_params),  # noqa: SLF001
+        "_get_invocation_params": _told_once_with_tools(provider._get_invocation_params),  # noqa: SLF001
+    }
+
+
+def _told_once(hook: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Make a method that tells what ``hook`` told of the same content, without a call's tools."""
+    told_of = _remembered(lambda model, stop, words: hook(model, stop=stop, **words))
 
     @wraps(hook)
-    def _get_ls_params(self: Any, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        told: dict[str, Any] = told_of(self, stop, kwargs)
-        return {name: each.copy() if type(each) is list else each for name, each in told.items()}
+    def telling(self: Any, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        told = told_of(self, stop, kwargs).items()
+        return {name: deepcopy(each) if type(each) in _CHANGEABLE else each for name, each in told}
 
-    return {"_get_ls_params": _get_ls_params}
+    return telling
+
+
+def _told_once_with_tools(hook: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Do as ``_told_once``, and add the tools; those a provider may hide secrets of, it tells."""
+    told_without = _told_once(hook)
+
+    @wraps(hook)
+    def telling(self: Any, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        tools = kwargs.get("tools")
+        if tools and not (type(tools) is list and all(map(_is_function, tools))):
+            return hook(self, stop=stop, **kwargs)
+        told = told_without(self, stop, **kwargs)
+        return {**told, "tools": tools} if "tools" in kwargs else told
+
+    return telling
+
+
+def _is_function(tool: Any) -> bool:
+    return type(tool) is dict and tool.get("type", "function") == "function"
 
 
 def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:

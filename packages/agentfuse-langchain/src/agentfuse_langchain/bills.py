@@ -68,21 +68,29 @@ def report_of(usage: Mapping[str, Any] | None, metadata: Mapping[str, Any]) -> U
         return None
     ins = _told(usage.get("input_token_details"))
     outs = _told(usage.get("output_token_details"))
+    inner = object_of(metadata.get("usage"))
     counts = Usage(
         input_tokens=_count(usage, "input_tokens"),
         output_tokens=_count(usage, "output_tokens"),
-        cache_read_tokens=_tiered(ins, "cache_read"),
-        cache_write_5m_tokens=_tiered(ins, "cache_creation")
-        + _count(ins, "ephemeral_5m_input_tokens"),
-        cache_write_1h_tokens=_count(ins, "ephemeral_1h_input_tokens"),
-        reasoning_tokens=_tiered(outs, "reasoning"),
-        input_audio_tokens=_count(ins, "audio"),
-        output_audio_tokens=_count(outs, "audio"),
-        tool_requests=_tool_requests_of(metadata),
+        tool_requests=_tool_requests_of(inner) if inner else NOTHING,
+        **_details_of(ins, outs) if ins or outs else {},
     )
     settled = _consistent(counts)
-    item = BilledUsage(model=model_of(metadata), usage=settled, context=_terms_of(metadata))
-    return UsageReport(items=(item,), approximate=settled != counts)
+    item = BilledUsage(model=model_of(metadata), usage=settled, context=_terms_of(metadata, inner))
+    return UsageReport(items=(item,), approximate=settled is not counts)
+
+
+def _details_of(ins: Mapping[str, Any], outs: Mapping[str, Any]) -> dict[str, int]:
+    """Read the kinds of tokens that not all are of, as words of ``Usage``."""
+    return {
+        "cache_read_tokens": _tiered(ins, "cache_read"),
+        "cache_write_5m_tokens": _tiered(ins, "cache_creation")
+        + _count(ins, "ephemeral_5m_input_tokens"),
+        "cache_write_1h_tokens": _count(ins, "ephemeral_1h_input_tokens"),
+        "reasoning_tokens": _tiered(outs, "reasoning"),
+        "input_audio_tokens": _count(ins, "audio"),
+        "output_audio_tokens": _count(outs, "audio"),
+    }
 
 
 def _consistent(usage: Usage) -> Usage:
@@ -114,9 +122,9 @@ def _tiered(counts: Mapping[str, Any], name: str) -> int:
     return sum([_count(counts, f"{tier}{name}") for tier in _TIERS]) if counts else 0
 
 
-def _tool_requests_of(metadata: Mapping[str, Any]) -> Mapping[str, int]:
+def _tool_requests_of(usage: Mapping[str, Any]) -> Mapping[str, int]:
     """Count the provider's own tools (Anthropic's ``usage.server_tool_use``)."""
-    used = object_of(object_of(metadata.get("usage")).get("server_tool_use"))
+    used = object_of(usage.get("server_tool_use"))
     requests = {
         name.removesuffix("_requests"): count
         for name, count in used.items()
@@ -125,10 +133,9 @@ def _tool_requests_of(metadata: Mapping[str, Any]) -> Mapping[str, int]:
     return requests or NOTHING
 
 
-def _terms_of(metadata: Mapping[str, Any]) -> PriceContext:
-    inner = object_of(metadata.get("usage"))
-    tier = metadata.get("service_tier") or inner.get("service_tier")
-    region = inner.get("inference_geo")
+def _terms_of(metadata: Mapping[str, Any], usage: Mapping[str, Any]) -> PriceContext:
+    tier = metadata.get("service_tier") or usage.get("service_tier")
+    region = usage.get("inference_geo")
     if not tier and not region:
         return STANDARD
     return PriceContext(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import (
@@ -14,12 +15,13 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from agentfuse.by_content import ByContent
+from agentfuse.by_content import LONGEST, ByContent
 from agentfuse.messages import Message, Other, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.wire_json import object_of
 from agentfuse_langchain.json_values import plain_of
 from agentfuse_langchain.parts import parts_of
+from agentfuse_langchain.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,14 @@ _REPEATED = frozenset({"tool_calls", "function_call"})
 # (langchain-openai and langchain-anthropic, `_get_request_payload`) and a container to reuse.
 SENT_BACK = ("output_version", "container")
 DIALECT = "model_provider"
+_READ = (*SENT_BACK, DIALECT)
+
+# The fields of a history's messages that are read, and their answers' metadata in ``_READ``.
+_WHOSE_FIELDS = ("content", "name", "additional_kwargs")
+_TOLD_BY: dict[type[BaseMessage], Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    AIMessage: itemgetter(*_WHOSE_FIELDS, "tool_calls", "invalid_tool_calls"),
+    ToolMessage: itemgetter(*_WHOSE_FIELDS, "tool_call_id", "status"),
+}
 
 # A block that repeats one of the message's tool calls, but for where it stood.
 CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call"})
@@ -52,10 +62,31 @@ _CALL_WORDS = frozenset(
 
 
 def message_of(message: BaseMessage) -> Message:
-    """Read one message, lossless but for its id and LangChain's own bookkeeping."""
-    role, content = _SAID_BY.get(type(message)), message.content
+    """Read one message, lossless but for its id and LangChain's own bookkeeping.
+
+    What an agent's history is made of comes again with each call, and is the same message again.
+    """
+    kind, content = type(message), message.content
+    role = _SAID_BY.get(kind)
     if role and isinstance(content, str) and not _says_more(message):
         return Message(role, (Text(content),), name=message.name or "")
+    told = _told_by(message) if kind in _TOLD_BY else None
+    return _read(message) if told is None else _read_once(told, kind, message)
+
+
+def _told_by(message: BaseMessage) -> tuple[Any, ...] | None:
+    """Give all of a message that is read of it; None where it may say more, or is long."""
+    if message.__pydantic_extra__ or len(message.content) > LONGEST:
+        return None
+    metadata = message.response_metadata
+    try:
+        told = _TOLD_BY[type(message)](message.__dict__)
+    except KeyError:  # made without its fields (pydantic's `model_construct`)
+        return None
+    return (*told, *map(metadata.get, _READ)) if metadata else told
+
+
+def _read(message: BaseMessage) -> Message:
     calls = calls_of(message)
     return Message(
         _role_of(message),
@@ -65,6 +96,9 @@ def message_of(message: BaseMessage) -> Message:
         message.name or "",
         _extra_of(message, calls) or NOTHING,
     )
+
+
+_read_once = remembered(_read)
 
 
 def _says_more(message: BaseMessage) -> bool:
@@ -99,15 +133,18 @@ def _has(kind: type[BaseMessage], name: str) -> bool:
 
 def calls_of(message: BaseMessage) -> tuple[ToolCall, ...]:
     """Read a message's tool calls, those with broken arguments too."""
+    told, unread = field_of(message, "tool_calls"), field_of(message, "invalid_tool_calls")
+    if not told and not unread:
+        return ()
     calls = [
         ToolCall(call.get("id") or "", call["name"], arguments_of(call["args"]), _rest_of(call))
-        for call in field_of(message, "tool_calls") or ()
+        for call in told or ()
     ]
     broken = [
         ToolCall(
             call.get("id") or "", call.get("name") or "", call.get("args") or "", {"invalid": True}
         )
-        for call in field_of(message, "invalid_tool_calls") or ()
+        for call in unread or ()
     ]
     return (*calls, *broken)
 

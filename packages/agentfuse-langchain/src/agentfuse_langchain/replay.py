@@ -9,11 +9,11 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from agentfuse.model_copies import copied, fresh_fields
+from agentfuse_langchain.fresh import Mould
 from agentfuse_langchain.messages import arguments_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from langchain_core.outputs import ChatResult
 
@@ -46,10 +46,10 @@ def chunks_of_result(
     empty: Any = "" if isinstance(content, str) else []
     end = _end_of(result)
     dialect = {name: end[name] for name in _EVERYWHERE if name in end}
-    word = _chunk(AIMessageChunk(content="", tool_call_chunks=[], response_metadata=dialect))
+    saying = _word_chunks(dialect)
     for piece, calls in _spoken(message, content):
         if isinstance(piece, str) and not calls:
-            yield _saying(piece, word)
+            yield saying(piece)
             continue
         said = AIMessageChunk(content=piece, tool_call_chunks=calls, response_metadata=dialect)
         yield _chunk(said)
@@ -69,11 +69,16 @@ def _chunk(message: AIMessageChunk, info: dict[str, Any] | None = None) -> ChatG
     return ChatGenerationChunk(message=message, generation_info=info)
 
 
-def _saying(text: str, word: ChatGenerationChunk) -> ChatGenerationChunk:
-    """Copy a chunk of one word as one of another, in half the time that checking it anew takes."""
-    message = copied(word.message, own=fresh_fields, content=text)
-    chunk: ChatGenerationChunk = copied(word, message=message, text=message.text)
-    return chunk
+def _word_chunks(dialect: dict[str, Any]) -> Callable[[str], ChatGenerationChunk]:
+    """Give what makes chunks of one word each, all copies of one that was checked."""
+    silent = AIMessageChunk(content="", tool_call_chunks=[], response_metadata=dialect)
+    message, chunk = Mould(silent), Mould(_chunk(silent))
+
+    def saying(text: str) -> ChatGenerationChunk:
+        said = message.copy(content=text)
+        return chunk.copy(message=said, text=said.text)
+
+    return saying
 
 
 def _end_of(result: ChatResult) -> dict[str, Any]:

@@ -33,8 +33,10 @@ def ids_in(config: Mapping[str, Any] | None, *, metadata: Mapping[str, Any] | No
     The config around a call is LangChain's context variable, which LangGraph sets for each node. A
     conversation (``thread_id``) is the session where nobody named a better one.
     """
-    around = var_child_runnable_config.get()
-    found = (metadata, *_places_of(config), *_places_of(around))
+    found = [metadata]
+    for each in (config, var_child_runnable_config.get()):
+        if each:
+            found += (each.get("metadata"), each.get("configurable"))
     places = [place for place in found if place and not _KEYS.isdisjoint(place)]
     if not places:
         return NOTHING
@@ -42,10 +44,6 @@ def ids_in(config: Mapping[str, Any] | None, *, metadata: Mapping[str, Any] | No
     if not named["session"] and not current_scope().session:
         named["session"] = _id_in(places, THREAD)
     return {name: each for name, each in named.items() if each}
-
-
-def _places_of(config: Mapping[str, Any] | None) -> tuple[Mapping[str, Any] | None, ...]:
-    return (config.get("metadata"), config.get("configurable")) if config else ()
 
 
 def _id_in(places: list[Mapping[str, Any]], key: str) -> str:
