@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from agentfuse.by_content import ByContent
 from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
 from agentfuse.own_state import own_state_of
 from agentfuse.providers.chat_requests import message_of
 from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_crewai.settings import away_from_home, plain_value, settings_of
+from agentfuse_crewai.tools import told_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +80,7 @@ def request_of(llm: BaseLLM, asked: Asked) -> Request:
         api="crewai",
         max_output_tokens=settings.limit,
         output_ceiling=settings.ceiling,
-        tools=_tools_of(llm, asked),
+        tools=told_tools(llm, asked.get("tools")),
         params=params or NOTHING,
         stream=is_streaming(llm),
         base_url=settings.base_url
@@ -157,32 +156,3 @@ def _schema_of(shape: type[BaseModel], _validator: object) -> Json:
     """Write a class's schema, anew where it was rebuilt: then its validator is another."""
     schema = {"name": shape.__name__, "schema": shape.model_json_schema()}
     return {"type": "json_schema", "json_schema": schema}
-
-
-def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
-    """Give the tools as function tools of chat completions: the provider's own reading of them."""
-    tools = asked.get("tools")
-    if not tools:
-        return ()
-    kind: Any = llm.__class__
-    if not kind._convert_tools_for_interference.__module__.startswith("crewai."):  # noqa: SLF001
-        return _read_by(llm, tools)
-    known = _readings(tools)
-    if kind not in known:
-        known[kind] = copy.deepcopy(_read_by(llm, tools))  # the caller may change its own
-    return known[kind]
-
-
-def _unread(_: object) -> dict[type, tuple[Mapping[str, Json], ...]]:
-    return {}
-
-
-# What CrewAI's own classes, each by its kind, have made of the same tools: they copy whole schemas.
-_readings = ByContent(_unread)
-
-
-def _read_by(llm: Any, tools: Any) -> tuple[Mapping[str, Json], ...]:
-    converted = list_of(llm._convert_tools_for_interference(tools))  # noqa: SLF001 - as it is sent
-    if all("function" in object_of(tool) for tool in converted):
-        return tuple(object_of(tool) for tool in converted)
-    return tuple(object_of(tool) or {"tool": repr(tool)} for tool in list_of(tools))
