@@ -13,7 +13,7 @@ from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
 from agentfuse.own_state import own_state_of
 from agentfuse.providers.chat_requests import message_of
-from agentfuse.providers.wire_json import list_of, object_of
+from agentfuse.providers.wire_json import list_of
 from agentfuse_crewai.settings import away_from_home, plain_value, settings_of
 from agentfuse_crewai.tools import told_tools
 
@@ -29,8 +29,9 @@ _NAMES = ("tools", "callbacks", "available_functions", "from_task", "from_agent"
 # Messages' own keys that CrewAI keeps for itself (crewai.llms.cache, crewai.utilities.types).
 _BOOKKEEPING = frozenset({"cache_breakpoint", "raw_tool_call_parts"})
 
-# What most messages hold.
+# What most messages hold, and what those of an agent under way do.
 _PLAINEST = frozenset({"role", "content"})
+_PLAIN = _PLAINEST | {"tool_calls", "tool_call_id", "name"}
 
 UNKEYED: Any = object()
 """A parameter without a JSON form: a request that has it is never answered from memory."""
@@ -64,7 +65,7 @@ class Asked:
         """The messages as they came, to read; a text alone is the user's."""
         if isinstance(self.messages, str):
             return [{"role": "user", "content": self.messages}]
-        return [object_of(message) for message in list_of(self.messages)]
+        return [each if isinstance(each, dict) else {} for each in list_of(self.messages)]
 
 
 def request_of(llm: BaseLLM, asked: Asked) -> Request:
@@ -112,11 +113,14 @@ def _clients_address_of(llm: Any) -> Any:
 
 def _message_of(written: dict[str, Any]) -> Message:
     """Read a message, without what CrewAI notes beside it; files are told apart by their names."""
-    if written.keys() == _PLAINEST and isinstance(written["content"], str):
+    keys = written.keys()
+    if keys == _PLAINEST and isinstance(written["content"], str):
         return Message(written["role"], (Text(written["content"]),))
+    if keys <= _PLAIN:
+        return message_of(written)
     kept = {k: v for k, v in written.items() if k not in _BOOKKEEPING and v is not None}
     files = kept.pop("files", None)
-    message = message_of({"content": None, **kept})
+    message = message_of(kept)
     if not files:
         return message
     names = Text(json.dumps({str(k): repr(v) for k, v in dict(files).items()}, sort_keys=True))

@@ -7,6 +7,7 @@ import inspect
 import marshal
 import re
 from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crewai.llms.base_llm import BaseLLM
@@ -242,20 +243,9 @@ def tapped_class_of(bare: Any, *more: Any) -> type[BaseLLM]:
     return tapped
 
 
-def _signed(method: Callable[..., Any], bare: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a method of our own with the provider's signature and words."""
-    if inspect.iscoroutinefunction(method):
-
-        async def acall(self: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
-            return await method(self, messages, *args, **kwargs)
-
-        ours: Any = acall
-    else:
-
-        def call(self: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
-            return method(self, messages, *args, **kwargs)
-
-        ours = call
+def _signed(method: Any, bare: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a method of our own anew, with the provider's signature and words."""
+    ours: Any = FunctionType(method.__code__, method.__globals__, method.__name__)
     ours.__doc__ = bare.__doc__
     ours.__signature__ = inspect.signature(bare)
     return ours  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
 """What a class of LLMs makes of an agent's tools: once for each content of them.
 
-CrewAI's own copy and clean whole schemas with each call, 1.3 ms for 20 tools, and an agent sends
-the same ones every time.
+CrewAI's own copy and clean whole schemas with each call, which takes a millisecond for 20 tools of
+OpenAI's and a twentieth of it from memory, and an agent sends the same ones every time.
 """
 
 from __future__ import annotations
