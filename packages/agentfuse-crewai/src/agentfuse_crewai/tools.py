@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import marshal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crewai.llms.base_llm import BaseLLM
@@ -24,38 +23,27 @@ if TYPE_CHECKING:
     Told = tuple[Mapping[str, Json], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a class makes of tools.
-
-    ``told`` names them in a request, as function tools of chat completions; ``sent`` is what goes
-    to the provider, written out since who gets it may change it. None where it has no such form.
-    """
-
-    told: Told
-    sent: bytes | None
-
-
 def told_tools(llm: Any, tools: Any) -> Told:
     """Give tools as function tools of chat completions: the provider's own reading of them."""
     if not tools:
         return ()
-    reading = _reading_of(type(llm), tools)
-    if reading is not None:
-        return reading.told
+    convert = _crewais(type(llm))
+    told = _told(tools, convert) if convert is not None else None
+    if told is not None:
+        return told
     return _told_of(llm._convert_tools_for_interference(tools), tools)  # noqa: SLF001 - as it is sent
 
 
 def written_tools(kind: type[BaseLLM], tools: Any) -> bytes | None:
     """Give what any LLM of a class sends, in ``marshal``'s words; None where only it can tell."""
-    reading = _reading_of(kind, tools)
-    return reading.sent if reading is not None else None
+    convert = _crewais(kind)
+    return None if convert in {None, _AS_THEY_ARE} else _written(tools, convert)
 
 
-def _reading_of(kind: Any, tools: Any) -> Reading | None:
-    """Read tools as CrewAI's own class does; a caller's own may do so by a state of its own."""
+def _crewais(kind: Any) -> Any:
+    """Give CrewAI's own way to convert tools; a caller's may go by a state of its own."""
     convert = getattr(kind, "bare", kind)._convert_tools_for_interference  # noqa: SLF001
-    return _readings(tools, convert) if convert.__module__.startswith("crewai.") else None
+    return convert if convert.__module__.startswith("crewai.") else None
 
 
 class _Nobody:
@@ -65,20 +53,19 @@ class _Nobody:
         raise LookupError(name)
 
 
-def _read(tools: Any, convert: Any) -> Reading | None:
+def _told_by_any(tools: Any, convert: Any) -> Told | None:
     """Read tools; None where a class must ask its LLM, or raises: then it does so in the call."""
     try:
-        converted = convert(_Nobody(), tools)
-        told = copy.deepcopy(_told_of(converted, tools))  # the caller may change its own
+        return copy.deepcopy(_told_of(convert(_Nobody(), tools), tools))  # the caller's may change
     except Exception:  # noqa: BLE001 - see above
         return None
-    return Reading(told, None if convert is _AS_THEY_ARE else _written(converted))
 
 
-def _written(converted: Any) -> bytes | None:
+def _written_by_any(tools: Any, convert: Any) -> bytes | None:
+    """Write out what is sent, since who gets it may change it; None as above, or if it cannot."""
     try:
-        return marshal.dumps(converted)
-    except ValueError:
+        return marshal.dumps(convert(_Nobody(), tools))
+    except Exception:  # noqa: BLE001 - see above
         return None
 
 
@@ -89,5 +76,7 @@ def _told_of(converted: Any, tools: Any) -> Told:
     return tuple(object_of(tool) or {"tool": repr(tool)} for tool in list_of(tools))
 
 
-_AS_THEY_ARE: Any = BaseLLM._convert_tools_for_interference  # noqa: SLF001
-_readings = ByContent(_read)
+_crewais_base: Any = BaseLLM
+_AS_THEY_ARE: Any = _crewais_base._convert_tools_for_interference  # noqa: SLF001
+_told = ByContent(_told_by_any)
+_written = ByContent(_written_by_any)
