@@ -62,7 +62,7 @@ def reply_of_result(
         model=report.items[0].model if report and report.items else "",
         id=answer_id or "",
         shape=SHAPE,
-        raw=_written(_raw_of(result, calls, text)),
+        raw=_written({"calls": [plain_body(call) for call in result]} if calls else text),
     )
 
 
@@ -72,13 +72,6 @@ def _text_of(result: Any) -> str | None:
     if isinstance(result, BaseModel):
         return result.model_dump_json()
     return None
-
-
-def _raw_of(result: Any, calls: tuple[ToolCall, ...], text: str | None) -> Json:
-    """Keep the text, or the calls as the provider's class wrote them."""
-    if not calls:
-        return {"text": text}
-    return {"calls": [plain_body(call) for call in result]}
 
 
 def calls_in(result: Any) -> tuple[ToolCall, ...]:

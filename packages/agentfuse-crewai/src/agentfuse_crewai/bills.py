@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _USAGE_FIELDS = ("usage", "usage_metadata")
 # The totals in CrewAI's own words (crewai.types.usage_metrics), cached tokens included.
 _OWN_WORDS = frozenset({"cached_prompt_tokens", "cache_creation_tokens", "reasoning_tokens"})
-_TERMS = ("model", "model_version", "service_tier")
 
 
 def bill_in(answer: Any) -> Mapping[str, Any] | None:
@@ -23,9 +22,15 @@ def bill_in(answer: Any) -> Mapping[str, Any] | None:
     for field in _USAGE_FIELDS:
         usage = getattr(answer, field, None)
         if usage:
-            terms = {name: getattr(answer, name, None) for name in _TERMS}
-            told = {name: value for name, value in terms.items() if isinstance(value, str)}
-            return {**told, field: plain_body(usage)}
+            told: dict[str, Any] = {field: plain_body(usage)}
+            # Google's word is looked for last: an SDK's object is slow to say that it has none.
+            model = getattr(answer, "model", None) or getattr(answer, "model_version", None)
+            if isinstance(model, str):
+                told["model"] = model
+            tier = getattr(answer, "service_tier", None)
+            if isinstance(tier, str):
+                told["service_tier"] = tier
+            return told
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crewai import LLM
@@ -106,10 +107,12 @@ class Place:
 
 
 def _places_of(crew: Crew) -> Iterator[Place]:
-    agents = [*crew.agents, crew.manager_agent, *(task.agent for task in crew.tasks)]
-    seen = {id(agent): agent for agent in agents if agent is not None}
-    for agent in seen.values():
-        yield from (Place(agent, name) for name in _OF_AN_AGENT)
+    """Give each once; lazily, since a hook finds the fuse of a crew in the first of them."""
+    seen = {id(None)}
+    for agent in chain(crew.agents, (crew.manager_agent,), (task.agent for task in crew.tasks)):
+        if id(agent) not in seen:
+            seen.add(id(agent))
+            yield from (Place(agent, name) for name in _OF_AN_AGENT)
     yield from (Place(crew, name) for name in _OF_A_CREW)
     memory = getattr(crew, "_memory", None)
     if memory is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -10,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from agentfuse.by_content import ByContent
 from agentfuse.messages import Message, Request, Text
 from agentfuse.nothing import NOTHING
 from agentfuse.own_state import own_state_of
 from agentfuse.providers.chat_requests import message_of
-from agentfuse.providers.wire_json import list_of, object_of
+from agentfuse.providers.wire_json import list_of
 from agentfuse_crewai.settings import away_from_home, plain_value, settings_of
+from agentfuse_crewai.tools import told_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +29,9 @@ _NAMES = ("tools", "callbacks", "available_functions", "from_task", "from_agent"
 # Messages' own keys that CrewAI keeps for itself (crewai.llms.cache, crewai.utilities.types).
 _BOOKKEEPING = frozenset({"cache_breakpoint", "raw_tool_call_parts"})
 
-# What most messages hold.
+# What most messages hold, and what those of an agent under way do.
 _PLAINEST = frozenset({"role", "content"})
+_PLAIN = _PLAINEST | {"tool_calls", "tool_call_id", "name"}
 
 UNKEYED: Any = object()
 """A parameter without a JSON form: a request that has it is never answered from memory."""
@@ -65,7 +65,7 @@ class Asked:
         """The messages as they came, to read; a text alone is the user's."""
         if isinstance(self.messages, str):
             return [{"role": "user", "content": self.messages}]
-        return [object_of(message) for message in list_of(self.messages)]
+        return [each if isinstance(each, dict) else {} for each in list_of(self.messages)]
 
 
 def request_of(llm: BaseLLM, asked: Asked) -> Request:
@@ -81,7 +81,7 @@ def request_of(llm: BaseLLM, asked: Asked) -> Request:
         api="crewai",
         max_output_tokens=settings.limit,
         output_ceiling=settings.ceiling,
-        tools=_tools_of(llm, asked),
+        tools=told_tools(llm, asked.get("tools")),
         params=params or NOTHING,
         stream=is_streaming(llm),
         base_url=settings.base_url
@@ -113,11 +113,14 @@ def _clients_address_of(llm: Any) -> Any:
 
 def _message_of(written: dict[str, Any]) -> Message:
     """Read a message, without what CrewAI notes beside it; files are told apart by their names."""
-    if written.keys() == _PLAINEST and isinstance(written["content"], str):
+    keys = written.keys()
+    if keys == _PLAINEST and isinstance(written["content"], str):
         return Message(written["role"], (Text(written["content"]),))
+    if keys <= _PLAIN:
+        return message_of(written)
     kept = {k: v for k, v in written.items() if k not in _BOOKKEEPING and v is not None}
     files = kept.pop("files", None)
-    message = message_of({"content": None, **kept})
+    message = message_of(kept)
     if not files:
         return message
     names = Text(json.dumps({str(k): repr(v) for k, v in dict(files).items()}, sort_keys=True))
@@ -157,32 +160,3 @@ def _schema_of(shape: type[BaseModel], _validator: object) -> Json:
     """Write a class's schema, anew where it was rebuilt: then its validator is another."""
     schema = {"name": shape.__name__, "schema": shape.model_json_schema()}
     return {"type": "json_schema", "json_schema": schema}
-
-
-def _tools_of(llm: Any, asked: Asked) -> tuple[Mapping[str, Json], ...]:
-    """Give the tools as function tools of chat completions: the provider's own reading of them."""
-    tools = asked.get("tools")
-    if not tools:
-        return ()
-    kind: Any = llm.__class__
-    if not kind._convert_tools_for_interference.__module__.startswith("crewai."):  # noqa: SLF001
-        return _read_by(llm, tools)
-    known = _readings(tools)
-    if kind not in known:
-        known[kind] = copy.deepcopy(_read_by(llm, tools))  # the caller may change its own
-    return known[kind]
-
-
-def _unread(_: object) -> dict[type, tuple[Mapping[str, Json], ...]]:
-    return {}
-
-
-# What CrewAI's own classes, each by its kind, have made of the same tools: they copy whole schemas.
-_readings = ByContent(_unread)
-
-
-def _read_by(llm: Any, tools: Any) -> tuple[Mapping[str, Json], ...]:
-    converted = list_of(llm._convert_tools_for_interference(tools))  # noqa: SLF001 - as it is sent
-    if all("function" in object_of(tool) for tool in converted):
-        return tuple(object_of(tool) for tool in converted)
-    return tuple(object_of(tool) or {"tool": repr(tool)} for tool in list_of(tools))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import marshal
 import re
 from functools import lru_cache
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crewai.llms.base_llm import BaseLLM
@@ -16,6 +18,7 @@ from agentfuse_crewai.course import course_of, drop_course, out_of_course
 from agentfuse_crewai.grants import is_passing, passing
 from agentfuse_crewai.requests import Asked
 from agentfuse_crewai.rewriting import cut_params
+from agentfuse_crewai.tools import written_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +123,13 @@ class Taps(Above):
         if course is not None and course.loose:
             settle_loose(self)
         super()._emit_call_failed_event(error, *args, **kwargs)
+
+    def _convert_tools_for_interference(self, tools: Any) -> Any:
+        """Write the tools as the provider's class does, once for all calls that send the same."""
+        written = written_tools(type(self), tools)
+        if written is None:
+            return super()._convert_tools_for_interference(tools)
+        return marshal.loads(written)  # noqa: S302 - what this process has written
 
     def _prepare_completion_params(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         return self._cut(super()._prepare_completion_params(*args, **kwargs))
@@ -233,20 +243,9 @@ def tapped_class_of(bare: Any, *more: Any) -> type[BaseLLM]:
     return tapped
 
 
-def _signed(method: Callable[..., Any], bare: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a method of our own with the provider's signature and words."""
-    if inspect.iscoroutinefunction(method):
-
-        async def acall(self: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
-            return await method(self, messages, *args, **kwargs)
-
-        ours: Any = acall
-    else:
-
-        def call(self: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
-            return method(self, messages, *args, **kwargs)
-
-        ours = call
+def _signed(method: Any, bare: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a method of our own anew, with the provider's signature and words."""
+    ours: Any = FunctionType(method.__code__, method.__globals__, method.__name__)
     ours.__doc__ = bare.__doc__
     ours.__signature__ = inspect.signature(bare)
     return ours  # type: ignore[no-any-return]
