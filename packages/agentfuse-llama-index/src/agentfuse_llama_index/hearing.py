@@ -1,0 +1,184 @@
+"""LlamaIndex's own telling of a call, spared where nobody hears it.
+
+LlamaIndex makes a span and two events of each call, and another event of each chunk, before it
+looks whether anybody listens: 60 us, half of what an answer from memory takes beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from inspect import getclosurevars, iscode, iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.instrumentation import NullEventHandler, NullSpanHandler
+from llama_index.core.llms import ChatMessage, callbacks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, TracebackType
+
+_NOBODY = frozenset({NullEventHandler, NullSpanHandler})
+# All that LlamaIndex's span, and its callbacks, do: where a version does more, nothing is spared.
+_OF_SPANS = frozenset(
+    "Any BaseException BoundArguments Context Future MISSING SpanDropEvent Token ValueError"
+    " __name__ __qualname__ _logger active_instrument_tags active_span_id add_done_callback asyncio"
+    " bind copy_context debug ensure_future event exception get inspect isinstance old_value"
+    " partial reset result run set signature span_drop span_enter span_exit str type uuid"
+    " uuid4".split()
+)
+_OF_CALLBACKS = frozenset(
+    "ADDITIONAL_KWARGS AsyncGenerator BaseException CBEventType COMPLETION ChatResponse"
+    " ChatResponseAsyncGen ChatResponseGen CompletionResponse CompletionResponseAsyncGen"
+    " CompletionResponseGen EXCEPTION EventPayload ExceptionEvent Generator LLM LLMChatEndEvent"
+    " LLMChatInProgressEvent LLMChatStartEvent LLMCompletionEndEvent LLMCompletionInProgressEvent"
+    " LLMCompletionStartEvent MESSAGES PROMPT RESPONSE SERIALIZED acquire active_span_id as_trace"
+    " async_acquire cast dispatcher event get isinstance on_event_end on_event_start rate_limiter"
+    " to_payload".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A provider's method: ``told`` as LlamaIndex tells of it, ``within`` as it was written.
+
+    ``within`` is None where something else than LlamaIndex's span and callbacks is around it.
+    """
+
+    told: Any
+    within: Callable[..., Any] | None = None
+    dispatchers: tuple[Any, ...] = ()
+    chats: bool = False
+
+    def __call__(self, llm: Any, *args: Any, **options: Any) -> Any:
+        """Ask the provider, and tell whoever listens."""
+        question = args[0] if args else options.get("messages" if self.chats else "prompt")
+        if self.within is None or not self.is_unheard(llm, question):
+            return self.told.__get__(llm)(*args, **options)
+        ask = _aquietly if iscoroutinefunction(self.within) else _quietly
+        return ask(self.within, llm, args, options)
+
+    def is_unheard(self, llm: Any, question: Any) -> bool:
+        """Say whether nobody hears of a call, nor would its events refuse what is asked."""
+        fields = vars(llm)
+        manager = fields.get("callback_manager")
+        return (
+            type(manager) is CallbackManager
+            and not manager.handlers
+            and fields.get("rate_limiter") is None
+            and all(map(_is_silent, self.dispatchers))
+            and _is_plain(question, chats=self.chats)
+        )
+
+
+def method_of(method: Any) -> Method:
+    """Find what is within a method of an LLM class."""
+    told, callback = _spanned(method), getattr(method, "__wrapped__", None)
+    chats = next((chats for code, chats in _tellers() if code is _code_of(callback)), None)
+    if told is method or chats is None:
+        return Method(told)
+    span, tells = getclosurevars(method._self_wrapper), getclosurevars(callback)  # noqa: SLF001 - wrapt's
+    known = _names_in(method._self_wrapper.__code__) <= _OF_SPANS  # noqa: SLF001 - as above
+    if not known or not _names_in(_code_of(callback)) <= _OF_CALLBACKS:
+        return Method(told)
+    dispatchers = (span.nonlocals["self"], tells.globals["dispatcher"])
+    return Method(told, tells.nonlocals["f"], dispatchers, chats)
+
+
+def _spanned(method: Any) -> Any:
+    """Give a method within its very span, with its signature at hand.
+
+    LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
+    """
+    span = getattr(method, "_self_wrapper", None)
+    plain = type(method).__name__ == "FunctionWrapper" and method._self_enabled is None  # noqa: SLF001
+    if span is None or not plain:
+        return method
+    within = method.__wrapped__
+
+    @wraps(within)
+    def told(self: Any, *args: Any, **options: Any) -> Any:
+        return within(self, *args, **options)
+
+    signed: Any = told
+    signed.__signature__ = signature(within)
+    return type(method)(signed, span)
+
+
+def _tellers() -> list[tuple[CodeType, bool]]:
+    """List the code of LlamaIndex's callbacks, around what blocks and what is awaited."""
+
+    def found(decorate: Any, *, chats: bool) -> list[tuple[CodeType, bool]]:
+        def blocks() -> None: ...
+        async def is_awaited() -> None: ...
+
+        return [(_code_of(decorate()(each)), chats) for each in (blocks, is_awaited)]
+
+    told: Any = callbacks
+    return [
+        *found(told.llm_chat_callback, chats=True),
+        *found(told.llm_completion_callback, chats=False),
+    ]
+
+
+def _code_of(function: Any) -> Any:
+    return getattr(function, "__code__", None)
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Name all that a function looks up, and the functions in it."""
+    within = [_names_in(each) for each in code.co_consts if iscode(each)]
+    return set(code.co_names).union(*within)
+
+
+def _is_silent(dispatcher: Any) -> bool:
+    """Say whether nobody hears what a dispatcher tells, nor one above it."""
+    while dispatcher is not None:
+        listeners = (*dispatcher.event_handlers, *dispatcher.span_handlers)
+        if not _NOBODY.issuperset(map(type, listeners)):
+            return False
+        dispatcher = dispatcher.parent if dispatcher.propagate else None
+    return True
+
+
+def _is_plain(question: Any, *, chats: bool) -> bool:
+    """Say whether a question is what LlamaIndex's events take as it is."""
+    if not chats:
+        return type(question) is str
+    return type(question) is list and {ChatMessage}.issuperset(map(type, question))
+
+
+class _Traced:
+    """Marks what fails within, as LlamaIndex does, so that a trace around it tells it no more."""
+
+    def __enter__(self) -> None:
+        """Let the call go on."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Mark the error (CallbackManager.as_trace)."""
+        failed: Any = error
+        if isinstance(error, Exception):
+            failed.event_added = True
+
+
+_TRACED = _Traced()
+
+
+def _quietly(within: Any, llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call without telling; the model is described all the same, since an unknown one raises."""
+    with _TRACED:
+        llm.to_payload()
+        return within(llm, *args, **options)
+
+
+async def _aquietly(within: Any, llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Do as ``_quietly``, awaited."""
+    with _TRACED:
+        llm.to_payload()
+        return await within(llm, *args, **options)
