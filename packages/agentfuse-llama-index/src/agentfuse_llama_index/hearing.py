@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import wraps
-from inspect import getclosurevars, iscode, iscoroutinefunction, signature
+from inspect import getclosurevars, iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.instrumentation import NullEventHandler, NullSpanHandler
 from llama_index.core.llms import ChatMessage, callbacks
+
+from agentfuse_llama_index.shortcuts import names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,30 +43,30 @@ _OF_CALLBACKS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A provider's method: ``told`` as LlamaIndex tells of it, ``within`` as it was written.
+    """A provider's method: ``told`` as LlamaIndex tells of it, ``quietly`` as it was written.
 
-    ``within`` is None where something else than LlamaIndex's span and callbacks is around it.
+    The latter is None where something else than LlamaIndex's span and callbacks is around it.
     """
 
     told: Any
-    within: Callable[..., Any] | None = None
+    quietly: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None = None
     dispatchers: tuple[Any, ...] = ()
     chats: bool = False
 
     def __call__(self, llm: Any, *args: Any, **options: Any) -> Any:
         """Ask the provider, and tell whoever listens."""
         question = args[0] if args else options.get("messages" if self.chats else "prompt")
-        if self.within is None or not self.is_unheard(llm, question):
-            return self.told.__get__(llm)(*args, **options)
-        ask = _aquietly if iscoroutinefunction(self.within) else _quietly
-        return ask(self.within, llm, args, options)
+        if self.quietly is not None and self.is_unheard(llm, question):
+            return self.quietly(llm, args, options)
+        return self.told.__get__(llm)(*args, **options)
 
     def is_unheard(self, llm: Any, question: Any) -> bool:
         """Say whether nobody hears of a call, nor would its events refuse what is asked."""
         fields = vars(llm)
         manager = fields.get("callback_manager")
         return (
-            type(manager) is CallbackManager
+            self.quietly is not None
+            and type(manager) is CallbackManager
             and not manager.handlers
             and fields.get("rate_limiter") is None
             and all(map(_is_silent, self.dispatchers))
@@ -79,11 +81,11 @@ def method_of(method: Any) -> Method:
     if told is method or chats is None:
         return Method(told)
     span, tells = getclosurevars(method._self_wrapper), getclosurevars(callback)  # noqa: SLF001 - wrapt's
-    known = _names_in(method._self_wrapper.__code__) <= _OF_SPANS  # noqa: SLF001 - as above
-    if not known or not _names_in(_code_of(callback)) <= _OF_CALLBACKS:
+    known = names_in(method._self_wrapper.__code__) <= _OF_SPANS  # noqa: SLF001 - as above
+    if not known or not names_in(_code_of(callback)) <= _OF_CALLBACKS:
         return Method(told)
     dispatchers = (span.nonlocals["self"], tells.globals["dispatcher"])
-    return Method(told, tells.nonlocals["f"], dispatchers, chats)
+    return Method(told, _quiet(tells.nonlocals["f"]), dispatchers, chats)
 
 
 def _spanned(method: Any) -> Any:
@@ -126,12 +128,6 @@ def _code_of(function: Any) -> Any:
     return getattr(function, "__code__", None)
 
 
-def _names_in(code: CodeType) -> set[str]:
-    """Name all that a function looks up, and the functions in it."""
-    within = [_names_in(each) for each in code.co_consts if iscode(each)]
-    return set(code.co_names).union(*within)
-
-
 def _is_silent(dispatcher: Any) -> bool:
     """Say whether nobody hears what a dispatcher tells, nor one above it."""
     while dispatcher is not None:
@@ -149,7 +145,7 @@ def _is_plain(question: Any, *, chats: bool) -> bool:
     return type(question) is list and {ChatMessage}.issuperset(map(type, question))
 
 
-class _Traced:
+class Traced:
     """Marks what fails within, as LlamaIndex does, so that a trace around it tells it no more."""
 
     def __enter__(self) -> None:
@@ -167,18 +163,23 @@ class _Traced:
             failed.event_added = True
 
 
-_TRACED = _Traced()
+TRACED = Traced()
 
 
-def _quietly(within: Any, llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call without telling; the model is described all the same, since an unknown one raises."""
-    with _TRACED:
-        llm.to_payload()
-        return within(llm, *args, **options)
+def _quiet(within: Any) -> Any:
+    """Give a method without its telling.
 
+    The model is described all the same: LlamaIndex's own refuses one that it does not know.
+    """
 
-async def _aquietly(within: Any, llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Do as ``_quietly``, awaited."""
-    with _TRACED:
-        llm.to_payload()
-        return await within(llm, *args, **options)
+    def ask(llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        with TRACED:
+            llm.to_payload()
+            return within(llm, *args, **options)
+
+    async def aask(llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        with TRACED:
+            llm.to_payload()
+            return await within(llm, *args, **options)
+
+    return aask if iscoroutinefunction(within) else ask

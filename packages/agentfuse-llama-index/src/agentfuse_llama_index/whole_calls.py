@@ -11,6 +11,7 @@ from llama_index_instrumentation import get_dispatcher
 
 from agentfuse_llama_index.codec import ResponseCodec
 from agentfuse_llama_index.errors import raise_swallowed
+from agentfuse_llama_index.hearing import TRACED
 from agentfuse_llama_index.requests import Asking
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class WholeCall:
 
     def told(self, outcome: Callable[[], Any]) -> Any:
         """Come to an outcome without the provider, and let listeners hear of it as of any call."""
+        if self.method.is_unheard(self.llm, self.question):
+            with TRACED:
+                return outcome()
 
         def answer(*_args: Any, **_options: Any) -> Any:
             return outcome()
@@ -131,6 +135,9 @@ class WholeCall:
 
     async def atold(self, outcome: Callable[[], Any]) -> Any:
         """Do as ``told``, awaited."""
+        if self.method.is_unheard(self.llm, self.question):
+            with TRACED:
+                return outcome()
 
         async def answer(*_args: Any, **_options: Any) -> Any:
             return outcome()
