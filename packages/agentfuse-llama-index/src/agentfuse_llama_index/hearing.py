@@ -88,7 +88,23 @@ def method_of(method: Any) -> Method:
     return Method(told, _quiet(tells.nonlocals["f"]), dispatchers, chats)
 
 
-def _spanned(method: Any) -> Any:
+def span_spared(method: Any, change: Callable[[Any], Any]) -> Any:
+    """Change what is within a method's span, which is made only where somebody hears it."""
+    told, span = _spanned(method, change), getattr(method, "_self_wrapper", None)
+    if told is method or not names_in(_code_of(span)) <= _OF_SPANS:
+        return told
+    dispatcher, within = getclosurevars(span).nonlocals["self"], change(method.__wrapped__)
+
+    @wraps(told)
+    def ask(self: Any, *args: Any, **options: Any) -> Any:
+        if _is_silent(dispatcher):
+            return within(self, *args, **options)
+        return told.__get__(self)(*args, **options)
+
+    return ask
+
+
+def _spanned(method: Any, change: Callable[[Any], Any] | None = None) -> Any:
     """Give a method within its very span, with its signature at hand.
 
     LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
@@ -97,7 +113,7 @@ def _spanned(method: Any) -> Any:
     plain = type(method).__name__ == "FunctionWrapper" and method._self_enabled is None  # noqa: SLF001
     if span is None or not plain:
         return method
-    within = method.__wrapped__
+    within = change(method.__wrapped__) if change else method.__wrapped__
 
     @wraps(within)
     def told(self: Any, *args: Any, **options: Any) -> Any:
