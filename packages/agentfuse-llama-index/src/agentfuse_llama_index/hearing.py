@@ -12,10 +12,11 @@ from inspect import getclosurevars, iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.instrumentation import NullEventHandler, NullSpanHandler
 from llama_index.core.llms import ChatMessage, callbacks
+from llama_index_instrumentation.event_handlers import NullEventHandler
+from llama_index_instrumentation.span_handlers import NullSpanHandler
 
-from agentfuse_llama_index.shortcuts import names_in
+from agentfuse_llama_index.looking_up import looks_up_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,21 +24,21 @@ if TYPE_CHECKING:
 
 _NOBODY = frozenset({NullEventHandler, NullSpanHandler})
 # All that LlamaIndex's span, and its callbacks, do: where a version does more, nothing is spared.
-_OF_SPANS = frozenset(
+_OF_SPANS = (
     "Any BaseException BoundArguments Context Future MISSING SpanDropEvent Token ValueError"
-    " __name__ __qualname__ _logger active_instrument_tags active_span_id add_done_callback asyncio"
-    " bind copy_context debug ensure_future event exception get inspect isinstance old_value"
-    " partial reset result run set signature span_drop span_enter span_exit str type uuid"
-    " uuid4".split()
+    " __name__ __qualname__ _logger active_instrument_tags active_span_id add_done_callback"
+    " asyncio bind copy_context debug ensure_future event exception get inspect isinstance"
+    " old_value partial reset result run set signature span_drop span_enter span_exit str type"
+    " uuid uuid4"
 )
-_OF_CALLBACKS = frozenset(
+_OF_CALLBACKS = (
     "ADDITIONAL_KWARGS AsyncGenerator BaseException CBEventType COMPLETION ChatResponse"
     " ChatResponseAsyncGen ChatResponseGen CompletionResponse CompletionResponseAsyncGen"
     " CompletionResponseGen EXCEPTION EventPayload ExceptionEvent Generator LLM LLMChatEndEvent"
-    " LLMChatInProgressEvent LLMChatStartEvent LLMCompletionEndEvent LLMCompletionInProgressEvent"
-    " LLMCompletionStartEvent MESSAGES PROMPT RESPONSE SERIALIZED acquire active_span_id as_trace"
-    " async_acquire cast dispatcher event get isinstance on_event_end on_event_start rate_limiter"
-    " to_payload".split()
+    " LLMChatInProgressEvent LLMChatStartEvent LLMCompletionEndEvent"
+    " LLMCompletionInProgressEvent LLMCompletionStartEvent MESSAGES PROMPT RESPONSE SERIALIZED"
+    " acquire active_span_id as_trace async_acquire cast dispatcher event get isinstance"
+    " on_event_end on_event_start rate_limiter to_payload"
 )
 
 
@@ -76,24 +77,22 @@ class Method:
 
 def method_of(method: Any) -> Method:
     """Find what is within a method of an LLM class."""
-    told, callback = _spanned(method), getattr(method, "__wrapped__", None)
+    told: Any = _spanned(method)
+    callback: Any = getattr(method, "__wrapped__", None)
     chats = next((chats for code, chats in _tellers() if code is _code_of(callback)), None)
-    if told is method or chats is None:
+    if chats is None or not _has_known_span(method) or not looks_up_only(callback, _OF_CALLBACKS):
         return Method(told)
-    span, tells = getclosurevars(method._self_wrapper), getclosurevars(callback)  # noqa: SLF001 - wrapt's
-    known = names_in(method._self_wrapper.__code__) <= _OF_SPANS  # noqa: SLF001 - as above
-    if not known or not names_in(_code_of(callback)) <= _OF_CALLBACKS:
-        return Method(told)
-    dispatchers = (span.nonlocals["self"], tells.globals["dispatcher"])
+    tells = getclosurevars(callback)
+    dispatchers = (_dispatcher_of(method), tells.globals["dispatcher"])
     return Method(told, _quiet(tells.nonlocals["f"]), dispatchers, chats)
 
 
 def span_spared(method: Any, change: Callable[[Any], Any]) -> Any:
     """Change what is within a method's span, which is made only where somebody hears it."""
-    told, span = _spanned(method, change), getattr(method, "_self_wrapper", None)
-    if told is method or not names_in(_code_of(span)) <= _OF_SPANS:
+    told: Any = _spanned(method, change)
+    if not _has_known_span(method):
         return told
-    dispatcher, within = getclosurevars(span).nonlocals["self"], change(method.__wrapped__)
+    dispatcher, within = _dispatcher_of(method), change(method.__wrapped__)
 
     @wraps(told)
     def ask(self: Any, *args: Any, **options: Any) -> Any:
@@ -109,9 +108,7 @@ def _spanned(method: Any, change: Callable[[Any], Any] | None = None) -> Any:
 
     LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
     """
-    span = getattr(method, "_self_wrapper", None)
-    plain = type(method).__name__ == "FunctionWrapper" and method._self_enabled is None  # noqa: SLF001
-    if span is None or not plain:
+    if not _is_spanned(method):
         return method
     within = change(method.__wrapped__) if change else method.__wrapped__
 
@@ -121,7 +118,25 @@ def _spanned(method: Any, change: Callable[[Any], Any] | None = None) -> Any:
 
     signed: Any = told
     signed.__signature__ = signature(within)
-    return type(method)(signed, span)
+    return type(method)(signed, method._self_wrapper)  # noqa: SLF001 - wrapt's
+
+
+def _is_spanned(method: Any) -> bool:
+    """Say whether a plain span is around a method."""
+    return (
+        getattr(method, "_self_wrapper", None) is not None
+        and type(method).__name__ == "FunctionWrapper"
+        and method._self_enabled is None  # noqa: SLF001 - wrapt's
+    )
+
+
+def _has_known_span(method: Any) -> bool:
+    return _is_spanned(method) and looks_up_only(method._self_wrapper, _OF_SPANS)  # noqa: SLF001 - wrapt's
+
+
+def _dispatcher_of(method: Any) -> Any:
+    """Give the one that tells of a method's span."""
+    return getclosurevars(method._self_wrapper).nonlocals["self"]  # noqa: SLF001 - wrapt's
 
 
 def _tellers() -> list[tuple[CodeType, bool]]:

@@ -7,29 +7,25 @@ does it otherwise, and a field that was changed since the last call, are asked a
 from __future__ import annotations
 
 import sys
-from inspect import getattr_static, iscode
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
+
+from agentfuse_llama_index.looking_up import looks_up_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import CodeType
+
 
 # The models described at a time, of each class.
 _MOST = 256
 _BASE = "llama_index.llms.openai.base"
 _DESCRIBING = ("to_payload", "class_name", "metadata", "_get_model_name", "_use_chat_completions")
 # All that LlamaIndex looks up to describe a model: a version that asks more is asked each time.
-_LOOKED_UP = frozenset(
+_LOOKED_UP = (
     "LLMMetadata MessageRole O1_MODELS SYSTEM USER _get_model_name class_name is_chat_model"
     " is_function_calling_model max_tokens metadata model model_dump"
-    " openai_modelname_to_contextsize".split()
+    " openai_modelname_to_contextsize"
 )
-
-
-def names_in(code: CodeType) -> set[str]:
-    """Name all that a function looks up, and the functions in it."""
-    within = [names_in(each) for each in code.co_consts if iscode(each)]
-    return set(code.co_names).union(*within)
 
 
 def own_openai() -> Any:
@@ -62,7 +58,7 @@ def descriptions_of(bare: type[Any]) -> dict[str, Any]:
     if any(getattr_static(bare, n, None) is not getattr_static(own, n, 0) for n in _DESCRIBING):
         return {}
     asking = (own.metadata.fget, own.to_payload, own._use_chat_completions)  # noqa: SLF001 - as above
-    if any(not names_in(each.__code__) <= _LOOKED_UP for each in asking):
+    if not all(looks_up_only(each, _LOOKED_UP) for each in asking):
         return {}
     known: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from agentfuse_llama_index.hearing import span_spared
-from agentfuse_llama_index.shortcuts import names_in
+from agentfuse_llama_index.looking_up import looks_up_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,10 @@ _ORIGINS = frozenset({list, dict, tuple, set, Union, UnionType})
 _HOOKS = frozenset(
     {"model_json_schema", "__get_pydantic_json_schema__", "__get_pydantic_core_schema__"}
 )
-_BESIDE = ("alias", "default_factory", "deprecated", "discriminator", "examples")
-_BESIDE += ("field_title_generator", "json_schema_extra", "metadata", "validation_alias")
+_BESIDE = (
+    *("alias", "default_factory", "deprecated", "discriminator", "examples"),
+    *("field_title_generator", "json_schema_extra", "metadata", "validation_alias"),
+)
 
 # Each class with the core schema that its parameters were written by, and those, marshalled.
 _known: dict[type[BaseModel], tuple[object, bytes]] = {}
@@ -76,10 +78,8 @@ class _Tool:
 def preparing_of(bare: type[Any], own: type[Any]) -> dict[str, Callable[..., Any]]:
     """Give what prepares a class's calls with tools, where that is ``own``'s: LlamaIndex's."""
     method: Any = getattr_static(bare, _PREPARING, None)
-    asked = names_in(ToolMetadata.get_parameters_dict.__code__)
-    if method is not getattr_static(own, _PREPARING, 0) or not asked <= {
-        *("fn_schema", "items", "model_json_schema"),
-    }:
+    known = looks_up_only(ToolMetadata.get_parameters_dict, "fn_schema items model_json_schema")
+    if not known or method is not getattr_static(own, _PREPARING, 0):
         return {}
     return {_PREPARING: span_spared(method, _prepared)}
 
