@@ -63,7 +63,7 @@ class Method:
 
     def is_unheard(self, llm: Any, question: Any) -> bool:
         """Say whether nobody hears of a call, nor would its events refuse what is asked."""
-        fields = vars(llm)
+        fields: dict[str, Any] = llm.__dict__
         manager = fields.get("callback_manager")
         return (
             self.quietly is not None
@@ -172,8 +172,8 @@ def _is_silent(dispatcher: Any) -> bool:
 def _is_plain(question: Any, *, chats: bool) -> bool:
     """Say whether a question is what LlamaIndex's events take as it is."""
     if not chats:
-        return type(question) is str
-    return type(question) is list and {ChatMessage}.issuperset(map(type, question))
+        return isinstance(question, str)
+    return isinstance(question, list) and {ChatMessage}.issuperset(map(type, iter(question)))
 
 
 class Traced:

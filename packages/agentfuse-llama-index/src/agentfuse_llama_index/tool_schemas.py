@@ -55,7 +55,8 @@ class _Described(ToolMetadata):
         return parameters
 
     def _written(self, kind: Any) -> dict[str, Any]:
-        parameters = super().get_parameters_dict()
+        own: Any = super()
+        parameters: dict[str, Any] = own.get_parameters_dict()
         if _is_plain(kind) and all(map(_is_plain_field, kind.model_fields.values())):
             if len(_known) >= _MOST:
                 _known.clear()
@@ -78,7 +79,8 @@ class _Tool:
 def preparing_of(bare: type[Any], own: type[Any]) -> dict[str, Callable[..., Any]]:
     """Give what prepares a class's calls with tools, where that is ``own``'s: LlamaIndex's."""
     method: Any = getattr_static(bare, _PREPARING, None)
-    known = looks_up_only(ToolMetadata.get_parameters_dict, "fn_schema items model_json_schema")
+    metadata: Any = ToolMetadata
+    known = looks_up_only(metadata.get_parameters_dict, "fn_schema items model_json_schema")
     if not known or method is not getattr_static(own, _PREPARING, 0):
         return {}
     return {_PREPARING: span_spared(method, _prepared)}
@@ -94,7 +96,8 @@ def _prepared(within: Callable[..., Any]) -> Callable[..., Any]:
 
 def described(tools: Any) -> Any:
     """Give tools whose parameters need not be written again."""
-    return [_described(tool) for tool in tools] if isinstance(tools, list | tuple) else tools
+    given: Any = tools
+    return [_described(tool) for tool in given] if isinstance(tools, list | tuple) else tools
 
 
 def _described(tool: Any) -> Any:
@@ -111,7 +114,7 @@ def _is_plain(kind: Any) -> bool:
     return (
         getattr(kind, "__mro__", ())[1:] == BaseModel.__mro__
         and not kind.model_config
-        and _HOOKS.isdisjoint(vars(kind))
+        and _HOOKS.isdisjoint(kind.__dict__)
     )
 
 
