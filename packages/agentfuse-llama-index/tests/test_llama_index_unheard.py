@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:The 'output_format' parameter:DeprecationWarning")
 
 BareOf = Callable[..., LLM]
+ALONE = {"Connection": "close"}
 WAYS = [
     f"{prefix}{word}"
     for prefix in ("", "a", "stream_", "astream_")
@@ -264,8 +266,42 @@ def test_a_way_of_ones_own_is_kept(up: Upstream, fuse: Fuse, made: list[str]) ->
             return answer
 
     llm = AgentFuseLLM(
-        inner=Own(model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url), fuse=fuse
+        inner=Own(
+            model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url, default_headers=ALONE
+        ),
+        fuse=fuse,
     )
     for _ in range(2):
         assert str(llm.chat([ChatMessage(content="hello")]).message.content).isupper()
     assert made == ["LLMChatStartEvent", "LLMChatEndEvent"] * 2
+
+
+@pytest.mark.parametrize("around", ["the span", "the callbacks"])
+def test_what_another_put_around_a_method_is_kept(up: Upstream, fuse: Fuse, around: str) -> None:
+    """Tools that trace OpenAI's class by wrapt put themselves around its methods, or within."""
+    own: Any = inspect.getattr_static(OpenAI, "chat")
+    span = type(own)
+    counted = 0
+
+    def count(wrapped: Any, _instance: Any, args: Any, words: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return wrapped(*args, **words)
+
+    class Traced(OpenAI):
+        """OpenAI's class, with another's wrapper."""
+
+    inner = span(own, count)
+    if around == "the callbacks":
+        inner = span(span(own.__wrapped__, count), own._self_wrapper)
+    Traced.chat = inner  # type: ignore[method-assign]
+    llm = AgentFuseLLM(
+        inner=Traced(
+            model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url, default_headers=ALONE
+        ),
+        fuse=fuse,
+    )
+    for calls in (1, 2):
+        assert llm.chat([ChatMessage(content="hello")]).message.content
+        assert counted == calls
+    assert up.calls == 1

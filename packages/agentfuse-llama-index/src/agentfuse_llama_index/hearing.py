@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import wraps
 from inspect import getclosurevars, iscoroutinefunction, signature
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, cast
 
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage, callbacks
+from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span_handlers import NullSpanHandler
 
@@ -77,12 +79,11 @@ class Method:
 
 def method_of(method: Any) -> Method:
     """Find what is within a method of an LLM class."""
-    told: Any = _spanned(method)
-    callback: Any = getattr(method, "__wrapped__", None)
-    chats = next((chats for code, chats in _tellers() if code is _code_of(callback)), None)
+    told, callback = _spanned(method), getattr(method, "__wrapped__", None)
+    chats = next((chats for code, chats in _callbacks() if _is_made_by(code, callback)), None)
     if chats is None or not _has_known_span(method) or not looks_up_only(callback, _OF_CALLBACKS):
         return Method(told)
-    tells = getclosurevars(callback)
+    tells: Any = getclosurevars(cast("FunctionType", callback))
     dispatchers = (_dispatcher_of(method), tells.globals["dispatcher"])
     return Method(told, _quiet(tells.nonlocals["f"]), dispatchers, chats)
 
@@ -131,7 +132,13 @@ def _is_spanned(method: Any) -> bool:
 
 
 def _has_known_span(method: Any) -> bool:
-    return _is_spanned(method) and looks_up_only(method._self_wrapper, _OF_SPANS)  # noqa: SLF001 - wrapt's
+    """Say whether the span is LlamaIndex's, and does no more than we know."""
+    if not _is_spanned(method):
+        return False
+    span = method._self_wrapper  # noqa: SLF001 - wrapt's
+    own: Any = get_dispatcher()
+    made = [own.span(each)._self_wrapper for each in _functions()]  # noqa: SLF001 - as above
+    return any(_is_made_by(each.__code__, span) for each in made) and looks_up_only(span, _OF_SPANS)
 
 
 def _dispatcher_of(method: Any) -> Any:
@@ -139,24 +146,25 @@ def _dispatcher_of(method: Any) -> Any:
     return getclosurevars(method._self_wrapper).nonlocals["self"]  # noqa: SLF001 - wrapt's
 
 
-def _tellers() -> list[tuple[CodeType, bool]]:
-    """List the code of LlamaIndex's callbacks, around what blocks and what is awaited."""
-
-    def found(decorate: Any, *, chats: bool) -> list[tuple[CodeType, bool]]:
-        def blocks() -> None: ...
-        async def is_awaited() -> None: ...
-
-        return [(_code_of(decorate()(each)), chats) for each in (blocks, is_awaited)]
-
-    told: Any = callbacks
-    return [
-        *found(told.llm_chat_callback, chats=True),
-        *found(told.llm_completion_callback, chats=False),
-    ]
+def _callbacks() -> list[tuple[CodeType, bool]]:
+    """List the code of LlamaIndex's callbacks, each with whether it is of a chat."""
+    own: Any = callbacks
+    makers = ((own.llm_chat_callback, True), (own.llm_completion_callback, False))
+    return [(make()(each).__code__, chats) for make, chats in makers for each in _functions()]
 
 
-def _code_of(function: Any) -> Any:
-    return getattr(function, "__code__", None)
+def _functions() -> tuple[Any, Any]:
+    """Give a function that blocks, and one that is awaited."""
+
+    def blocks() -> None: ...
+    async def is_awaited() -> None: ...
+
+    return blocks, is_awaited
+
+
+def _is_made_by(code: CodeType, function: Any) -> bool:
+    """Say whether a function is one of that code, and no stand-in that only shows it."""
+    return type(function) is FunctionType and function.__code__ is code
 
 
 def _is_silent(dispatcher: Any) -> bool:
