@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,51 @@ def test_a_model_is_described_as_its_fields_are_now(bare_of: BareOf, fuse: Fuse)
     for each in (llm, bare):
         with pytest.raises(ValueError, match="nobody-knows-it"):
             each.to_payload()
+
+
+def test_llama_indexs_tables_of_models_are_read_as_they_are_now(
+    bare_of: BareOf, up: Upstream, fuse: Fuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare: Any = bare_of("openai", model="gpt-4o")
+    llm: Any = AgentFuseLLM(inner=bare, fuse=fuse)
+    utils: Any = sys.modules["llama_index.llms.openai.utils"]
+    own = "my-own-model"
+    edits = (
+        *(("ALL_AVAILABLE_MODELS", "gpt-4o"), ("ALL_AVAILABLE_MODELS", own), ("CHAT_MODELS", own)),
+        *(("O1_MODELS", own), ("DISCONTINUED_MODELS", "gpt-4o")),
+    )
+    seen: list[Any] = [None]
+    for table, name in (("CHAT_MODELS", "gpt-4o"), *edits):
+        monkeypatch.setitem(getattr(utils, table), name, 7)
+        told = []
+        for model in ("gpt-4o", own):
+            llm.model = bare.model = model
+            assert said_of(llm) == said_of(bare)
+            told.append(said_of(llm))
+        assert told != seen[-1]
+        seen.append(told)
+    assert up.calls == 0
+
+
+def said_of(llm: Any) -> Any:
+    """Give what an LLM says of its model, and whether that chats."""
+    try:
+        return llm.to_payload(), llm._use_chat_completions({})
+    except ValueError as unknown:
+        return str(unknown)
+
+
+def test_a_models_new_row_leads_its_calls(
+    bare_of: BareOf, up: Upstream, fuse: Fuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm: Any = AgentFuseLLM(inner=bare_of("openai", model="gpt-4o"), fuse=fuse)
+    llm.chat(HELLO)
+    utils: Any = sys.modules["llama_index.llms.openai.utils"]
+    monkeypatch.delitem(utils.CHAT_MODELS, "gpt-4o")
+    assert not llm._use_chat_completions({})
+    monkeypatch.undo()
+    assert llm.chat(HELLO).message.content
+    assert (up.calls, fuse.receipt().exact) == (1, 1)
 
 
 def test_another_client_is_seen_at_once(bare_of: BareOf, fuse: Fuse) -> None:

@@ -458,3 +458,15 @@ async def read_for_ann(llm: Any) -> list[Any]:
     with scope(user="ann"):
         stream = await llm.astream_chat(HELLO)
     return [chunk async for chunk in stream]
+
+
+async def test_a_stream_is_answered_as_its_scope_allowed(bare_of: BareOf, up: Upstream) -> None:
+    """OpenAI asks when the first chunk is wanted: here after the scope has ended."""
+    llm = AgentFuseLLM(inner=bare_of("openai"), spend_book=False)
+    hello = [ChatMessage(content="hello")]
+    for calls in (1, 2):
+        with scope(cache="off"):
+            stream, astream = llm.stream_chat(hello), await llm.astream_chat(hello)
+        assert list(stream)
+        assert [chunk async for chunk in astream]
+        assert up.calls == 2 * calls

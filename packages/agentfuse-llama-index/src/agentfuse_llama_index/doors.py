@@ -16,7 +16,8 @@ from agentfuse_llama_index.clients import twin_of
 from agentfuse_llama_index.metered import ametered, metered
 from agentfuse_llama_index.openai_calls import chat_calls_of
 from agentfuse_llama_index.retries import without_retries
-from agentfuse_llama_index.shortcuts import client_in, descriptions_of
+from agentfuse_llama_index.shortcuts import client_in, descriptions_of, own_openai
+from agentfuse_llama_index.tool_schemas import preparing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ def door_of(bare: type[object]) -> Door | None:
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in bare.__mro__}
     if OPENAI in names:
         return _openai_door(bare)
-    return _anthropic_door() if ANTHROPIC in names else None
+    return _anthropic_door(bare) if ANTHROPIC in names else None
 
 
 def _openai_door(bare: type[Any]) -> Door:
@@ -60,13 +61,13 @@ def _openai_door(bare: type[Any]) -> Door:
         return _twin(self, ametered, aheld(self) or agive(self), _openai_twin)
 
     above: dict[str, Any] = {"_get_client": client, "_get_aclient": aclient}
-    above |= {**without_retries(bare), **descriptions_of(bare)}
+    above |= {**without_retries(bare), **descriptions_of(bare), **preparing_of(bare, own_openai())}
     # Old models' completions go by another method of the client.
     leads = above.get("_use_chat_completions", bare._use_chat_completions)  # noqa: SLF001 - as above
     return Door(attributes=above, leads=leads)
 
 
-def _anthropic_door() -> Door:
+def _anthropic_door(bare: type[Any]) -> Door:
     """Meter the clients that the class keeps; they stay what they were beneath."""
 
     def _client(self: Any) -> Any:
@@ -78,8 +79,9 @@ def _anthropic_door() -> Door:
     def leads(_llm: Any, _arguments: dict[str, Any]) -> bool:
         return True
 
-    attributes = {"_client": property(_client), "_aclient": property(_aclient)}
-    return Door(attributes=attributes, leads=leads)
+    own: Any = sys.modules[ANTHROPIC.rpartition(".")[0]]
+    above: dict[str, Any] = {"_client": property(_client), "_aclient": property(_aclient)}
+    return Door(attributes=above | preparing_of(bare, own.Anthropic), leads=leads)
 
 
 def _twin(llm: Any, meter: Meter, client: Any, make: Callable[[Any, Meter], Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import wraps
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agentfuse.scopes import SCOPES, current_scope, scope
 from agentfuse_llama_index.errors import InLlamaTerms, raise_swallowed
-from agentfuse_llama_index.retries import aowed, owed
+from agentfuse_llama_index.retries import owed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractContextManager
 
     from agentfuse import Fuse
@@ -57,22 +56,35 @@ class Reading:
     opened: Opened = field(default_factory=list[Any])
     said: Scope = field(default_factory=current_scope)
 
-    @contextmanager
-    def within(self) -> Generator[None]:
+    def within(self) -> _Within:
         """Collect the streams that are opened within; never held across a ``yield``."""
-        token = _collecting.set((*_collecting.get(), self.opened))
-        try:
-            with self._scope():
-                yield
-        finally:
-            _collecting.reset(token)
+        return _Within(self)
 
-    def _scope(self) -> AbstractContextManager[object]:
-        said = self.said
-        if current_scope() is said:
-            return nullcontext()
-        ids = {name: getattr(said, name) for name in SCOPES}
-        return scope(**ids, tags=said.tags)
+
+class _Within:
+    """One step of a reading."""
+
+    __slots__ = ("_collected", "_reading", "_scope")
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def __enter__(self) -> None:
+        """Collect what is opened, on behalf of whom the stream was asked for."""
+        reading = self._reading
+        self._collected = _collecting.set((*_collecting.get(), reading.opened))
+        said = reading.said
+        self._scope: AbstractContextManager[object] | None = None
+        if current_scope() is not said:
+            ids = {name: getattr(said, name) for name in SCOPES}
+            self._scope = scope(**ids, tags=said.tags, cache=said.cache)
+            self._scope.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        """Leave all as it was."""
+        if self._scope is not None:
+            self._scope.__exit__(None, None, None)
+        _collecting.reset(self._collected)
 
 
 def _opened(stream: Any) -> Any:
@@ -118,6 +130,6 @@ def ametered(
         with InLlamaTerms(fuse):
             if asking.request.stream:
                 return _opened(await fuse.astream(asking.request, send, asking.codec))
-            return await fuse.acall(asking.request, send, asking.codec, aowed())
+            return await fuse.acall(asking.request, send, asking.codec, owed())
 
     return asked

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import wraps
-from inspect import getattr_static, signature
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from agentfuse.errors import BudgetExceeded
 from agentfuse_llama_index.doors import door_of
 from agentfuse_llama_index.errors import InLlamaTerms
+from agentfuse_llama_index.hearing import method_of
 from agentfuse_llama_index.metered import Reading
 from agentfuse_llama_index.whole_calls import WholeCall, awaited, iterated, raising, runs
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from agentfuse import Fuse
     from agentfuse_llama_index.doors import Door
+    from agentfuse_llama_index.hearing import Method
 
 _END: Any = object()
 
@@ -33,29 +35,9 @@ def methods_of(bare: type[LLM]) -> dict[str, Callable[..., Any]]:
     door, methods = door_of(bare), dict[str, Any]()
     for prefix, maker in makers.items():
         for word in ("chat", "complete"):
-            method = _spanned(getattr_static(bare, f"{prefix}{word}"))
-            methods[f"{prefix}{word}"] = wraps(method)(maker(door, method))
+            method = method_of(getattr_static(bare, f"{prefix}{word}"))
+            methods[f"{prefix}{word}"] = wraps(method.told)(maker(door, method))
     return methods
-
-
-def _spanned(method: Any) -> Any:
-    """Give a method within its very span, with its signature at hand.
-
-    LlamaIndex's span (wrapt's FunctionWrapper) works the signature out anew on each call: 25 us.
-    """
-    span = getattr(method, "_self_wrapper", None)
-    plain = type(method).__name__ == "FunctionWrapper" and method._self_enabled is None  # noqa: SLF001
-    if span is None or not plain:
-        return method
-    within = method.__wrapped__
-
-    @wraps(within)
-    def told(self: Any, *args: Any, **options: Any) -> Any:
-        return within(self, *args, **options)
-
-    signed: Any = told
-    signed.__signature__ = signature(within)
-    return type(method)(signed, span)
 
 
 def _passes(llm: Any, door: Door | None, options: dict[str, Any]) -> bool:
@@ -63,10 +45,10 @@ def _passes(llm: Any, door: Door | None, options: dict[str, Any]) -> bool:
     return runs(llm) or (door is not None and door.leads(llm, options))
 
 
-def _whole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
+def _whole(door: Door | None, method: Method) -> Callable[..., Any]:
     def ask(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, door, options):
-            return method.__get__(self)(*args, **options)
+            return method(self, *args, **options)
         call = WholeCall(self, method, args, options)
         with InLlamaTerms(self.fuse):
             try:
@@ -80,10 +62,10 @@ def _whole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def _awhole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
+def _awhole(door: Door | None, method: Method) -> Callable[..., Any]:
     async def ask(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, door, options):
-            return await method.__get__(self)(*args, **options)
+            return await method(self, *args, **options)
         call = WholeCall(self, method, args, options)
         with InLlamaTerms(self.fuse):
             try:
@@ -97,12 +79,12 @@ def _awhole(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]
     return ask
 
 
-def _stream(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
+def _stream(door: Door | None, method: Method) -> Callable[..., Any]:
     def open_stream(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, door, options):
             reading = Reading()
             with reading.within():
-                wire = method.__get__(self)(*args, **options)
+                wire = method(self, *args, **options)
             return _driven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
         with InLlamaTerms(self.fuse):
@@ -136,12 +118,12 @@ def _driven(wire: Iterator[Any], reading: Reading, fuse: Fuse) -> Iterator[Any]:
             close()
 
 
-def _astream(door: Door | None, method: Callable[..., Any]) -> Callable[..., Any]:
+def _astream(door: Door | None, method: Method) -> Callable[..., Any]:
     async def open_stream(self: Any, *args: Any, **options: Any) -> Any:
         if _passes(self, door, options):
             reading = Reading()
             with reading.within():
-                wire = await method.__get__(self)(*args, **options)
+                wire = await method(self, *args, **options)
             return _adriven(wire, reading, self.fuse)
         call = WholeCall(self, method, args, options, streams=True)
         with InLlamaTerms(self.fuse):

@@ -19,38 +19,34 @@ if TYPE_CHECKING:
     from agentfuse.runtime.repeating import Repeat
 
 _BASE = "llama_index.llms.openai.base"
-# The LLM and the method of it that runs now without its retries.
+# The LLM whose method runs now without its retries, and what makes them.
 _running: ContextVar[tuple[Any, Any] | None] = ContextVar("agentfuse_unretried", default=None)
 
 
 def owed() -> Repeat[Any] | None:
     """Give the retries that whoever asks the provider is to make, None where they are made."""
     running = _running.get()
-    return None if running is None else partial(_retried, *running)
+    return None if running is None else partial(running[1], running[0])
 
 
-def aowed() -> Repeat[Any] | None:
-    """Do as ``owed``, for what is awaited."""
-    running = _running.get()
-    return None if running is None else partial(_aretried, *running)
-
-
-def _retried(llm: Any, method: Any, attempt: Callable[[], Any]) -> Any:
+def _retrying(method: Any) -> Any:
     """Make an attempt, and others as the LLM would, under the name that its log gives them."""
 
     @wraps(method)
-    def ask(_llm: Any) -> Any:
+    def attempts(_llm: Any, attempt: Callable[[], Any]) -> Any:
         return attempt()
 
-    return _decorator()(ask)(llm)
+    return _decorator()(attempts)
 
 
-async def _aretried(llm: Any, method: Any, attempt: Callable[[], Any]) -> Any:
+def _aretrying(method: Any) -> Any:
+    """Do as ``_retrying``, awaited."""
+
     @wraps(method)
-    async def ask(_llm: Any) -> Any:
+    async def attempts(_llm: Any, attempt: Callable[[], Any]) -> Any:
         return await attempt()
 
-    return await _decorator()(ask)(llm)
+    return _decorator()(attempts)
 
 
 def without_retries(bare: type[Any]) -> dict[str, Callable[..., Any]]:
@@ -82,11 +78,12 @@ def _is_decorated(method: Any, name: str) -> bool:
 
 def _chat(method: Any) -> Callable[..., Any]:
     plain = method.__wrapped__
+    retrying = _retrying(plain)
 
     def ask(self: Any, messages: Any, **options: Any) -> Any:
         if not self.reuse_client:  # each attempt opens a client of its own
             return method(self, messages, **options)
-        token = _running.set((self, plain))
+        token = _running.set((self, retrying))
         try:
             return plain(self, messages, **options)
         finally:
@@ -97,11 +94,12 @@ def _chat(method: Any) -> Callable[..., Any]:
 
 def _achat(method: Any) -> Callable[..., Any]:
     plain = method.__wrapped__
+    retrying = _aretrying(plain)
 
     async def ask(self: Any, messages: Any, **options: Any) -> Any:
         if not self.reuse_client:
             return await method(self, messages, **options)
-        token = _running.set((self, plain))
+        token = _running.set((self, retrying))
         try:
             return await plain(self, messages, **options)
         finally:

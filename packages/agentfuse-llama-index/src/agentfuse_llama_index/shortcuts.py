@@ -10,17 +10,27 @@ import sys
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
+from agentfuse_llama_index.looking_up import looks_up_only
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+
 # The models described at a time, of each class.
 _MOST = 256
+_BASE = "llama_index.llms.openai.base"
 _DESCRIBING = ("to_payload", "class_name", "metadata", "_get_model_name", "_use_chat_completions")
+# All that LlamaIndex looks up to describe a model: a version that asks more is asked each time.
+_LOOKED_UP = (
+    "LLMMetadata MessageRole O1_MODELS SYSTEM USER _get_model_name class_name is_chat_model"
+    " is_function_calling_model max_tokens metadata model model_dump"
+    " openai_modelname_to_contextsize"
+)
 
 
 def own_openai() -> Any:
     """Give LlamaIndex's own OpenAI class, from which others descend."""
-    module: Any = sys.modules["llama_index.llms.openai.base"]
+    module: Any = sys.modules[_BASE]
     return module.OpenAI
 
 
@@ -47,15 +57,18 @@ def descriptions_of(bare: type[Any]) -> dict[str, Any]:
     own = own_openai()
     if any(getattr_static(bare, n, None) is not getattr_static(own, n, 0) for n in _DESCRIBING):
         return {}
-    known: dict[tuple[str, int | None], Mapping[str, Any]] = {}
+    asking = (own.metadata.fget, own.to_payload, own._use_chat_completions)  # noqa: SLF001 - as above
+    if not all(looks_up_only(each, _LOOKED_UP) for each in asking):
+        return {}
+    known: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     def described(llm: Any) -> Mapping[str, Any]:
-        asked = (llm.model, llm.max_tokens)
-        said = known.get(asked)
+        facts = _facts_of(llm)
+        said = known.get(facts)
         if said is None:
             if len(known) >= _MOST:
                 known.clear()
-            said = known[asked] = own.to_payload(llm)
+            said = known[facts] = own.to_payload(llm)
         return said
 
     def to_payload(self: Any) -> dict[str, Any]:
@@ -67,3 +80,17 @@ def descriptions_of(bare: type[Any]) -> dict[str, Any]:
         return chats
 
     return {"to_payload": to_payload, "_use_chat_completions": leads}
+
+
+def _facts_of(llm: Any) -> tuple[Any, ...]:
+    """Give all that a description is made of: two fields, and what LlamaIndex's tables say now."""
+    told: Any = sys.modules[_BASE]
+    model, name = llm.model, llm._get_model_name()  # noqa: SLF001 - what the class asks itself
+    return (
+        model,
+        llm.max_tokens,
+        model in told.O1_MODELS,
+        told.openai_modelname_to_contextsize(name),
+        told.is_chat_model(model=name),
+        told.is_function_calling_model(model=name),
+    )

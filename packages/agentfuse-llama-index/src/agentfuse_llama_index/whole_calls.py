@@ -11,12 +11,14 @@ from llama_index_instrumentation import get_dispatcher
 
 from agentfuse_llama_index.codec import ResponseCodec
 from agentfuse_llama_index.errors import raise_swallowed
+from agentfuse_llama_index.hearing import TRACED
 from agentfuse_llama_index.requests import Asking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from agentfuse.messages import Request
+    from agentfuse_llama_index.hearing import Method
 
 # The LLM whose own method runs now. Methods call one another (CustomLLM chats by completing): only
 # the outermost is a call of its own.
@@ -48,7 +50,7 @@ class WholeCall:
     def __init__(
         self,
         llm: Any,
-        method: Callable[..., Any],
+        method: Method,
         args: tuple[Any, ...],
         options: dict[str, Any],
         *,
@@ -77,8 +79,7 @@ class WholeCall:
         options = {k: v for k, v in self.options.items() if k not in fields} | words
         self.asked = True
         with _own_method_of(self.llm):
-            method = self.method.__get__(told)
-            return method(self.asking.question_for(request), *self.rest, **options)
+            return self.method(told, self.asking.question_for(request), *self.rest, **options)
 
     async def aask(self, request: Request) -> Any:
         """Do as ``ask``, awaited."""
@@ -123,6 +124,9 @@ class WholeCall:
 
     def told(self, outcome: Callable[[], Any]) -> Any:
         """Come to an outcome without the provider, and let listeners hear of it as of any call."""
+        if self.method.is_unheard(self.llm, self.question):
+            with TRACED:
+                return outcome()
 
         def answer(*_args: Any, **_options: Any) -> Any:
             return outcome()
@@ -131,6 +135,9 @@ class WholeCall:
 
     async def atold(self, outcome: Callable[[], Any]) -> Any:
         """Do as ``told``, awaited."""
+        if self.method.is_unheard(self.llm, self.question):
+            with TRACED:
+                return outcome()
 
         async def answer(*_args: Any, **_options: Any) -> Any:
             return outcome()
@@ -139,8 +146,8 @@ class WholeCall:
 
     def _heard(self, answer: Callable[..., Any]) -> Callable[..., Any]:
         """Give a function the very span and events of the provider's own method."""
-        answer.__name__ = self.method.__name__
-        answer.__qualname__ = self.method.__qualname__
+        answer.__name__ = self.method.told.__name__
+        answer.__qualname__ = self.method.told.__qualname__
         told: Any = callbacks
         hears = told.llm_chat_callback if self.asking.chats else told.llm_completion_callback
         spanned: Any = get_dispatcher(type(self.llm).__module__).span(hears()(answer))
