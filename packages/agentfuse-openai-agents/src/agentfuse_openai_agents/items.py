@@ -8,11 +8,10 @@ shows, so its block is kept whole.
 
 from __future__ import annotations
 
-import marshal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentfuse.by_content import ByContent
+from agentfuse.by_content import ByContent, copy_of
 from agentfuse.messages import Media, Message, Other, Reasoning, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.chat_requests import parts_of
@@ -109,7 +108,7 @@ def _piece_of(written: Any) -> _Piece:
 
 def _read(given: Mapping[str, Json]) -> _Piece:
     """Read an item of an answer, or one that is none."""
-    item = _own(given)
+    item = copy_of(given)
     match _kind_of(item):
         case "function_call":
             message = Message("assistant", (), (call_of(item),))
@@ -123,15 +122,6 @@ def _read(given: Mapping[str, Json]) -> _Piece:
             return _Piece(message=message, answers=True, speaks=speaks, opens=True)
         case _:
             return _Piece(message=_message_of(item))
-
-
-def _own(item: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Copy what is remembered by its content: the caller may change the original afterwards."""
-    try:
-        copied: Mapping[str, Json] = marshal.loads(marshal.dumps(item))  # noqa: S302 - our own bytes
-    except ValueError:  # it holds an SDK's objects, and is read anew each time
-        return item
-    return copied
 
 
 # An agent sends its whole conversation each time, and all but the last items were read before.
