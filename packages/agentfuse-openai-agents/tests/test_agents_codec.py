@@ -245,19 +245,21 @@ def test_a_new_answer_is_a_turn_of_its_own() -> None:
 
 
 def test_an_item_that_is_changed_is_read_anew_and_what_was_read_stays() -> None:
-    thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "a"}]}
-    shown = {"role": "user", "content": [{"type": "input_image", "file_id": "file_1"}]}
+    summary = {"type": "summary_text", "text": "a"}
+    thought: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": [{**summary}]}
+    image = {"type": "input_image", "file_id": "file_1"}
+    shown: dict[str, Any] = {"role": "user", "content": [{**image}]}
     before = [turn.message for turn in turns_of([thought, shown])]
     thought["summary"][0]["text"] = "b"
     shown["content"][0]["file_id"] = "file_2"
     after = [turn.message for turn in turns_of([thought, shown])]
     assert [message.parts for message in before] == [
-        (Reasoning("a", {**thought, "summary": [{"type": "summary_text", "text": "a"}]}),),
-        (Other({"type": "input_image", "file_id": "file_1"}),),
+        (Reasoning("a", {**thought, "summary": [summary]}),),
+        (Other(image),),
     ]
     assert [message.parts for message in after] == [
         (Reasoning("b", thought),),
-        (Other({"type": "input_image", "file_id": "file_2"}),),
+        (Other({**image, "file_id": "file_2"}),),
     ]
 
 

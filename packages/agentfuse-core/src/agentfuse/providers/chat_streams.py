@@ -34,9 +34,11 @@ def body_of_chunks(chunks: Iterable[Mapping[str, Json]]) -> dict[str, Json]:
     body: dict[str, Json] = {}
     choices: dict[int, dict[str, Json]] = {}
     for chunk in chunks:
-        for word, value in chunk.items():
-            if value is not None and word not in _OF_CHUNKS_ONLY:
-                body[word] = value
+        body |= {
+            word: value
+            for word, value in chunk.items()
+            if value is not None and word not in _OF_CHUNKS_ONLY
+        }
         for choice in chunk.get("choices") or ():
             _take(choices.setdefault(choice.get("index") or 0, _empty()), choice)
     body["object"] = "chat.completion"
