@@ -133,12 +133,27 @@ bodies = st.fixed_dictionaries(
 
 @given(bodies)
 def test_what_came_in_goes_out(body: dict[str, Any]) -> None:
-    assert body_of(request_of(GPT, body)) == body
+    assert body_of(request_of(target_of("gpt-4o"), body)) == body
 
 
 def test_one_plain_text_block_is_the_text_itself() -> None:
     blocks = [{"type": "text", "text": "Hello"}]
     assert sent([{"role": "user", "content": blocks}])["messages"] == [USER]
+
+
+def test_a_message_that_is_changed_is_read_anew_and_what_was_read_stays() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    body = {"messages": [{"role": "user", "content": [picture], "extra": {"a": 1}}]}
+    before = request_of(target_of("gpt-4o"), body)
+    picture["image_url"] = {"url": "https://example.org/b.png"}
+    body["messages"][0]["extra"]["a"] = 1.0
+    after = request_of(target_of("gpt-4o"), body)
+    (first,), (second,) = before.messages, after.messages
+    assert [part.url for part in (*first.parts, *second.parts) if isinstance(part, Media)] == [
+        "https://example.org/a.png",
+        "https://example.org/b.png",
+    ]
+    assert [type(message.extra["extra"]["a"]) for message in (first, second)] == [int, float]
 
 
 def test_absent_and_empty_contents_are_null() -> None:
@@ -204,7 +219,7 @@ def test_what_claude_left_for_itself_is_kept_from_openai() -> None:
 @pytest.mark.parametrize("body", [{}, {"messages": None}, {"messages": "hi"}])
 def test_a_request_without_messages_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="messages"):
-        request_of(GPT, body)
+        request_of(target_of("gpt-4o"), body)
 
 
 def test_a_message_without_role_is_refused() -> None:

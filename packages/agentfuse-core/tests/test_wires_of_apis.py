@@ -90,6 +90,14 @@ def test_frames_are_the_same_however_the_network_cuts(
     assert [frame.event for frame in frames if frame.event] == events
 
 
+def test_a_frame_is_read_whatever_its_lines_end_with() -> None:
+    lines = (b"event: x", b'data: {"a":', b"data:1}", b": said aside")
+    for end in (b"\n", b"\r", b"\r\n"):
+        (frame,) = FrameReader().feed(end.join(lines) + end * 2)
+        assert frame.event == {"a": 1}
+    assert next(FrameReader().feed(b'data: {"a": "\xff"}\n\n')).event == {}
+
+
 def test_what_is_no_json_object_passes_unread() -> None:
     raw = b": comment\n\ndata: [DONE]\n\ndata: {broken\n\ndata: 1\n\nevent: ping\n\ndata: {}"
     frames = frames_in(raw)

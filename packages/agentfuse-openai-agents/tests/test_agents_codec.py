@@ -244,6 +244,48 @@ def test_a_new_answer_is_a_turn_of_its_own() -> None:
     assert [len(turn.items) for turn in turns] == [1, 2, 2]
 
 
+def test_an_item_that_is_changed_is_read_anew_and_what_was_read_stays() -> None:
+    summary = {"type": "summary_text", "text": "a"}
+    thought: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": [{**summary}]}
+    image = {"type": "input_image", "file_id": "file_1"}
+    shown: dict[str, Any] = {"role": "user", "content": [{**image}]}
+    before = [turn.message for turn in turns_of([thought, shown])]
+    thought["summary"][0]["text"] = "b"
+    shown["content"][0]["file_id"] = "file_2"
+    after = [turn.message for turn in turns_of([thought, shown])]
+    assert [message.parts for message in before] == [
+        (Reasoning("a", {**thought, "summary": [summary]}),),
+        (Other(image),),
+    ]
+    assert [message.parts for message in after] == [
+        (Reasoning("b", thought),),
+        (Other({**image, "file_id": "file_2"}),),
+    ]
+
+
+def test_items_that_differ_in_the_kind_of_a_value_are_not_one() -> None:
+    one, true = (
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "strict": value}
+        for value in (1, True)
+    )
+    extras = [turns_of([item])[0].message.tool_calls[0].extra for item in (one, true, one)]
+    assert [type(extra["strict"]) for extra in extras] == [int, bool, int]
+
+
+def test_the_parts_of_an_answer_are_joined_whatever_came_before_them() -> None:
+    said = {"role": "assistant", "content": "Hm.", "phase": "commentary"}
+    called = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    alone = [turn.message for turn in turns_of([said, {"role": "user", "content": "?"}, called])]
+    (joined,) = turns_of([said, called])
+    assert joined.items == (said, called)
+    assert joined.message == replace(alone[0], tool_calls=alone[2].tool_calls)
+
+
+def test_what_is_no_item_is_kept_whole() -> None:
+    (turn,) = turns_of([7])  # type: ignore[list-item]
+    assert turn.message.parts == (Other({"type": "message", "item": 7}),)
+
+
 def test_ids_and_makers_of_items_are_no_part_of_the_question() -> None:
     plain = [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}]
     noted = [

@@ -63,3 +63,14 @@ class ByContent(Generic[Made]):
                 known = self._known = {}
             known[key] = made
         return made
+
+
+def copy_of(value: Any) -> Any:
+    """Copy what ``ByContent`` can name, and give anything else as it is.
+
+    For a ``make`` whose work holds on to what it was made of, which its owner may change later.
+    """
+    try:
+        return marshal.loads(marshal.dumps(value, _VERSION))  # noqa: S302 - our own bytes
+    except ValueError:
+        return value

@@ -8,9 +8,10 @@ shows, so its block is kept whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.by_content import ByContent, copy_of
 from agentfuse.messages import Media, Message, Other, Reasoning, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.chat_requests import parts_of
@@ -42,25 +43,18 @@ class Turn:
     items: tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class _Answer:
-    """One answer of the model, as far as its items have come."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Piece:
+    """What one input item says: ``message`` is the turn it makes where it stands alone.
 
-    items: list[Any] = field(default_factory=list[Any])
-    parts: list[Part] = field(default_factory=list["Part"])
-    calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    extra: dict[str, Json] = field(default_factory=dict[str, Any])
+    ``answers`` says that it is a part of an answer, ``speaks`` that it is more than thinking, and
+    ``opens`` that it begins the next answer where something was said before it.
+    """
 
-    @property
-    def speaks(self) -> bool:
-        """Whether more than thinking has come."""
-        return bool(self.calls) or any(not isinstance(part, Reasoning) for part in self.parts)
-
-    def turn(self) -> Turn:
-        """Close the answer."""
-        parts, calls = tuple(self.parts), tuple(self.calls)
-        message = Message("assistant", parts, calls, extra=self.extra or NOTHING)
-        return Turn(message, tuple(self.items))
+    message: Message
+    answers: bool = False
+    speaks: bool = False
+    opens: bool = False
 
 
 def turns_of(given: str | Sequence[TResponseInputItem]) -> tuple[Turn, ...]:
@@ -68,53 +62,78 @@ def turns_of(given: str | Sequence[TResponseInputItem]) -> tuple[Turn, ...]:
     if isinstance(given, str):
         return (Turn(Message("user", (Text(given),)), (given,)),)
     turns: list[Turn] = []
-    answer: _Answer | None = None
+    said: list[_Piece] = []
+    items: list[Any] = []
     for written in given:
-        item: Mapping[str, Json] = object_of(plain_of(written))
-        part_of_answer = _is_answers(item)
-        if answer is not None and (not part_of_answer or _opens(item, answer)):
-            turns.append(answer.turn())
-            answer = None
-        if part_of_answer:
-            answer = answer or _Answer()
-            _add(answer, item, written)
-        else:
-            turns.append(Turn(_message_of(item, written), (written,)))
-    if answer is not None:
-        turns.append(answer.turn())
+        piece = _piece_of(written)
+        if said and not _goes_on(said, piece):
+            turns.append(Turn(_joined(said), tuple(items)))
+            said, items = [], []
+        said.append(piece)
+        items.append(written)
+    if said:
+        turns.append(Turn(_joined(said), tuple(items)))
     return tuple(turns)
+
+
+def _goes_on(said: Sequence[_Piece], piece: _Piece) -> bool:
+    """Say whether an item is of the same answer as those before it."""
+    if not piece.answers or not said[0].answers:
+        return False
+    return not piece.opens or not any(each.speaks for each in said)
+
+
+def _joined(said: Sequence[_Piece]) -> Message:
+    if len(said) == 1:
+        return said[0].message
+    messages = [piece.message for piece in said]
+    extra: dict[str, Json] = {}
+    for message in messages:
+        extra |= message.extra
+    return Message(
+        "assistant",
+        tuple(part for message in messages for part in message.parts),
+        tuple(call for message in messages for call in message.tool_calls),
+        extra=extra or NOTHING,
+    )
+
+
+def _piece_of(written: Any) -> _Piece:
+    if type(written) is dict and written:  # most of them
+        return _known_pieces(written)
+    item: Mapping[str, Json] = object_of(plain_of(written))
+    # What is no item that we can read is kept whole.
+    return _known_pieces(item or {"type": "message", "item": written})
+
+
+def _read(given: Mapping[str, Json]) -> _Piece:
+    """Read an item of an answer, or one that is none."""
+    item = copy_of(given)
+    match _kind_of(item):
+        case "function_call":
+            message = Message("assistant", (), (call_of(item),))
+            return _Piece(message=message, answers=True, speaks=True)
+        case "reasoning":
+            message = Message("assistant", (reasoning_of(item),))
+            return _Piece(message=message, answers=True, opens=True)
+        case "message" if item.get("role") == "assistant":
+            message = _message_of(item)
+            speaks = any(not isinstance(part, Reasoning) for part in message.parts)
+            return _Piece(message=message, answers=True, speaks=speaks, opens=True)
+        case _:
+            return _Piece(message=_message_of(item))
+
+
+# An agent sends its whole conversation each time, and all but the last items were read before.
+_known_pieces = ByContent(_read)
 
 
 def _kind_of(item: Mapping[str, Json]) -> str:
     return str(item.get("type") or "message")
 
 
-def _is_answers(item: Mapping[str, Json]) -> bool:
-    kind = _kind_of(item)
-    return kind in {"reasoning", "function_call"} or (
-        kind == "message" and item.get("role") == "assistant"
-    )
-
-
-def _opens(item: Mapping[str, Json], answer: _Answer) -> bool:
-    """Say whether an item begins the next answer: thinking or text after something was said."""
-    return _kind_of(item) != "function_call" and answer.speaks
-
-
-def _add(answer: _Answer, item: Mapping[str, Json], written: Any) -> None:
-    answer.items.append(written)
-    match _kind_of(item):
-        case "function_call":
-            answer.calls.append(call_of(item))
-        case "reasoning":
-            answer.parts.append(reasoning_of(item))
-        case _:
-            answer.parts += content_of(item.get("content"))
-            answer.extra |= _rest_of(item, _SAID)
-
-
-def _message_of(item: Mapping[str, Json], written: Any) -> Message:
-    """Read one item that is no part of an answer; an unknown kind is kept whole."""
+def _message_of(item: Mapping[str, Json]) -> Message:
+    """Read one item as a turn of its own; an unknown kind is kept whole."""
     kind = _kind_of(item)
     if kind == "message" and "role" in item:
         extra = _rest_of(item, _SAID)
@@ -124,7 +143,7 @@ def _message_of(item: Mapping[str, Json], written: Any) -> Message:
         extra = _rest_of(item, _RETURNED)
         call_id = str(item.get("call_id") or "")
         return Message("tool", content_of(item.get("output")), (), call_id, extra=extra)
-    return Message("assistant", (Other(item or {"type": kind, "item": written}),))
+    return Message("assistant", (Other(item),))
 
 
 def call_of(item: Mapping[str, Json]) -> ToolCall:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
@@ -44,19 +45,22 @@ def place_of(inner: Model) -> Place:
     """Read off a model where its calls go; one that names no model goes by its class's name."""
     said: Any = getattr(inner, "model", None)
     spoken = said if isinstance(said, str) and said else type(inner).__name__
-    address = _address_of(inner)
+    own = isinstance(inner, OpenAIResponsesModel | OpenAIChatCompletionsModel)
+    vendor = _vendor_of(getattr(inner, "_client", None)) if own else ""
+    return _place(spoken, _address_of(inner), vendor, _flavour_of(inner))
+
+
+@lru_cache(maxsize=256)
+def _place(spoken: str, address: str, vendor: str, flavour: Flavour) -> Place:
+    """Tell where a name goes at an address; ``vendor`` is whose SDK asks, if that is known."""
     home = _HOMES.get(address, "")
-    provider, model = home, spoken
-    if isinstance(inner, OpenAIResponsesModel | OpenAIChatCompletionsModel):
-        provider = home or _vendor_of(getattr(inner, "_client", None))
-    else:
-        provider, model = _named(spoken, home)
+    provider, model = (home or vendor, spoken) if vendor else _named(spoken, home)
     return Place(
         provider=provider,
         model=model,
         spoken=spoken,
         base_url="" if home else address,
-        flavour=_flavour_of(inner),
+        flavour=flavour,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from agentfuse.by_content import ByContent, copy_of
 from agentfuse.errors import ConfigurationError
 from agentfuse.messages import Media, Message, Other, Reasoning, Request, Text, ToolCall
 from agentfuse.nothing import NOTHING
@@ -52,7 +53,7 @@ def request_of(
     return Request(
         provider=target.provider,
         model=target.model,
-        messages=tuple(message_of(each) for each in cast("list[Any]", messages)),
+        messages=tuple(map(_known_messages, cast("list[Any]", messages))),
         max_output_tokens=_limit_of(given),
         tools=(*(given.get("tools") or ()),),  # a new one: the caller's own may be changed
         params=params or NOTHING,
@@ -93,6 +94,14 @@ def message_of(message: Any) -> Message:
         fields.get("name") or "",
         extra or NOTHING,
     )
+
+
+def _own_message_of(written: Any) -> Message:
+    return message_of(copy_of(written))
+
+
+# A conversation is sent whole each time, and all but its last turns were read before.
+_known_messages = ByContent(_own_message_of)
 
 
 def parts_of(content: Json) -> tuple[Part, ...]:

@@ -62,8 +62,11 @@ def _take(whole: dict[str, Json], choice: Mapping[str, Json]) -> None:
 
 
 def _add_delta(message: dict[str, Json], delta: Mapping[str, Json]) -> None:
-    _merge(message, {word: value for word, value in delta.items() if word != "tool_calls"})
-    for call in delta.get("tool_calls") or ():
+    calls = delta.get("tool_calls")
+    if "tool_calls" in delta:
+        delta = {word: value for word, value in delta.items() if word != "tool_calls"}
+    _merge(message, delta)
+    for call in calls or ():
         _add_call(message.setdefault("tool_calls", {}), call)
 
 
@@ -183,18 +186,17 @@ def pieces_of_text(text: str) -> Iterator[str]:
 
 def said_in_chunk(chunk: Mapping[str, Json]) -> str:
     """Give the text of a chunk's body that is billed as output, over all choices."""
-    deltas = (object_of(object_of(choice).get("delta")) for choice in list_of(chunk.get("choices")))
-    return "".join(piece for delta in deltas for piece in _said_in(delta))
-
-
-def _said_in(delta: Mapping[str, Json]) -> Iterator[str]:
-    for word, value in delta.items():
-        if word in _IN_PIECES and isinstance(value, str):
-            yield value
-    for call in map(object_of, [*list_of(delta.get("tool_calls")), delta.get("function_call")]):
-        called = object_of(call.get("function") or call.get("custom") or call)
-        pieces = (called.get(word) for word in ("name", "arguments", "input"))
-        yield from (piece for piece in pieces if isinstance(piece, str))
+    said: list[Json] = []
+    for choice in list_of(chunk.get("choices")):
+        delta = object_of(object_of(choice).get("delta"))
+        said += [value for word, value in delta.items() if word in _IN_PIECES]
+        calls = list_of(delta.get("tool_calls"))
+        if "function_call" in delta:
+            calls = [*calls, delta["function_call"]]
+        for call in map(object_of, calls):
+            called = object_of(call.get("function") or call.get("custom") or call)
+            said += [called.get(word) for word in ("name", "arguments", "input")]
+    return "".join([piece for piece in said if isinstance(piece, str)])
 
 
 def said_by(delta: Any) -> str:

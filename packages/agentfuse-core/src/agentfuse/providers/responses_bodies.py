@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentfuse.by_content import ByContent, copy_of
 from agentfuse.messages import Media, Message, Other, Reasoning, Text, ToolCall
 from agentfuse.nothing import NOTHING
 from agentfuse.providers.chat_requests import media_of
@@ -34,10 +35,11 @@ def messages_of(body: Mapping[str, Json]) -> tuple[Message, ...]:
     asked = body.get("input")
     if isinstance(asked, str):
         return (*told, Message("user", (Text(asked),)))
-    return (*told, *(_message_of(object_of(item)) for item in list_of(asked)))
+    return (*told, *map(_known_messages, map(object_of, list_of(asked))))
 
 
-def _message_of(item: Mapping[str, Json]) -> Message:
+def _message_of(given: Mapping[str, Json]) -> Message:
+    item = copy_of(given)
     match item.get("type", "message"):
         case "message":
             extra = _beside(item, {"role", "content"})
@@ -55,6 +57,10 @@ def _message_of(item: Mapping[str, Json]) -> Message:
             return Message("assistant", (Reasoning(thoughts_in(item), item),))
         case _:
             return Message("assistant", (Other(item),))
+
+
+# A conversation is sent whole each time, and all but its last items were read before.
+_known_messages = ByContent(_message_of)
 
 
 def _beside(item: Mapping[str, Json], read: Iterable[str]) -> Mapping[str, Json]:

@@ -58,12 +58,12 @@ class FrameReader:
 
 def frame_of(raw: bytes) -> Frame:
     """Read one frame; data that is no JSON object is passed on unread."""
-    lines = [line for line in raw.splitlines() if line.startswith(b"data:")]
-    data = b"\n".join([line[5:].removeprefix(b" ") for line in lines])
+    lines = [line[5:].removeprefix(b" ") for line in raw.splitlines() if line.startswith(b"data:")]
+    data = lines[0] if len(lines) == 1 else b"\n".join(lines)
     if not data.startswith(b"{"):
         return Frame(raw)
     try:
-        return Frame(raw, object_of(json.loads(data)))
+        return Frame(raw, object_of(json.loads(data.decode("utf-8", "surrogatepass"))))
     except ValueError:
         return Frame(raw)
 
