@@ -25,6 +25,9 @@ TURNS = 60
 KEY = "sk-upstream"
 MODELS = ["gpt-4o", "claude-sonnet-4-6"]
 
+# Hundreds of calls through the SDKs in one test, which take a minute on a machine that is shared.
+pytestmark = pytest.mark.timeout(180)
+
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
