@@ -335,3 +335,42 @@ def test_ids_that_langchain_invents_are_left_out() -> None:
 @given(results)
 def test_what_is_remembered_is_json(result: ChatResult) -> None:
     assert json.loads(codec_of().reply_of(result).raw)["generations"]
+
+
+def test_a_message_of_a_history_is_read_once_and_each_change_in_it_is_seen() -> None:
+    def said() -> list[Any]:
+        call = {"name": "look_up", "args": {"word": {"deep": [1]}}, "id": "call_1"}
+        return [
+            AIMessage([{"type": "text", "text": "I look."}], tool_calls=[call], id="a"),
+            ToolMessage("found", tool_call_id="call_1", artifact=object()),
+        ]
+
+    message, result = said()
+    first, found = map(message_of, (message, result))
+    assert [first, found] == [message_of(each) for each in said()]
+    assert [first, found] == [message_of(each.model_copy()) for each in (message, result)]
+    assert message_of(message) is first
+    assert message_of(result) is found
+    message.tool_calls[0]["args"]["word"]["deep"].append(2)
+    assert message_of(message).tool_calls[0].arguments == '{"word": {"deep": [1, 2]}}'
+    message.response_metadata["model_provider"] = "anthropic"
+    assert message_of(message).extra == {"model_provider": "anthropic"}
+    message.content[0]["text"] = "I looked."
+    assert message_of(message).text == "I looked."
+    result.status = "error"
+    assert message_of(result).extra == {"status": "error"}
+    assert first.tool_calls[0].arguments == '{"word": {"deep": [1]}}'
+
+
+def test_a_message_that_lacks_fields_or_has_others_is_read_all_the_same() -> None:
+    bare = ToolMessage.model_construct(content="found", additional_kwargs={}, response_metadata={})
+    assert message_of(bare).text == "found"
+    odd = AIMessage("hi", additional_kwargs={"audio": object})
+    assert message_of(odd).extra == {"audio": object}
+    assert message_of(odd) == message_of(odd)
+
+
+def test_half_a_character_is_remembered_too() -> None:
+    said = ChatResult(generations=[ChatGeneration(message=AIMessage("cut \ud83d"))])
+    codec = codec_of()
+    assert codec.result_of(codec.reply_of(said)).generations[0].message.content == "cut \ud83d"

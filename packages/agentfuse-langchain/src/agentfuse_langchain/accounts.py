@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from agentfuse.nothing import NOTHING
+from agentfuse.providers.wire_json import list_of, object_of
 from agentfuse_langchain.params import LIMIT_WORDS, fields_that_tell, params_of
 from agentfuse_langchain.remembered import remembered
 
@@ -158,7 +159,7 @@ def _told_once_with_tools(hook: Callable[..., dict[str, Any]]) -> Callable[..., 
     @wraps(hook)
     def telling(self: Any, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         tools = kwargs.get("tools")
-        if tools and not (type(tools) is list and all(map(_is_function, tools))):
+        if tools and not _are_functions(tools):
             return hook(self, stop=stop, **kwargs)
         told = told_without(self, stop, **kwargs)
         return {**told, "tools": tools} if "tools" in kwargs else told
@@ -166,8 +167,14 @@ def _told_once_with_tools(hook: Callable[..., dict[str, Any]]) -> Callable[..., 
     return telling
 
 
+def _are_functions(tools: Any) -> bool:
+    given = list_of(tools)
+    return bool(given) and all(map(_is_function, given))
+
+
 def _is_function(tool: Any) -> bool:
-    return type(tool) is dict and tool.get("type", "function") == "function"
+    words = object_of(tool)
+    return bool(words) and words.get("type", "function") == "function"
 
 
 def _limit_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:

@@ -24,7 +24,7 @@ from agentfuse_langchain.parts import parts_of
 from agentfuse_langchain.remembered import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agentfuse.messages import Json, Part
 
@@ -49,7 +49,7 @@ _READ = (*SENT_BACK, DIALECT)
 
 # The fields of a history's messages that are read, and their answers' metadata in ``_READ``.
 _WHOSE_FIELDS = ("content", "name", "additional_kwargs")
-_TOLD_BY: dict[type[BaseMessage], Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+_TOLD_BY: dict[type[BaseMessage], Callable[[Mapping[str, Any]], tuple[Any, ...]]] = {
     AIMessage: itemgetter(*_WHOSE_FIELDS, "tool_calls", "invalid_tool_calls"),
     ToolMessage: itemgetter(*_WHOSE_FIELDS, "tool_call_id", "status"),
 }
