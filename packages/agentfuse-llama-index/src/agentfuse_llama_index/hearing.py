@@ -181,7 +181,8 @@ def _is_plain(question: Any, *, chats: bool) -> bool:
     """Say whether a question is what LlamaIndex's events take as it is."""
     if not chats:
         return isinstance(question, str)
-    return isinstance(question, list) and {ChatMessage}.issuperset(map(type, iter(question)))
+    said: Any = question
+    return isinstance(question, list) and {ChatMessage}.issuperset(map(type, said))
 
 
 class Traced:
