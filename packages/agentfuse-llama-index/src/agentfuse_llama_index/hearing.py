@@ -40,7 +40,7 @@ _OF_CALLBACKS = (
     " LLMChatInProgressEvent LLMChatStartEvent LLMCompletionEndEvent"
     " LLMCompletionInProgressEvent LLMCompletionStartEvent MESSAGES PROMPT RESPONSE SERIALIZED"
     " acquire active_span_id as_trace async_acquire cast dispatcher event get isinstance"
-    " on_event_end on_event_start rate_limiter to_payload"
+    " on_event_end on_event_start pop rate_limiter to_dict to_payload"
 )
 
 
@@ -206,6 +206,12 @@ class Traced:
 TRACED = Traced()
 
 
+def _describe(llm: Any) -> None:
+    """Describe the model, as older versions of LlamaIndex have it, too."""
+    describe = getattr(llm, "to_payload", None) or llm.to_dict
+    describe()
+
+
 def _quiet(within: Any) -> Any:
     """Give a method without its telling.
 
@@ -214,12 +220,12 @@ def _quiet(within: Any) -> Any:
 
     def ask(llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with TRACED:
-            llm.to_payload()
+            _describe(llm)
             return within(llm, *args, **options)
 
     async def aask(llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with TRACED:
-            llm.to_payload()
+            _describe(llm)
             return await within(llm, *args, **options)
 
     return aask if iscoroutinefunction(within) else ask
