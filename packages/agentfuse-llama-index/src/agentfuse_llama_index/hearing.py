@@ -22,7 +22,7 @@ from agentfuse_llama_index.looking_up import looks_up_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, TracebackType
+    from types import CodeType
 
 _NOBODY = frozenset({NullEventHandler, NullSpanHandler})
 # All that LlamaIndex's span, and its callbacks, do: where a version does more, nothing is spared.
@@ -191,12 +191,7 @@ class Traced:
     def __enter__(self) -> None:
         """Let the call go on."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Mark the error (CallbackManager.as_trace)."""
         failed: Any = error
         if isinstance(error, Exception):
