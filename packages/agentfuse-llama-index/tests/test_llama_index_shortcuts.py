@@ -141,7 +141,7 @@ def test_a_class_with_its_own_way_keeps_it(up: Upstream, fuse: Fuse) -> None:
             return super()._chat(messages, **kwargs)
 
         def to_payload(self) -> dict[str, Any]:
-            return {**super().to_payload(), "asked": self.asked}
+            return {"asked": self.asked}
 
     llm: Any = AgentFuseLLM(
         inner=Own(model="gpt-4o", api_key="sk-upstream", api_base=up.openai_url), fuse=fuse
@@ -158,16 +158,16 @@ def test_a_model_is_described_as_its_fields_are_now(bare_of: BareOf, fuse: Fuse)
         *(("model", "gpt-4o-mini"), ("max_tokens", 7), ("model", "gpt-3.5-turbo-instruct")),
         *(("max_tokens", None), ("model", "o1"), ("temperature", 0.9), ("strict", True)),
     ):
-        llm.to_payload()["model_name"] = "changed by who got it"
+        described(llm)["model_name"] = "changed by who got it"
         setattr(llm, name, value)
         setattr(bare, name, value)
-        assert llm.to_payload() == bare.to_payload()
+        assert described(llm) == described(bare)
         for words in ({}, {"use_chat_completions": False}, {"use_chat_completions": True}):
             assert llm._use_chat_completions(words) is bare._use_chat_completions(words)
     llm.model = bare.model = "nobody-knows-it"
     for each in (llm, bare):
         with pytest.raises(ValueError, match="nobody-knows-it"):
-            each.to_payload()
+            each._use_chat_completions({})
 
 
 def test_llama_indexs_tables_of_models_are_read_as_they_are_now(
@@ -189,15 +189,22 @@ def test_llama_indexs_tables_of_models_are_read_as_they_are_now(
             llm.model = bare.model = model
             assert said_of(llm) == said_of(bare)
             told.append(said_of(llm))
-        assert told != seen[-1]
+        # An older LlamaIndex tells the fields alone.
+        assert told != seen[-1] or not hasattr(llm, "to_payload")
         seen.append(told)
     assert up.calls == 0
+
+
+def described(llm: Any) -> dict[str, Any]:
+    """Give what listeners are told of an LLM; older versions of LlamaIndex tell its fields."""
+    told: dict[str, Any] = llm.to_payload() if hasattr(llm, "to_payload") else llm.to_dict()
+    return told
 
 
 def said_of(llm: Any) -> Any:
     """Give what an LLM says of its model, and whether that chats."""
     try:
-        return llm.to_payload(), llm._use_chat_completions({})
+        return described(llm), llm._use_chat_completions({})
     except ValueError as unknown:
         return str(unknown)
 

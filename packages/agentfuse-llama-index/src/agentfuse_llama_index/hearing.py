@@ -22,7 +22,7 @@ from agentfuse_llama_index.looking_up import looks_up_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, TracebackType
+    from types import CodeType
 
 _NOBODY = frozenset({NullEventHandler, NullSpanHandler})
 # All that LlamaIndex's span, and its callbacks, do: where a version does more, nothing is spared.
@@ -40,7 +40,7 @@ _OF_CALLBACKS = (
     " LLMChatInProgressEvent LLMChatStartEvent LLMCompletionEndEvent"
     " LLMCompletionInProgressEvent LLMCompletionStartEvent MESSAGES PROMPT RESPONSE SERIALIZED"
     " acquire active_span_id as_trace async_acquire cast dispatcher event get isinstance"
-    " on_event_end on_event_start rate_limiter to_payload"
+    " on_event_end on_event_start pop rate_limiter to_dict to_payload"
 )
 
 
@@ -181,7 +181,8 @@ def _is_plain(question: Any, *, chats: bool) -> bool:
     """Say whether a question is what LlamaIndex's events take as it is."""
     if not chats:
         return isinstance(question, str)
-    return isinstance(question, list) and {ChatMessage}.issuperset(map(type, iter(question)))
+    said: Any = question
+    return isinstance(question, list) and {ChatMessage}.issuperset(map(type, said))
 
 
 class Traced:
@@ -190,12 +191,7 @@ class Traced:
     def __enter__(self) -> None:
         """Let the call go on."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Mark the error (CallbackManager.as_trace)."""
         failed: Any = error
         if isinstance(error, Exception):
@@ -203,6 +199,12 @@ class Traced:
 
 
 TRACED = Traced()
+
+
+def _describe(llm: Any) -> None:
+    """Describe the model, as older versions of LlamaIndex have it, too."""
+    describe = getattr(llm, "to_payload", None) or llm.to_dict
+    describe()
 
 
 def _quiet(within: Any) -> Any:
@@ -213,12 +215,12 @@ def _quiet(within: Any) -> Any:
 
     def ask(llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with TRACED:
-            llm.to_payload()
+            _describe(llm)
             return within(llm, *args, **options)
 
     async def aask(llm: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with TRACED:
-            llm.to_payload()
+            _describe(llm)
             return await within(llm, *args, **options)
 
     return aask if iscoroutinefunction(within) else ask
