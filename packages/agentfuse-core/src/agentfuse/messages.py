@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentfuse.copies import swift
 from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
@@ -78,7 +77,6 @@ class ToolCall:
     extra: Mapping[str, Json] = NOTHING
 
 
-@swift
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn: ``role`` is system, developer, user, assistant or tool."""
@@ -120,7 +118,6 @@ class PromptCaching:
     key: str = ""
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One question to one model.
@@ -169,7 +166,6 @@ class Choice:
         return text_of(self.parts)
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What was said.

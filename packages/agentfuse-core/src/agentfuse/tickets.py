@@ -6,7 +6,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from agentfuse.conduct import Anomaly, Looping
-from agentfuse.copies import swift
 from agentfuse.courses import BreakerOpened, FailureReceipt, FellBack, Hedged, Retried
 from agentfuse.decisions import Routed
 from agentfuse.lengths import Compressed
@@ -83,7 +82,6 @@ class Balance:
     held: int = 0
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """What is set aside for one call on every account in ``limits``, for ``ttl`` seconds.
@@ -156,7 +154,6 @@ class Entry:
     note: str = ""
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What a request will cost, in nanodollars: ``expected``, and at most ``worst``.
@@ -185,15 +182,8 @@ class Progress:
     said: StreamCounter | None = None
 
 
-class _Watched:
-    """What can be watched over by a weak reference: an open class has its slots, not its own."""
-
-    __slots__ = ("__weakref__",)
-
-
-@swift
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted(_Watched):
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
+class Admitted:
     """Leave to ask the provider: send ``request``, which may differ from what was ``asked``.
 
     ``key`` is None for what is never remembered; ``quote`` and ``lease`` where no limit applies.
@@ -256,7 +246,6 @@ class Answered:
 Ticket = Admitted | Answered
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What one call cost and why; money in nanodollars, ``seconds`` from begin to end.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from agentfuse.copies import swift
 from agentfuse.nothing import NOTHING
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens of one billed answer.

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agentfuse.copies import swift
-
 Method = Literal["exact", "provider", "rules", "calibrated", "heuristic"]
 Doubt = Literal["", "media", "opaque"]
 
 
-@swift
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenEstimate:
     """Input tokens of a request: ``low <= tokens <= high``.
