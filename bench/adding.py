@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 
 KEY = "sk-upstream"
 # How many calls, and runs, are paired; and how many go before them.
-CALLS, AGENT_RUNS, WARM = 300, 60, 5
+CALLS, AGENT_RUNS, WARM = 300, 60, 10
+# How many questions are asked again, each for the first time before anything is measured.
+FEW = 10
 # An agent under way: its tools, and the rounds of a call and its result that lie behind it.
 TOOLS, ROUNDS = 20, 20
 LATE = f"of a model call with {TOOLS} tools after {ROUNDS} rounds"
@@ -72,14 +74,17 @@ class Instant:
 
 @dataclass(slots=True)
 class Questions:
-    """Questions that were never asked, or, ``same``, one over and over."""
+    """Questions that were never asked, or, ``again``, a few over and over.
 
-    same: bool = False
+    One alone would be an agent in a loop, which each answer is a warning of.
+    """
+
+    again: bool = False
     asked: int = 0
 
     def __str__(self) -> str:
         self.asked += 1
-        return f"What is the weather in 'Place {0 if self.same else self.asked}'?"
+        return f"What is the weather in 'Place {self.asked % FEW if self.again else self.asked}'?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ def added_to(make: Make, times: int) -> dict[str, Any]:
             make(url, instant, None, new),
             make(url, instant, fuse, new),
             make(url, None, None, new),
-            make(url, None, remembering, Questions(same=True)),
+            make(url, None, remembering, Questions(again=True)),
             make(url, ByHand(instant), None, new),
         )
         found = _in_turn(askings, times)
