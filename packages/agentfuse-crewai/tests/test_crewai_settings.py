@@ -81,10 +81,10 @@ def test_a_change_is_seen_by_the_next_call(
     bare_of: Callable[..., Any], up: Upstream, vendor: str
 ) -> None:
     llm = AgentFuseLLM(bare_of(vendor), budget="$1", spend_book=False)
-    for temperature in (0.1, 0.2, 0.1, 0.2):
-        llm.temperature = temperature
+    for limit in (1_100, 1_200, 1_100, 1_200):  # the newest anthropic takes no temperature
+        llm.max_tokens = limit
         llm.call("hello")
-    assert [request.body["temperature"] for request in up.requests] == [0.1, 0.2]
+    assert [request.body["max_tokens"] for request in up.requests] == [1_100, 1_200]
 
 
 def test_what_is_set_beside_the_fields_counts() -> None:
