@@ -70,12 +70,9 @@ class Memory:
         """Say whether the exact cache, and those who wait for this answer, may have it."""
         return ticket.key is not None and may_be_kept(reply, self.rules.cache)
 
-    async def keep(self, ticket: Admitted, reply: Reply, *, exactly: bool) -> None:
-        """Keep an answer wherever it may be kept; that costs a hit, not a call, if it fails.
-
-        ``exactly`` is what ``may_keep`` said.
-        """
-        if exactly:
+    async def keep(self, ticket: Admitted, reply: Reply) -> None:
+        """Keep an answer wherever it may be kept; that costs a hit, not a call, if it fails."""
+        if self.may_keep(ticket, reply):
             await self._keep_exactly(ticket, reply)
         if ticket.lookup is not None:
             await self._keep_by_meaning(ticket, ticket.lookup, reply)

@@ -110,7 +110,6 @@ class Policy:
         """
         if reply.finish_reason:  # an answer that was cut off says nothing for its model
             self._resilience.succeeded(ticket)
-        whole = self._memory.may_keep(ticket, reply)
         try:
             cost = await self._settling.settle(ticket, reply)
             if error is not None:
@@ -118,9 +117,9 @@ class Policy:
             self._steering.answered(ticket, reply)
             self._loops.note(ticket, reply, cost)
             self._anomalies.watch(ticket, cost)
-            await self._memory.keep(ticket, reply, exactly=whole)
+            await self._memory.keep(ticket, reply)
         finally:
-            self._land(ticket, reply if whole else None)
+            self._land(ticket, reply if self._memory.may_keep(ticket, reply) else None)
         return reply
 
     async def fail(
